@@ -1,0 +1,131 @@
+"""TIFF stacks of every flavour: mapped if the pixels lie in one piece, else page by page."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2track.errors import FramesError
+from napari_sam2track.frames.arrays import ArrayLike, ArraySource, from_array
+from napari_sam2track.frames.pages import PagedArray
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile, TiffPageSeries
+
+SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk")
+
+# One page a channel of the frame that is being looked at, and no more.
+_CHANNEL_PAGES = 3
+
+
+def open_tiff(path: Path, *, axes: str | None = None, z: int | None = None) -> ArraySource:
+    """Open the first series of a TIFF file: ImageJ, OME, LSM, or plain pages.
+
+    Parameters
+    ----------
+    path
+        The file; of an OME-TIFF in several files, any of them.
+    axes, z
+        See `resolve_layout`. `axes` may count axes of length 1 that the file declares.
+
+    Raises
+    ------
+    FramesError
+        If the file is damaged, empty, or its axes need a decision.
+    """
+    import tifffile
+
+    try:
+        tiff = tifffile.TiffFile(path)
+    except (tifffile.TiffFileError, OSError, ValueError) as error:
+        raise FramesError(
+            f"{path} cannot be read as TIFF ({error}); the file may be damaged: "
+            "copy or export it again"
+        ) from error
+    try:
+        return _open_series(tiff, path, axes, z)
+    except BaseException:
+        tiff.close()
+        raise
+
+
+def _open_series(tiff: TiffFile, path: Path, axes: str | None, z: int | None) -> ArraySource:
+    try:
+        series = tiff.series[0]
+        shape, known = _shape(series, axes)
+        array: ArrayLike | None = _mapped(series, path, shape)
+        if array is None:
+            array = _paged(series, path, shape, known)
+    except FramesError:
+        raise
+    except (IndexError, ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
+        raise FramesError(
+            f"{path} cannot be read as TIFF ({error}); the file may be damaged: "
+            "copy or export it again"
+        ) from error
+    return from_array(array, axes=axes, known=known, z=z, name=path.name, close=tiff.close)
+
+
+def _shape(series: TiffPageSeries, axes: str | None) -> tuple[tuple[int, ...], str]:
+    """Shape and letters; with the axes of length 1 if that is what the person counted."""
+    full = tuple(series.get_shape(squeeze=False))
+    if axes is not None and len(axes.strip()) == len(full):
+        return full, series.get_axes(squeeze=False)
+    return tuple(series.shape), series.axes
+
+
+def _mapped(series: TiffPageSeries, path: Path, shape: tuple[int, ...]) -> ArrayLike | None:
+    offset = series.dataoffset  # None unless everything lies uncompressed in one piece
+    if offset is None or series.dtype is None or series.is_multifile:
+        return None
+    dtype = series.dtype.newbyteorder(series.keyframe.parent.byteorder)
+    end = offset + dtype.itemsize * math.prod(shape)
+    if end > path.stat().st_size:
+        raise FramesError(
+            f"{path} is cut short: {path.stat().st_size} bytes, but its {shape} pixels end at "
+            f"byte {end}; copy or export it again"
+        )
+    return np.memmap(path, dtype, "r", offset, shape)
+
+
+def _paged(series: TiffPageSeries, path: Path, shape: tuple[int, ...], letters: str) -> PagedArray:
+    page_shape = series.keyframe.shape
+    dtype = series.dtype
+    if dtype is None:
+        raise FramesError(f"{path} has pixels of a kind that is not known; export it again")
+    lead_shape = _lead_shape(shape, page_shape)
+    pages = series.pages
+    if lead_shape is None or len(pages) != math.prod(lead_shape):
+        raise FramesError(
+            f"{path} is damaged: it has {len(pages)} pages of {page_shape}, which do not make "
+            f"its shape {shape}; copy or export it again"
+        )
+
+    def read_page(number: int) -> NDArray[Any]:
+        page = pages[number]
+        if page is None:
+            raise ValueError(f"page {number} is missing, or lies in another file that is missing")
+        handle = page.parent.filehandle
+        if handle.closed:  # another file of an OME-TIFF in several files
+            handle.open()
+        return page.asarray(maxworkers=1).reshape(shape[len(lead_shape) :])
+
+    in_channels = any(letter in "CS" for letter in letters[: len(lead_shape)])
+    keep = _CHANNEL_PAGES if in_channels else 1
+    return PagedArray(lead_shape, shape[len(lead_shape) :], dtype, read_page, keep)
+
+
+def _lead_shape(shape: tuple[int, ...], page_shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The axes along which pages are counted: what is left of `shape` before one page's pixels."""
+    pixels = math.prod(page_shape)
+    tail = 1
+    for axis in range(len(shape) - 1, -1, -1):
+        tail *= shape[axis]
+        # At least as many axes as the page has, so that an axis of length 1 stays in the page.
+        if tail == pixels and len(shape) - axis >= min(len(page_shape), len(shape)):
+            return shape[:axis]
+    return None
