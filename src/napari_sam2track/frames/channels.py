@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Sequence
 
 from napari_sam2track.errors import FramesError, UsageError
 from napari_sam2track.frames.source import Source
@@ -35,7 +34,7 @@ def parse_channel(text: str) -> tuple[int, ...]:
 
 
 def choose_channels(
-    source: Source, choice: int | str | Sequence[int] | None
+    source: Source, choice: int | str | tuple[int, ...] | list[int] | None
 ) -> tuple[tuple[int, ...], str]:
     """Settle which channels of a source are shown.
 
@@ -63,15 +62,10 @@ def choose_channels(
         if source.rgb:
             return (0, 1, 2), "" if n == 3 else "the alpha channel is not used"
         return (0,), f"channel 0 of {n} was chosen by default"
-    chosen: tuple[int, ...]
-    if isinstance(choice, str):
-        chosen = parse_channel(choice)
-    elif not isinstance(choice, Sequence):
-        chosen = (operator.index(choice),)
-    else:
-        chosen = tuple(operator.index(channel) for channel in choice)
-        if not 1 <= len(chosen) <= 3:
-            raise UsageError(f"channel {choice!r} names {len(chosen)} channels; {_EXAMPLE}")
+    numbers = parse_channel(choice) if isinstance(choice, str) else choice
+    chosen = tuple(numbers) if isinstance(numbers, tuple | list) else (operator.index(numbers),)
+    if not 1 <= len(chosen) <= 3:
+        raise UsageError(f"channel {choice!r} names {len(chosen)} channels; {_EXAMPLE}")
     for channel in chosen:
         if not 0 <= channel < n:
             have = "one channel, number 0" if n == 1 else f"{n} channels, 0 to {n - 1}"

@@ -169,7 +169,8 @@ def _scale(values: NDArray[Any], window: Window) -> NDArray[np.uint8]:
         values, low, high = values / 2, low / 2, high / 2
     # Clip first: nothing can overflow afterwards.
     values = (np.clip(values, low, high) - low) / (high - low)
-    return np.rint(values * 255).astype(np.uint8)
+    scaled: NDArray[np.uint8] = np.rint(values * 255).astype(np.uint8)
+    return scaled
 
 
 def check_finite(frame_yxc: NDArray[Any], where: str) -> None:

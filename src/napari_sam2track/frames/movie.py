@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import operator
 import threading
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -59,7 +58,7 @@ class Frames:
         self,
         source: Source,
         *,
-        channel: int | str | Sequence[int] | None = None,
+        channel: int | str | tuple[int, ...] | list[int] | None = None,
         intensity: Intensity | str | tuple[float, float] | None = None,
     ) -> None:
         self._source = source

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from napari_sam2track.frames.movie import Frames
 def open_frames(
     movie: str | os.PathLike[str] | ArrayLike,
     axes: str | None = None,
-    channel: int | str | Sequence[int] | None = None,
+    channel: int | str | tuple[int, ...] | list[int] | None = None,
     intensity: Intensity | str | tuple[float, float] | None = None,
     z: int | None = None,
     name: str = "array",

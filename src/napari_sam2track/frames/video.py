@@ -241,7 +241,7 @@ def _index(path: Path) -> VideoIndex:
         container.close()
 
     n_read = len(packets)
-    if average_s and missing_s > 10 * average_s:  # Matroska says how long it is, not how many
+    if average_s and missing_s > 3 * average_s:  # Matroska says how long it is, not how many
         declared = n_read + round(missing_s / average_s)
         damaged = False
     if damaged or n_read < declared:

@@ -1,0 +1,57 @@
+"""Label images as mask prompts."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2track.errors import PromptError
+from napari_sam2track.masks import Mask
+from napari_sam2track.prompts.values import MAX_ID, Prompt, PromptSet
+
+
+def masks_from_labels(labels_yx: NDArray[Any], frame: int = 0) -> PromptSet:
+    """Make every label of an image a mask prompt of the object with that id.
+
+    Parameters
+    ----------
+    labels_yx
+        Shape (Y, X), integers; 0 is background. Memory depends on the pixels, not on the ids.
+    frame
+        The frame that the labels belong to.
+
+    Returns
+    -------
+    One prompt for each label; empty if there is none.
+
+    Raises
+    ------
+    PromptError
+        If the array is not an image of ids from 0 to 2**32 - 1.
+    """
+    from scipy.ndimage import find_objects
+
+    frame = operator.index(frame)
+    if labels_yx.ndim != 2 or labels_yx.dtype.kind not in "uib":
+        raise PromptError(
+            f"labels of shape {labels_yx.shape} and type {labels_yx.dtype} are no label image; "
+            "give one frame (rows, columns) of whole numbers"
+        )
+    foreground_yx = labels_yx != 0
+    ids, compact = np.unique(labels_yx[foreground_yx], return_inverse=True)
+    if len(ids) and (int(ids[0]) < 1 or int(ids[-1]) > MAX_ID):
+        wrong = int(ids[0]) if int(ids[0]) < 1 else int(ids[-1])
+        raise PromptError(f"label {wrong} is out of range; ids go from 1 to {MAX_ID}")
+
+    # Numbered 1..n first: find_objects makes one entry for every number up to the largest.
+    compact_yx = np.zeros(labels_yx.shape, np.int32)
+    compact_yx[foreground_yx] = compact + 1
+    prompts = {}
+    for number, where in enumerate(find_objects(compact_yx), 1):
+        rows, columns = where
+        mask = Mask(compact_yx[where] == number, rows.start, columns.start)
+        prompts[int(ids[number - 1]), frame] = Prompt(mask=mask)
+    return PromptSet(prompts)
