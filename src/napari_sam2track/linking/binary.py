@@ -1,0 +1,84 @@
+"""Masks that are only foreground and background: connected parts become the objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2track.linking.linker import LabelFrames
+
+
+@dataclass(frozen=True)
+class SeparatedFrames:
+    """Binary masks, read as labels of their connected parts (8 neighbours).
+
+    Attributes
+    ----------
+    frames
+        The masks; everything but 0 is foreground.
+    """
+
+    frames: LabelFrames
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return self.frames.n_frames
+
+    @property
+    def height(self) -> int:
+        """Rows of a frame, in pixels."""
+        return self.frames.height
+
+    @property
+    def width(self) -> int:
+        """Columns of a frame, in pixels."""
+        return self.frames.width
+
+    def read(self, t: int) -> NDArray[np.uint32]:
+        """Frame `t` with its connected parts numbered from 1, shape (Y, X), uint32."""
+        from scipy import ndimage
+
+        parts, _ = ndimage.label(self.frames.read(t) != 0, structure=np.ones((3, 3), bool))
+        return np.asarray(parts, np.uint32)
+
+
+def is_binary(frames: LabelFrames) -> bool:
+    """Whether no frame holds more than one value, and it is the same in all of them.
+
+    Stops at the first frame that says no, which for label images is nearly always the first.
+    Masks that are empty throughout are not called binary.
+    """
+    value = 0
+    for t in range(frames.n_frames):
+        labels = frames.read(t)
+        largest = int(labels.max())
+        if largest == 0:
+            continue
+        if value not in (0, largest) or ((labels != 0) & (labels != largest)).any():
+            return False
+        value = largest
+    return value != 0
+
+
+def separate(frames: LabelFrames, binary: Literal["auto", "yes", "no"]) -> tuple[LabelFrames, bool]:
+    """Split binary masks into objects if asked to, or if they look like binary masks.
+
+    Parameters
+    ----------
+    frames
+        Masks.
+    binary
+        As `LinkParams.binary`.
+
+    Returns
+    -------
+    tuple
+        The frames to link, and whether they were split.
+    """
+    if binary == "yes" or (binary == "auto" and is_binary(frames)):
+        return SeparatedFrames(frames), True
+    return frames, False
