@@ -1,0 +1,218 @@
+"""Label images as a movie that is read frame by frame, wherever they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2track.errors import FormatError
+
+_UINT32_MAX = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, eq=False)
+class LabelStack:
+    """A movie of label images, of which nothing is in memory.
+
+    Use it in a ``with`` block, or `close` it, if the source is a file that stays open.
+
+    Attributes
+    ----------
+    source
+        What was opened, for messages and provenance.
+    n_frames, height, width
+        Size, in frames and pixels.
+    frame_numbers
+        The number of each frame in the source (from file names, or 0, 1, ...); consecutive.
+    names
+        What to call each frame in a message: a file name, or a place in the file.
+    """
+
+    source: str
+    n_frames: int
+    height: int
+    width: int
+    frame_numbers: tuple[int, ...]
+    names: tuple[str, ...]
+    _load: Callable[[int], NDArray[Any]] = field(repr=False)
+    _close: Callable[[], object] | None = field(default=None, repr=False)
+
+    def read(self, t: int) -> NDArray[np.uint32]:
+        """Read one frame.
+
+        Parameters
+        ----------
+        t
+            Position in the movie, from 0.
+
+        Returns
+        -------
+        ndarray
+            Shape (height, width), uint32, 0 is the background; the caller's to change.
+
+        Raises
+        ------
+        FormatError
+            If the frame cannot be read, has another size, or holds what cannot be labels.
+        """
+        labels = as_labels(self._load(t), self.names[t])
+        if labels.shape != (self.height, self.width):
+            raise FormatError(
+                f"{self.names[t]} has {size_text(labels.shape)} pixels, but {self.names[0]} has "
+                f"{size_text((self.height, self.width))}: all frames must be of one size"
+            )
+        return labels
+
+    def close(self) -> None:
+        """Let go of the file, if there is one."""
+        if self._close is not None:
+            self._close()
+
+    def __enter__(self) -> LabelStack:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_labels(path: str | Path) -> LabelStack:
+    """Open label images without reading their pixels.
+
+    Parameters
+    ----------
+    path
+        A TIFF (each page a frame), a PNG, a folder of either with one file a frame (numbers in
+        the names, as in ``mask_0007.tif`` or a Cell Tracking Challenge folder), a zarr array,
+        OME-Zarr labels, an .npy array (T, Y, X), or an .npz with a member called ``labels`` or
+        ``masks``.
+
+    Returns
+    -------
+    LabelStack
+        The frames.
+
+    Raises
+    ------
+    FormatError
+        If there is nothing, it is not of these kinds, frames are missing from the sequence or
+        differ in size, or it is a colour image, which has no label values.
+    """
+    from napari_sam2track.formats import label_arrays, label_files
+
+    path = Path(path)
+    if not path.exists():
+        raise FormatError(f"{path} does not exist: give a folder or a file of label images")
+    suffix = path.suffix.lower()
+    if suffix == ".zarr" or (path.is_dir() and label_arrays.is_zarr(path)):
+        return label_arrays.open_zarr(path)
+    if path.is_dir():
+        return label_files.open_folder(path)
+    if suffix in (".tif", ".tiff"):
+        return label_files.open_tiff(path)
+    if suffix == ".png":
+        return label_files.open_png(path)
+    if suffix == ".npy":
+        return label_arrays.open_npy(path)
+    if suffix == ".npz":
+        return label_arrays.open_npz(path)
+    if suffix in (".jpg", ".jpeg"):
+        raise FormatError(
+            f"{path} is a JPEG, which changes values when it is saved, so it cannot hold labels; "
+            "save the masks as TIFF or PNG"
+        )
+    raise FormatError(
+        f"{path} is not a kind of label image that can be read; give a TIFF or PNG, a folder of "
+        "them, .zarr, .npy or .npz"
+    )
+
+
+def as_labels(values: NDArray[Any], name: str) -> NDArray[np.uint32]:
+    """Turn what a file holds into labels, or say why that cannot be done.
+
+    Parameters
+    ----------
+    values
+        Shape (Y, X), any numeric or boolean type. Floating point values are taken if they are
+        whole numbers.
+    name
+        What to call it in a message.
+
+    Returns
+    -------
+    ndarray
+        Shape (Y, X), uint32.
+
+    Raises
+    ------
+    FormatError
+        If it has colours, fractions, negative values or values over 4,294,967,295.
+    """
+    if values.ndim != 2:
+        raise FormatError(
+            f"{name} has shape {values.shape}, not (Y, X): label images have one value a pixel"
+        )
+    kind = values.dtype.kind
+    if kind not in "buif":
+        raise FormatError(f"{name} holds {values.dtype}, which cannot be labels")
+    if values.size and kind in "if":
+        if kind == "f" and not (np.isfinite(values) & (values == np.floor(values))).all():
+            raise FormatError(
+                f"{name} holds fractions or NaN ({values.dtype}), so it is not a label image; "
+                "label values are whole numbers"
+            )
+        if values.min() < 0:
+            raise FormatError(
+                f"{name} holds the negative value {values.min():g}; labels are 0 (background) "
+                "and up"
+            )
+    if values.size and values.dtype.itemsize > 2 and values.max() > _UINT32_MAX:
+        raise FormatError(
+            f"{name} holds the value {int(values.max())}, over the largest id 4294967295; "
+            "number the labels anew"
+        )
+    return values.astype(np.uint32)
+
+
+def counted(n_frames: int, name: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Frame numbers and names for a file that holds all frames."""
+    return tuple(range(n_frames)), tuple(f"frame {t} of {name}" for t in range(n_frames))
+
+
+def from_arrays(frames: NDArray[Any] | Sequence[NDArray[Any]], source: str) -> LabelStack:
+    """Label images that are in memory, or behave as if they were (memory maps, zarr arrays).
+
+    Parameters
+    ----------
+    frames
+        Shape (T, Y, X), or a list of (Y, X).
+    source
+        What to call them.
+
+    Raises
+    ------
+    FormatError
+        If there are no frames, or they have no pixels.
+    """
+    first = frames[0].shape if len(frames) else ()
+    if len(first) != 2 or 0 in first:
+        raise FormatError(f"{source} holds no label images: it has no frames of (Y, X) pixels")
+    numbers, names = counted(len(frames), source)
+    return LabelStack(
+        source, len(frames), first[0], first[1], numbers, names, lambda t: np.asarray(frames[t])
+    )
+
+
+def size_text(shape: tuple[int, ...]) -> str:
+    """A size as people write it, width first."""
+    return f"{shape[1]} x {shape[0]}"

@@ -1,0 +1,183 @@
+"""Our own JSON of tracks, described in docs/tracks-json.md: versioned, and checked on reading."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_sam2track.errors import FormatError
+from napari_sam2track.formats.output import atomic_path
+from napari_sam2track.tracks.table import DETECTION, TrackTable
+
+FORMAT = "sam2track-tracks"
+VERSION = 1
+
+_ID = Field(ge=1, le=0xFFFFFFFF)
+
+
+class _Model(BaseModel):
+    """Unknown keys are refused: they would be lost when the file is written again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Size(_Model):
+    """Frames, rows and columns of the movie."""
+
+    n_frames: int = Field(ge=1)
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
+
+
+class Detection(_Model):
+    """An object in one frame; coordinates are (y, x) in pixels, box ends are excluded."""
+
+    frame: int = Field(ge=0)
+    label: int = _ID
+    area: int = Field(ge=1)
+    centroid: tuple[float, float]
+    bbox: tuple[int, int, int, int]
+    iou: float | None = Field(ge=0, le=1)
+
+
+class Track(_Model):
+    """An object over time; `start` and `end` are its first and last frame, both included."""
+
+    id: int = _ID
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    parent: int | None = Field(ge=1, le=0xFFFFFFFF)
+    detections: list[Detection] = Field(min_length=1)
+
+
+class TracksFile(_Model):
+    """The file."""
+
+    format: Literal["sam2track-tracks"]
+    version: Literal[1]
+    provenance: dict[str, Any]
+    size: Size
+    tracks: list[Track]
+
+
+def write_tracks_json(
+    path: Path, table: TrackTable, provenance: Mapping[str, Any], overwrite: bool = False
+) -> None:
+    """Write tracks as JSON, one track a line, so that two files can be compared line by line.
+
+    Parameters
+    ----------
+    path
+        The file.
+    table
+        The tracks.
+    provenance
+        As `napari_sam2track.formats.provenance.provenance` makes it.
+    overwrite
+        Allow an existing file to be replaced.
+
+    Raises
+    ------
+    OutputError
+        If the file exists or cannot be written.
+    """
+    size = {"n_frames": table.n_frames, "height": table.height, "width": table.width}
+    with (
+        atomic_path(path, overwrite) as temporary,
+        temporary.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        file.write(f'{{"format": "{FORMAT}",\n "version": {VERSION},\n')
+        file.write(f' "provenance": {json.dumps(dict(provenance), allow_nan=False)},\n')
+        file.write(f' "size": {json.dumps(size)},\n "tracks": [')
+        for k, rows in enumerate(table.tracks()):
+            track = _track(rows, table.parents.get(int(rows["track"][0])))
+            file.write(",\n  " if k else "\n  ")
+            file.write(json.dumps(track, allow_nan=False))
+        file.write("\n ]}\n")
+
+
+def read_tracks_json(path: Path) -> tuple[TrackTable, dict[str, Any]]:
+    """Read what `write_tracks_json` wrote.
+
+    Returns
+    -------
+    tuple
+        The tracks, and the note on where they come from.
+
+    Raises
+    ------
+    FormatError
+        If it is not such a file, was written by a newer version, or contradicts itself.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        head = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise FormatError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(head, dict) or head.get("format") != FORMAT:
+        raise FormatError(f"{path} is JSON, but not a file of tracks (no format {FORMAT!r})")
+    version = head.get("version")
+    if isinstance(version, int) and version > VERSION:
+        raise FormatError(
+            f"{path} is of version {version}, and this program knows versions up to {VERSION}; "
+            "update napari-sam2track"
+        )
+    try:
+        file = TracksFile.model_validate(head)
+        return _table(file), file.provenance
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise FormatError(f"{path} is not valid at {place}: {first['msg']}") from error
+    except ValueError as error:
+        raise FormatError(f"{path} contradicts itself: {error}") from error
+
+
+def _track(rows: NDArray[np.void], parent: int | None) -> dict[str, Any]:
+    """One track, ready for JSON."""
+    detections = [
+        {
+            "frame": frame,
+            "label": label,
+            "area": area,
+            "centroid": [round(float(value), 3) for value in centroid],
+            "bbox": [int(value) for value in bbox],
+            "iou": None if math.isnan(iou) else round(iou, 6),
+        }
+        for _, frame, label, area, centroid, bbox, iou in rows.tolist()
+    ]
+    return {
+        "id": int(rows["track"][0]),
+        "start": int(rows["frame"][0]),
+        "end": int(rows["frame"][-1]),
+        "parent": parent,
+        "detections": detections,
+    }
+
+
+def _table(file: TracksFile) -> TrackTable:
+    """The tracks of a file; raises ValueError if they do not go together."""
+    rows: list[tuple[Any, ...]] = []
+    for track in file.tracks:
+        frames = [d.frame for d in track.detections]
+        if (min(frames), max(frames)) != (track.start, track.end):
+            raise ValueError(
+                f"track {track.id} says {track.start} to {track.end}, but has detections from "
+                f"{min(frames)} to {max(frames)}"
+            )
+        for d in track.detections:
+            iou = math.nan if d.iou is None else d.iou
+            rows.append((track.id, d.frame, d.label, d.area, d.centroid, d.bbox, iou))
+    parents = {track.id: track.parent for track in file.tracks if track.parent is not None}
+    if len({track.id for track in file.tracks}) != len(file.tracks):
+        raise ValueError("two tracks have the same id")
+    size = file.size
+    detections = np.array(rows, DETECTION)
+    return TrackTable(detections, size.n_frames, size.height, size.width, parents)
