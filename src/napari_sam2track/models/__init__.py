@@ -1,0 +1,34 @@
+"""The models: what there is, where it lies, and how it becomes a network."""
+
+from napari_sam2track.models.building import build_network
+from napari_sam2track.models.device import DeviceChoice, choose_device, set_threads
+from napari_sam2track.models.download import Status, download, model_path, status, verify
+from napari_sam2track.models.loading import load_config, load_network
+from napari_sam2track.models.registry import (
+    BUNDLED,
+    ModelInfo,
+    UnknownModelError,
+    all_models,
+    bundled_model,
+    find_model,
+)
+
+__all__ = [
+    "BUNDLED",
+    "DeviceChoice",
+    "ModelInfo",
+    "Status",
+    "UnknownModelError",
+    "all_models",
+    "build_network",
+    "bundled_model",
+    "choose_device",
+    "download",
+    "find_model",
+    "load_config",
+    "load_network",
+    "model_path",
+    "set_threads",
+    "status",
+    "verify",
+]

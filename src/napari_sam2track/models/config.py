@@ -1,0 +1,229 @@
+"""Architectures: SAM2's YAML configs, read and checked without Hydra's global state."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from napari_sam2track.errors import ModelError
+from napari_sam2track.models.registry import ModelInfo, UnknownModelError, find_model
+
+Target = Literal["base", "predictor"]
+
+_BASE = "sam2.modeling.sam2_base.SAM2Base"
+_PREDICTOR = "sam2.sam2_video_predictor.SAM2VideoPredictor"
+
+#: The classes that a config may name. Hydra calls whatever `_target_` says, so a config from
+#: somewhere else, or inside a checkpoint, could otherwise run any code on this machine.
+_ALLOWED_TARGETS = frozenset(
+    {
+        _BASE,
+        _PREDICTOR,
+        "sam2.modeling.backbones.hieradet.Hiera",
+        "sam2.modeling.backbones.image_encoder.FpnNeck",
+        "sam2.modeling.backbones.image_encoder.ImageEncoder",
+        "sam2.modeling.memory_attention.MemoryAttention",
+        "sam2.modeling.memory_attention.MemoryAttentionLayer",
+        "sam2.modeling.memory_encoder.CXBlock",
+        "sam2.modeling.memory_encoder.Fuser",
+        "sam2.modeling.memory_encoder.MaskDownSampler",
+        "sam2.modeling.memory_encoder.MemoryEncoder",
+        "sam2.modeling.position_encoding.PositionEmbeddingSine",
+        "sam2.modeling.sam.transformer.Attention",
+        "sam2.modeling.sam.transformer.RoPEAttention",
+    }
+)
+
+#: What build_sam.py of sam2 sets on top of the YAML (l. 76-80 and 121-129 of sam2 1.1.0).
+_DECODER = {
+    "dynamic_multimask_via_stability": True,
+    "dynamic_multimask_stability_delta": 0.05,
+    "dynamic_multimask_stability_thresh": 0.98,
+}
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a YAML config and check it.
+
+    Parameters
+    ----------
+    path
+        A file with the key ``model`` on top, as Meta's have.
+
+    Returns
+    -------
+    dict
+        What is under ``model``, interpolations resolved, in plain dicts and lists.
+
+    Raises
+    ------
+    ModelError
+        If there is no such file, it is not YAML, or not a config that `check_config` accepts.
+    """
+    from omegaconf import OmegaConf
+
+    if not path.is_file():
+        raise ModelError(f"there is no config {path}; give a YAML file with the key 'model'")
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except Exception as error:  # YAML and OmegaConf have kinds of their own
+        raise ModelError(f"the config {path} cannot be read: {error}") from error
+    return check_config(content, str(path))
+
+
+def find_config(name: str) -> dict[str, Any]:
+    """A config by the path of a YAML file, a model's name, or a name in the package sam2.
+
+    Raises
+    ------
+    ModelError
+        If it is none of these, or not a usable config.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return read_config(path)
+    in_package = _sam2_folder() / name.removeprefix("//")
+    for candidate in (in_package, in_package.with_name(in_package.name + ".yaml")):
+        if candidate.is_file():
+            return read_config(candidate)
+    try:
+        model = find_model(name)
+    except UnknownModelError:
+        raise ModelError(
+            f"{name!r} is not a config; give a YAML file, the name of a model (sam2track models "
+            "list), or a config of the package sam2 such as configs/sam2.1/sam2.1_hiera_t.yaml"
+        ) from None
+    if model.config is None or model.kind == "local":
+        raise ModelError(f"{name!r} is a file of weights, not a config; give a YAML file")
+    return named_config(model)
+
+
+def named_config(info: ModelInfo) -> dict[str, Any]:
+    """The config of a model that has a name.
+
+    Raises
+    ------
+    ModelError
+        If the package that holds it is incomplete.
+    """
+    assert info.config is not None and info.kind != "local"
+    root = _sam2_folder() if info.kind == "meta" else Path(__file__).parents[1]
+    return read_config(root / info.config)
+
+
+def check_config(config: Any, name: str) -> dict[str, Any]:
+    """Make sure that a config describes a SAM2 and nothing else.
+
+    Parameters
+    ----------
+    config
+        What was read; with or without the key ``model`` on top.
+    name
+        What to call it in a message.
+
+    Returns
+    -------
+    dict
+        What describes the network.
+
+    Raises
+    ------
+    ModelError
+        If it is no config, names a class that is not one of SAM2's, or asks for other files.
+    """
+    model = config.get("model", config) if isinstance(config, dict) else None
+    if not isinstance(model, dict) or "_target_" not in model or "image_size" not in model:
+        raise ModelError(
+            f"the config {name} does not describe a SAM2 network (no 'model' with '_target_' and "
+            "'image_size'); give one like those in the package sam2"
+        )
+    for key, value in _walk(model):
+        if key == "_target_" and str(value) not in _ALLOWED_TARGETS:
+            raise ModelError(
+                f"the config {name} names the class {value!r}, which is not a part of SAM2; "
+                "configs may use sam2's own modules only"
+            )
+        if key == "weights_path" and value is not None:
+            raise ModelError(
+                f"the config {name} loads other weights ({value!r}); remove weights_path, the "
+                "checkpoint holds all of them"
+            )
+    return dict(model)
+
+
+def adapt_config(
+    config: dict[str, Any], target: Target | None = None, image_size: int | None = None
+) -> dict[str, Any]:
+    """What build_sam.py does to a config, and another size of the square if asked for.
+
+    Parameters
+    ----------
+    config
+        As `check_config` returns it.
+    target
+        ``base`` for the network alone, which our engine drives; ``predictor`` for sam2's own
+        video predictor, set so that corrections count (sam2 drops clicks on frames that were
+        tracked) and without its hole filling, which needs a compiled extension; None leaves
+        the class as it is.
+    image_size
+        Side of the square in pixels instead of the config's. The tables of positions in memory
+        attention follow; the weights do not depend on it.
+
+    Returns
+    -------
+    dict
+        A new config.
+
+    Raises
+    ------
+    ModelError
+        If the size is not a positive multiple of 32.
+    """
+    new = {**config}
+    extra = dict(config.get("sam_mask_decoder_extra_args") or {})
+    new["sam_mask_decoder_extra_args"] = {**_DECODER, **extra}
+    if target is not None:
+        new["_target_"] = {"base": _BASE, "predictor": _PREDICTOR}[target]
+    if target == "predictor":
+        new["fill_hole_area"] = 0
+        new["add_all_frames_to_correct_as_cond"] = True
+    new["binarize_mask_from_pts_for_mem_enc"] = True
+    if image_size is not None:
+        if image_size < 32 or image_size % 32:
+            raise ModelError(
+                f"an image size of {image_size} pixels does not fit SAM2; give a multiple of 32"
+            )
+        new["image_size"] = image_size
+        side = image_size // 16
+        new = _with_feat_sizes(new, side)
+    return new
+
+
+def _with_feat_sizes(value: Any, side: int) -> Any:
+    """A copy in which every table of rotary positions is made for `side` by `side` tokens."""
+    if isinstance(value, dict):
+        return {
+            key: [side, side] if key == "feat_sizes" else _with_feat_sizes(item, side)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_with_feat_sizes(item, side) for item in value]
+    return value
+
+
+def _walk(value: Any) -> list[tuple[str, Any]]:
+    """All keys with their values, at any depth."""
+    if isinstance(value, dict):
+        return [pair for k, v in value.items() for pair in ((str(k), v), *_walk(v))]
+    if isinstance(value, list):
+        return [pair for item in value for pair in _walk(item)]
+    return []
+
+
+def _sam2_folder() -> Path:
+    """Where the package sam2 is installed; found without importing it."""
+    spec = find_spec("sam2")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError("the package sam2 is not installed; run: pip install sam2==1.1.0")
+    return Path(spec.submodule_search_locations[0])

@@ -1,0 +1,117 @@
+"""Which processor to compute on, and why it is not the one that was hoped for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_sam2track.errors import DeviceError, UsageError
+
+CHOICES = ("auto", "cuda", "mps", "cpu")
+
+
+@dataclass(frozen=True)
+class DeviceChoice:
+    """A device and the reason for it.
+
+    Attributes
+    ----------
+    device
+        As torch takes it: ``cuda``, ``cuda:1``, ``mps`` or ``cpu``.
+    reason
+        One clause for people, as in "asked for", or why there is nothing better.
+    """
+
+    device: str
+    reason: str
+
+
+def choose_device(name: str = "auto") -> DeviceChoice:
+    """Choose the device to compute on.
+
+    Parameters
+    ----------
+    name
+        ``auto`` takes the first there is of cuda, mps and cpu and never fails. Others, also
+        with a number as in ``cuda:1``, are taken at their word.
+
+    Returns
+    -------
+    DeviceChoice
+        The device, and why.
+
+    Raises
+    ------
+    UsageError
+        If the name is none of these.
+    DeviceError
+        If a device is asked for that is not there: a run that takes hours instead of minutes
+        should not begin without a word.
+    """
+    kind, _, number = name.strip().lower().partition(":")
+    if kind not in CHOICES or (number and (kind != "cuda" or not number.isdecimal())):
+        raise UsageError(f"there is no device {name!r}; choose one of {', '.join(CHOICES)}")
+    if kind == "cpu":
+        return DeviceChoice("cpu", "asked for")
+    no_cuda, no_mps = _why_no_cuda(int(number or 0)), _why_no_mps()
+    if kind == "auto":
+        if no_cuda is None:
+            return DeviceChoice("cuda", f"the first GPU, {_gpu_name()}")
+        if no_mps is None:
+            return DeviceChoice("mps", "the GPU of this Mac")
+        return DeviceChoice("cpu", f"no GPU: {no_cuda}")
+    why_not = no_cuda if kind == "cuda" else no_mps
+    if why_not is not None:
+        there = [n for n, why in (("cuda", no_cuda), ("mps", no_mps)) if why is None and not number]
+        raise DeviceError(
+            f"the device {name!r} cannot be used: {why_not}; there is "
+            f"{' and '.join([*there, 'cpu'])}, and auto takes the best"
+        )
+    return DeviceChoice(f"{kind}:{number}" if number else kind, "asked for")
+
+
+def set_threads(n: int) -> None:
+    """Let torch use `n` processor cores for one operation.
+
+    Two threads on a busy machine can be many times slower than one, so this is a choice.
+
+    Raises
+    ------
+    UsageError
+        If `n` is less than 1.
+    """
+    if n < 1:
+        raise UsageError(f"{n} threads cannot compute anything; give 1 or more")
+    import torch
+
+    torch.set_num_threads(n)
+
+
+def _why_no_cuda(number: int) -> str | None:
+    """Why there is no CUDA device of that number; None if there is."""
+    import torch
+
+    if torch.version.cuda is None and torch.version.hip is None:
+        return f"torch {torch.__version__} was built without CUDA"
+    if not torch.cuda.is_available():
+        return f"torch {torch.__version__} finds no CUDA GPU or no driver for it"
+    if number >= torch.cuda.device_count():
+        return f"there are {torch.cuda.device_count()} CUDA GPUs, counted from 0"
+    return None
+
+
+def _why_no_mps() -> str | None:
+    """Why there is no Apple GPU; None if there is."""
+    import torch
+
+    if not torch.backends.mps.is_built():
+        return f"torch {torch.__version__} was built without MPS, which is for Macs"
+    if not torch.backends.mps.is_available():
+        return "MPS needs macOS 12.3 or later and an Apple or AMD GPU"
+    return None
+
+
+def _gpu_name() -> str:
+    """What the first CUDA GPU is called."""
+    import torch
+
+    return torch.cuda.get_device_name(0)
