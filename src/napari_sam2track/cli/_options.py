@@ -1,0 +1,145 @@
+"""Command line options from the models in `params.py`, so that each is declared once."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Callable
+from enum import Enum
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import annotated_types
+import typer
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from napari_sam2track.errors import UsageError
+from napari_sam2track.params import Params
+
+R = TypeVar("R")
+
+
+def with_params(**groups: type[Params]) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Give a command the options of groups of parameters.
+
+    Every field becomes an option: ``min_iou`` is ``--min-iou``, with the field's default,
+    bounds, description and choices. The command gets each group as one keyword argument, a
+    checked model.
+
+    Parameters
+    ----------
+    **groups
+        Name of the command's keyword argument to its model, as in ``link=LinkParams``.
+
+    Returns
+    -------
+    callable
+        A decorator. The decorated function raises `UsageError` with the option's name when a
+        value is refused by the model.
+
+    Raises
+    ------
+    TypeError
+        When decorating, if a field has the name of another option of the command.
+    """
+
+    def decorate(command: Callable[..., R]) -> Callable[..., R]:
+        hints = get_type_hints(command, include_extras=True)
+        own = [
+            p.replace(annotation=hints.get(p.name, p.annotation))
+            for p in inspect.signature(command).parameters.values()
+            if p.name not in groups
+        ]
+        parameters = list(own)
+        for model in groups.values():
+            for name, info in model.model_fields.items():
+                if name in {p.name for p in parameters}:
+                    raise TypeError(f"{command.__name__} has two options called {name!r}")
+                parameters.append(_option(name, info, panel=_panel(model)))
+
+        @functools.wraps(command)
+        def run(**kwargs: Any) -> R:
+            for keyword, model in groups.items():
+                values = {name: _plain(kwargs.pop(name)) for name in model.model_fields}
+                kwargs[keyword] = _build(model, values)
+            return command(**kwargs)
+
+        # Options in no particular order: keyword only, so that defaults may precede none.
+        ordered = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+        run.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in ordered}
+        return run
+
+    return decorate
+
+
+def option_name(field: str) -> str:
+    """The option of a field: ``min_iou`` is ``--min-iou``."""
+    return "--" + field.replace("_", "-")
+
+
+def _option(name: str, info: FieldInfo, panel: str) -> inspect.Parameter:
+    """A field of a model as a parameter of a typer command."""
+    annotation, default = _typer_type(name, info.annotation), info.get_default()
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        default = annotation(default)
+    low, high, text = _bounds(info)
+    settings: dict[str, Any] = {"help": (info.description or info.title or "") + text}
+    settings |= {"rich_help_panel": panel, "min": low, "max": high}
+    decls = [] if annotation is bool else [option_name(name)]
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[annotation, typer.Option(*decls, **settings)],
+    )
+
+
+def _typer_type(name: str, annotation: Any) -> Any:
+    """The type that typer has for a field's: choices as an Enum, tuples as lists."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return Enum(name, {str(choice): choice for choice in args}, type=str)
+    if origin in (Union, types.UnionType) and len(args) == 2 and type(None) in args:
+        (inner,) = (arg for arg in args if arg is not type(None))
+        return _typer_type(name, inner) | None
+    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
+        return list[args[0]]  # type: ignore[valid-type]
+    if annotation in (bool, int, float, str) or inspect.isclass(annotation):
+        return annotation
+    raise TypeError(f"the parameter {name!r} of type {annotation} cannot be an option")
+
+
+def _bounds(info: FieldInfo) -> tuple[float | None, float | None, str]:
+    """Lowest and highest value as typer knows them; open bounds, which it does not, as text."""
+    low = next((m.ge for m in info.metadata if isinstance(m, annotated_types.Ge)), None)
+    high = next((m.le for m in info.metadata if isinstance(m, annotated_types.Le)), None)
+    above = next((m.gt for m in info.metadata if isinstance(m, annotated_types.Gt)), None)
+    below = next((m.lt for m in info.metadata if isinstance(m, annotated_types.Lt)), None)
+    words = [f"above {above:g}"] if above is not None else []
+    words += [f"below {below:g}"] if below is not None else []
+    return low, high, f" ({', '.join(words)})" if words else ""  # type: ignore[return-value]
+
+
+def _panel(model: type[Params]) -> str:
+    """The heading of a group of options: ``LinkParams`` is "Link options"."""
+    return f"{model.__name__.removesuffix('Params')} options"
+
+
+def _plain(value: Any) -> Any:
+    """What the model takes, from what typer gives."""
+    if isinstance(value, Enum):
+        return value.value
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _build(model: type[Params], values: dict[str, Any]) -> Params:
+    """Check the values; the first that is refused is named as the option that it came from."""
+    try:
+        return model(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = first["loc"][0] if first["loc"] else None
+        named = f"{option_name(str(place))} {first['input']}" if place else str(values)
+        raise UsageError(f"{named} cannot be used: {first['msg'].lower()}") from error

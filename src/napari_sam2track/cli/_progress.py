@@ -1,0 +1,108 @@
+"""Progress on stderr: what is done, how fast, and how long it will take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from napari_sam2track.cli._run import is_interactive
+
+T = TypeVar("T")
+
+
+def progress(items: Iterable[T], total: int, doing: str, unit: str = "frames") -> Iterator[T]:
+    """Pass items on and show a bar with the rate and the remaining time.
+
+    Nothing is shown where stderr is not a terminal: logs want lines.
+
+    Parameters
+    ----------
+    items
+        What is worked on.
+    total
+        How many there are.
+    doing
+        What is being done, as in "Linking".
+    unit
+        What is counted per second.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """Finished items per second."""
+
+        def render(self, task: Task) -> Text:
+            rate = task.finished_speed or task.speed
+            return Text(f"{rate:.1f} {unit}/s" if rate else f"- {unit}/s")
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not is_interactive()) as bar:
+        task = bar.add_task(doing, total=total)
+        for item in items:
+            yield item
+            bar.advance(task)
+
+
+class DownloadBar:
+    """Bytes as they come in, the way that pooch reports them."""
+
+    def __init__(self, name: str) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not is_interactive(),
+        )
+        self._task = self._bar.add_task(name, total=None)
+        self._bar.start()
+
+    @property
+    def total(self) -> float | None:
+        """Bytes to come; None as long as that is not known."""
+        return self._bar.tasks[0].total
+
+    @total.setter
+    def total(self, n_bytes: int) -> None:
+        self._bar.update(self._task, total=n_bytes or None)
+
+    def update(self, n_bytes: int) -> None:
+        """More bytes are there."""
+        self._bar.advance(self._task, n_bytes)
+
+    def reset(self) -> None:
+        """Count from 0 again."""
+        self._bar.update(self._task, completed=0)
+
+    def close(self) -> None:
+        """Leave the terminal as it was; may be called twice."""
+        self._bar.stop()

@@ -1,0 +1,96 @@
+"""Around every command: errors become one sentence on stderr and an exit code."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import typer
+
+from napari_sam2track.errors import Sam2TrackError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ISSUES = "https://github.com/napari-sam2track/napari-sam2track/issues"
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+_debug = False
+
+
+def set_debug(debug: bool) -> None:
+    """Show tracebacks (``--debug``, or SAM2TRACK_DEBUG=1) from now on, or not."""
+    global _debug
+    _debug = debug
+
+
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """Wrap a command so that nothing leaves it but its result and `typer.Exit`.
+
+    Our own errors exit with their `exit_code` (2: what was asked for cannot be meant; 1: it
+    failed), Ctrl-C with 130, everything else with 1. Each prints one sentence.
+    """
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
+            raise  # typer's own business
+        except KeyboardInterrupt:
+            raise _stopped("interrupted", INTERRUPTED) from None
+        except Sam2TrackError as error:
+            raise _stopped(str(error), error.exit_code) from error
+        except MemoryError as error:
+            hint = "close other programs, or work on fewer or smaller frames"
+            raise _stopped(f"out of memory ({error or 'no details'}); {hint}", 1) from error
+        except OSError as error:
+            raise _stopped(_os_error(error), 1) from error
+        except Exception as error:  # a mistake of ours
+            raise _stopped(
+                f"unexpected {type(error).__name__}: {_one_line(error)}; please report it at "
+                f"{ISSUES} with what sam2track --debug ... prints",
+                1,
+            ) from error
+
+    return run
+
+
+def _stopped(sentence: str, exit_code: int) -> typer.Exit:
+    """Print why the command ends, and the exception that ends it."""
+    from rich.console import Console
+
+    if _debug:
+        traceback.print_exc()
+    text = sentence[:1].upper() + sentence[1:] if _is_word(sentence) else sentence
+    # One line however narrow the terminal: it is copied into searches and issues.
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print("Error: " if exit_code != INTERRUPTED else "", style="red", end="", markup=False)
+    console.print(text.rstrip(".") + ".", style="red", markup=False)
+    return typer.Exit(exit_code)
+
+
+def _is_word(sentence: str) -> bool:
+    """Whether a sentence begins with a word, not with a path or a name that has its own case."""
+    first = sentence.split(" ", 1)[0]
+    return first.isalpha() and first.islower()
+
+
+def _os_error(error: OSError) -> str:
+    """An error of the system: what, and about which file."""
+    reason = error.strerror or _one_line(error) or type(error).__name__
+    return f"{os.fsdecode(error.filename)}: {reason}" if error.filename else reason
+
+
+def _one_line(error: BaseException) -> str:
+    """The message of an error without line breaks."""
+    return " ".join(str(error).split())
+
+
+def is_interactive() -> bool:
+    """Whether somebody may be watching stderr; logs are spared progress bars."""
+    return sys.stderr.isatty()
