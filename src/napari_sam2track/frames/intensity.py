@@ -159,8 +159,7 @@ def to_uint8(values: NDArray[Any], window: Window) -> NDArray[np.uint8]:
         table = _scale(all_values.astype(np.float64), window)
         mapped: NDArray[np.uint8] = table[native.view(unsigned)]
         return mapped
-    wide = np.float32 if values.dtype.kind == "b" else np.float64
-    return _scale(values.astype(wide), window)
+    return _scale(values.astype(np.float64), window)
 
 
 def _scale(values: NDArray[Any], window: Window) -> NDArray[np.uint8]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,28 +56,51 @@ def open_tiff(path: Path, *, axes: str | None = None, z: int | None = None) -> A
 
 
 def _open_series(tiff: TiffFile, path: Path, axes: str | None, z: int | None) -> ArraySource:
+    array: ArrayLike | None
+    close: Callable[[], None] | None = tiff.close
     try:
         series = tiff.series[0]
         shape, known = _shape(series, axes)
-        array: ArrayLike | None = _mapped(series, path, shape)
+        array = _mapped(series, path, shape)
         if array is None:
-            array = _paged(series, path, shape, known)
-    except FramesError:
-        raise
+            array = _paged(tiff, series, path, shape, known)
+        else:  # the map has a handle of its own
+            tiff.close()
+            close = None
     except (IndexError, ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
         raise FramesError(
             f"{path} cannot be read as TIFF ({error}); the file may be damaged: "
             "copy or export it again"
         ) from error
-    return from_array(array, axes=axes, known=known, z=z, name=path.name, close=tiff.close)
+    return from_array(array, axes=axes, known=known, z=z, name=path.name, close=close)
 
 
 def _shape(series: TiffPageSeries, axes: str | None) -> tuple[tuple[int, ...], str]:
-    """Shape and letters; with the axes of length 1 if that is what the person counted."""
+    """Shape and letters; with the axes of length 1 if the person counted those too."""
+    shape, letters = tuple(series.shape), series.axes
+    n_given = len(shape) if axes is None else len(axes.strip())
+    if n_given == len(shape):
+        return shape, letters
     full = tuple(series.get_shape(squeeze=False))
-    if axes is not None and len(axes.strip()) == len(full):
-        return full, series.get_axes(squeeze=False)
-    return tuple(series.shape), series.axes
+    full_letters = series.get_axes(squeeze=False)
+    if full_letters[-1] == "S" and full[-1] == 1:  # tifffile counts one sample per pixel
+        full, full_letters = full[:-1], full_letters[:-1]
+    return (full, full_letters) if n_given == len(full) else (shape, letters)
+
+
+def _pages_are_missing(tiff: TiffFile) -> bool:
+    """Whether the last page names a next one that is not there: the file was cut off.
+
+    tifffile then gives the pages that it finds, without an error.
+    """
+    last, form, handle = tiff.pages[-1], tiff.tiff, tiff.filehandle
+    if last.offset <= 0 or tiff.is_lsm:  # virtual pages; LSM has chains of its own
+        return False
+    handle.seek(last.offset)
+    (n_tags,) = struct.unpack(form.tagnoformat, handle.read(form.tagnosize))
+    handle.seek(last.offset + form.tagnosize + n_tags * form.tagsize)
+    (following,) = struct.unpack(form.offsetformat, handle.read(form.offsetsize))
+    return bool(following)
 
 
 def _mapped(series: TiffPageSeries, path: Path, shape: tuple[int, ...]) -> ArrayLike | None:
@@ -92,7 +117,14 @@ def _mapped(series: TiffPageSeries, path: Path, shape: tuple[int, ...]) -> Array
     return np.memmap(path, dtype, "r", offset, shape)
 
 
-def _paged(series: TiffPageSeries, path: Path, shape: tuple[int, ...], letters: str) -> PagedArray:
+def _paged(
+    tiff: TiffFile, series: TiffPageSeries, path: Path, shape: tuple[int, ...], letters: str
+) -> PagedArray:
+    if _pages_are_missing(tiff):
+        raise FramesError(
+            f"{path} is cut short: after {len(tiff.pages)} pages the rest is missing; "
+            "copy or export it again"
+        )
     page_shape = series.keyframe.shape
     dtype = series.dtype
     if dtype is None:

@@ -1,0 +1,24 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# No deadline: a machine that trains at the same time is slow, not wrong.
+settings.register_profile("sam2track", deadline=None)
+settings.load_profile("sam2track")
+
+_DEFAULT_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real data, read-only; tests that need it skip where it is missing."""
+    folder = Path(os.environ.get("SAM2TRACK_TEST_DATA", _DEFAULT_DATA))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set SAM2TRACK_TEST_DATA to its folder")
+    return folder
