@@ -14,6 +14,7 @@ from PIL import Image
 
 from napari_sam2track.errors import FramesError
 from napari_sam2track.frames import Frames, open_frames
+from napari_sam2track.frames.mapped import MappedArray
 from napari_sam2track.frames.pages import PagedArray
 
 
@@ -155,7 +156,7 @@ def test_ome_tiff_in_several_files(tmp_path: Path) -> None:
 
 def test_uncompressed_tiff_is_mapped(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", movie(7, 20, 30))
-    assert isinstance(array_behind(open_frames(tmp_path / "a.tif")), np.memmap)
+    assert isinstance(array_behind(open_frames(tmp_path / "a.tif")), MappedArray)
 
 
 @pytest.mark.parametrize("compression", [None, "zlib"])
@@ -397,7 +398,7 @@ def test_npy_is_mapped(tmp_path: Path) -> None:
     array = movie(4, 20, 30, 3)
     np.save(tmp_path / "a.npy", array)
     with open_frames(tmp_path / "a.npy") as frames:
-        assert isinstance(array_behind(frames), np.memmap)
+        assert isinstance(array_behind(frames), MappedArray)
         np.testing.assert_array_equal(frames.read(3), array[3])
     (tmp_path / "a.npy").write_bytes(b"nonsense")
     with pytest.raises(FramesError, match=r"a\.npy cannot be read as a numpy array"):
@@ -446,15 +447,26 @@ def test_cellseg(shared_data: Path) -> None:
     np.testing.assert_array_equal(frames.read(9), grey(images[9]))
 
 
-def test_a_mapped_file_has_one_handle(tmp_path: Path) -> None:
-    """Nothing but the map is open, so that closing the source gives the file back."""
+@pytest.mark.parametrize("suffix", ["tif", "npy"])
+def test_mapped_files_stay_on_the_disk(tmp_path: Path, suffix: str) -> None:
+    """Neither a handle nor resident pages: reading 64 MB leaves less than 16 MB behind."""
     psutil = pytest.importorskip("psutil")
-    path = tmp_path / "a.tif"
-    tifffile.imwrite(path, movie(7, 20, 30))
+    path = tmp_path / f"a.{suffix}"
+    array = np.zeros((64, 1024, 1024), np.uint8)
+    tifffile.imwrite(path, array, **PLAIN) if suffix == "tif" else np.save(path, array)
+    del array
     with open_frames(path) as frames:
-        assert len([f for f in psutil.Process().open_files() if Path(f.path) == path]) == 1
-        frames.read(6)
-    assert not [f for f in psutil.Process().open_files() if Path(f.path) == path]
+        before = psutil.Process().memory_info().rss
+        for t in range(64):
+            frames.read(t)
+        assert psutil.Process().memory_info().rss - before < 16e6
+        assert not [f for f in psutil.Process().open_files() if Path(f.path) == path]
+
+
+def test_npy_in_fortran_order(tmp_path: Path) -> None:
+    array = movie(4, 20, 30)
+    np.save(tmp_path / "a.npy", np.asfortranarray(array))
+    np.testing.assert_array_equal(open_frames(tmp_path / "a.npy").read(3), grey(array[3]))
 
 
 def test_bigtiff_cut_after_some_pages(tmp_path: Path) -> None:

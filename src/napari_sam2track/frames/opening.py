@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from napari_sam2track.errors import FramesError
 from napari_sam2track.frames import folder, tiff, video, zarr_store
 from napari_sam2track.frames.arrays import ArrayLike, ArraySource, from_array
 from napari_sam2track.frames.intensity import Intensity
+from napari_sam2track.frames.mapped import MappedArray
 from napari_sam2track.frames.movie import Frames
 
 
@@ -96,9 +98,11 @@ def _open_path(path: Path, axes: str | None, z: int | None) -> ArraySource:
 
 def _open_npy(path: Path, axes: str | None, z: int | None) -> ArraySource:
     try:
-        array = np.load(path, mmap_mode="r")
+        found = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise FramesError(
             f"{path} cannot be read as a numpy array ({error}); save it again with numpy.save"
         ) from error
+    order: Literal["C", "F"] = "C" if found.flags.c_contiguous else "F"
+    array = MappedArray(path, found.dtype, found.shape, found.offset, order)
     return from_array(array, axes=axes, z=z, name=path.name)

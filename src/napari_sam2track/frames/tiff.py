@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FramesError
 from napari_sam2track.frames.arrays import ArrayLike, ArraySource, from_array
+from napari_sam2track.frames.mapped import MappedArray
 from napari_sam2track.frames.pages import PagedArray
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _open_series(tiff: TiffFile, path: Path, axes: str | None, z: int | None) ->
         array = _mapped(series, path, shape)
         if array is None:
             array = _paged(tiff, series, path, shape, known)
-        else:  # the map has a handle of its own
+        else:  # maps open the file themselves
             tiff.close()
             close = None
     except (IndexError, ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
@@ -114,7 +114,7 @@ def _mapped(series: TiffPageSeries, path: Path, shape: tuple[int, ...]) -> Array
             f"{path} is cut short: {path.stat().st_size} bytes, but its {shape} pixels end at "
             f"byte {end}; copy or export it again"
         )
-    return np.memmap(path, dtype, "r", offset, shape)
+    return MappedArray(path, dtype, shape, offset)
 
 
 def _paged(
