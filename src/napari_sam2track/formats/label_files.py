@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 import struct
@@ -194,6 +195,9 @@ def _tiff_frames(
     if not series:
         raise FormatError(f"{path} holds no images")
     page = series[0].keyframe
+    if _frames_as_colours(file):
+        whole = functools.cache(series[0].asarray)
+        return page.samplesperpixel, page.shape[-2:], lambda t: np.asarray(whole()[t])
     if page.samplesperpixel > 1:
         raise FormatError(
             f"{path} is a colour image ({page.samplesperpixel} samples a pixel), in which labels "
@@ -233,6 +237,13 @@ def _tiff_frames(
             f"{path} has {len(one.pages)} pages for {n_frames} frames; save one frame a page"
         )
     return n_frames, (height, width), lambda t: np.asarray(one.pages[t].asarray())
+
+
+def _frames_as_colours(file: Any) -> bool:
+    """Whether three or four frames were stored as colour planes, as tifffile did by default."""
+    page, one = file.series[0].keyframe, file.series[0]
+    planar = page.samplesperpixel > 1 and page.planarconfig == 2
+    return bool(planar and file.is_shaped and len(file.series) == 1 and len(one.shape) == 3)
 
 
 def _explained(
