@@ -52,3 +52,123 @@ class Mask:
         if a0 < a1 and b0 < b1:
             out[a0:a1, b0:b1] = self.crop[a0 - y0 : a1 - y0, b0 - x0 : b1 - x0]
         return out
+
+
+def paint(
+    labels_yx: NDArray[np.uint32],
+    logits_yx: NDArray[np.float32],
+    object_id: int,
+    patch_yx: NDArray[np.float32],
+    y0: int,
+    x0: int,
+) -> None:
+    """Paint an object's logits into a frame, in place: the highest logit wins.
+
+    Ties go to the lower id; only logits above 0 are part of an object.
+
+    Parameters
+    ----------
+    labels_yx, logits_yx
+        (Y, X) labels and the logit that won each pixel (0 where there is background).
+    object_id
+        The label to paint.
+    patch_yx, y0, x0
+        Logits of the object and where ``patch_yx[0, 0]`` lies, inside the frame.
+    """
+    part = (slice(y0, y0 + patch_yx.shape[0]), slice(x0, x0 + patch_yx.shape[1]))
+    labels, best = labels_yx[part], logits_yx[part]
+    wins = (patch_yx > best) | ((patch_yx == best) & (patch_yx > 0) & (labels > object_id))
+    labels[wins] = object_id
+    best[wins] = patch_yx[wins]
+
+
+def resample_logits(
+    logits_yx: NDArray[np.float32],
+    region: tuple[float, float, float, float],
+    height: int,
+    width: int,
+) -> tuple[NDArray[np.float32], int, int]:
+    """Logits of a model's grid, bilinearly, at the pixels of the frame where they can be above 0.
+
+    The same arithmetic as torch's ``interpolate(mode="bilinear", align_corners=False)`` from the
+    grid to the region, but only for the rows and columns around positive logits.
+
+    Parameters
+    ----------
+    logits_yx
+        (h, w) grid that covers the region.
+    region
+        (y0, x0, height, width) of the region in edge coordinates of the frame: (0, 0, Y, X) is
+        the whole frame.
+    height, width
+        Size of the frame; the result is clipped to it.
+
+    Returns
+    -------
+    patch, y0, x0
+        Logits (rows, columns) and where they lie; an empty patch where nothing is above 0.
+    """
+    ys = np.flatnonzero((logits_yx > 0).any(axis=1))
+    if len(ys) == 0:
+        return np.zeros((0, 0), np.float32), 0, 0
+    xs = np.flatnonzero((logits_yx > 0).any(axis=0))
+    y0, yi, yf = _taps(logits_yx.shape[0], int(ys[0]), int(ys[-1]), region[0], region[2], height)
+    x0, xi, xf = _taps(logits_yx.shape[1], int(xs[0]), int(xs[-1]), region[1], region[3], width)
+    top, bottom = logits_yx[yi[0]], logits_yx[yi[1]]
+    upper = top[:, xi[0]] * (1 - xf) + top[:, xi[1]] * xf
+    lower = bottom[:, xi[0]] * (1 - xf) + bottom[:, xi[1]] * xf
+    return upper * (1 - yf[:, None]) + lower * yf[:, None], y0, x0
+
+
+def _taps(
+    n: int, first: int, last: int, start: float, length: float, size: int
+) -> tuple[int, tuple[NDArray[np.intp], NDArray[np.intp]], NDArray[np.float32]]:
+    """Pixels near grid cells ``first`` to ``last``: first pixel, both cells and their fraction."""
+    cell = length / n  # pixels of the frame per cell of the grid
+    lo = max(int(np.floor(start + (first - 0.5) * cell)), int(np.ceil(start - 0.5)), 0)
+    hi = min(int(np.ceil(start + (last + 1.5) * cell)),
+             int(np.floor(start + length - 0.5)) + 1, size)
+    # as torch does it (float32 scale, fused multiply-add): the last bits of the fractions are
+    # part of SAM2's result
+    at = float(np.float32(n / length)) * (np.arange(lo, max(hi, lo)) + 0.5 - start) - 0.5
+    at = np.maximum(at, 0).astype(np.float32)
+    low = np.minimum(at.astype(np.intp), n - 1)
+    high = np.minimum(low + 1, n - 1)
+    return lo, (low, high), at - low.astype(np.float32)
+
+
+def tidy(patch_yx: NDArray[np.float32], fill_holes: int, min_part: int) -> NDArray[np.float32]:
+    """Fill small holes and drop small parts of what is above 0.
+
+    SAM2 does the former in a CUDA extension, and not at all without it.
+
+    Parameters
+    ----------
+    patch_yx
+        (rows, columns) logits.
+    fill_holes
+        Largest hole to fill, in pixels; 0 fills none. Filled pixels get the logit 0.1.
+    min_part
+        Smallest part to keep, in pixels; the largest part always stays.
+    """
+    if (fill_holes <= 0 and min_part <= 1) or patch_yx.size == 0:
+        return patch_yx
+    from scipy import ndimage as ndi
+
+    out = patch_yx
+    if fill_holes > 0:
+        gaps, n = ndi.label(np.pad(out <= 0, 1, constant_values=True))
+        if n > 1:
+            area = np.bincount(gaps.ravel())
+            small = area <= fill_holes
+            small[0] = small[gaps[0, 0]] = False  # the masks themselves; what lies around them
+            out = np.where(small[gaps[1:-1, 1:-1]], np.float32(0.1), out)
+    if min_part > 1:
+        parts, n = ndi.label(out > 0, structure=np.ones((3, 3)))
+        if n > 1:
+            area = np.bincount(parts.ravel())
+            drop = area < min_part
+            drop[0] = False
+            drop[1 + int(area[1:].argmax())] = False
+            out = np.where(drop[parts], np.float32(-0.1), out)
+    return out

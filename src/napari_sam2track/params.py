@@ -42,3 +42,59 @@ class LinkParams(Params):
         description="Whether the masks are foreground only and have to be split into connected "
         "parts; auto: if no frame holds more than one value.",
     )
+
+
+class EngineParams(Params):
+    """How objects are followed."""
+
+    mode: Literal["auto", "frame", "window"] = Field(
+        default="auto",
+        title="Mode",
+        description="Look at the whole frame (frame) or at a square window around each object "
+        "(window); auto: windows for small objects and always for the bundled model.",
+    )
+    direction: Literal["forward", "backward", "both"] = Field(
+        default="both",
+        title="Direction",
+        description="Where to follow each object from its first prompt.",
+    )
+    start: int = Field(
+        default=0, ge=0, title="First frame", description="First frame of the range to work on."
+    )
+    stop: int | None = Field(
+        default=None, ge=0, title="Last frame",
+        description="Last frame of the range, included; all frames if not given.",
+    )
+    equality: Literal["fast", "exact"] = Field(
+        default="fast",
+        title="Equality",
+        description="exact computes object by object, as SAM2's own predictor; fast computes "
+        "objects in batches (the same weights, rounding may differ).",
+    )
+    later_prompts: Literal["refine", "fresh"] = Field(
+        default="refine",
+        title="Later prompts",
+        description="Whether a prompt after an object's first one corrects what was followed "
+        "(refine) or starts from the image alone (fresh).",
+    )
+    batch: int = Field(
+        default=32, ge=1, le=1024, title="Batch",
+        description="Most objects or windows that are computed at once.",
+    )
+    max_conditioning: int = Field(
+        default=8, ge=2, title="Prompted frames in memory",
+        description="Most prompted frames of an object that are consulted at once.",
+    )
+    fill_holes: int = Field(
+        default=8, ge=0, title="Fill holes",
+        description="Fill holes in a mask of up to this many pixels.",
+    )
+    min_part: int = Field(
+        default=8, ge=0, title="Smallest part",
+        description="Drop separate parts of a mask with fewer pixels than this.",
+    )
+    keep_masks: bool = Field(
+        default=True, title="Keep given masks",
+        description="Show a mask prompt exactly as it was given, not as the model's coarser grid "
+        "holds it.",
+    )

@@ -1,0 +1,178 @@
+"""What one object remembers: bounded, whatever the length of the movie.
+
+SAM2 reads the conditioning frames, the last six spatial memories and the last fifteen object
+pointers; older ones are never read again, so that dropping them changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from napari_sam2track.engine.network import MemoryTokens, Network
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Entry:
+    """One remembered frame.
+
+    Attributes
+    ----------
+    frame
+        Its index.
+    maps
+        (Cm, h, w) spatial memory, bfloat16 as in SAM2's own predictor (on any device: the
+        rounding is part of the result).
+    pointer
+        (C,) object pointer.
+    """
+
+    frame: int
+    maps: Tensor
+    pointer: Tensor
+
+
+@dataclass(eq=False)
+class MemoryBank:
+    """Memories of one object in one pass.
+
+    Attributes
+    ----------
+    n_recent
+        Spatial memories of frames that were followed (6 in SAM2).
+    n_pointers
+        Pointers of frames that were followed (15 in SAM2).
+    max_conditioning
+        Most conditioning frames that are read at once; the closest ones are.
+    """
+
+    n_recent: int
+    n_pointers: int
+    max_conditioning: int = 8
+    conditioning: dict[int, Entry] = field(default_factory=dict)
+    recent: deque[Entry] = field(init=False)
+    pointers: deque[tuple[int, Tensor]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.recent = deque(maxlen=self.n_recent)
+        self.pointers = deque(maxlen=self.n_pointers)
+
+    @classmethod
+    def for_network(cls, network: Network, max_conditioning: int) -> MemoryBank:
+        """An empty bank with the sizes of a network."""
+        return cls(network.n_memories - 1, network.max_pointers - 1, max_conditioning)
+
+    def remember(self, entry: Entry, conditioning: bool) -> None:
+        """Add the memory of a frame."""
+        if conditioning:
+            self.conditioning[entry.frame] = entry
+        else:
+            self.recent.append(entry)
+            self.pointers.append((entry.frame, entry.pointer))
+
+    def read(self, t: int, step: int) -> tuple[list[tuple[int, Entry]], list[tuple[float, Tensor]]]:
+        """What is read on frame ``t`` of a pass in direction ``step`` (1 or -1).
+
+        Returns
+        -------
+        maps
+            (slot, entry): slot 0 for conditioning frames, else counted as in `MemoryTokens`.
+        pointers
+            (distance in frames, pointer (C,)).
+        """
+        chosen = closest(t, list(self.conditioning), self.max_conditioning)
+        followed = {e.frame: e for e in self.recent}
+        followed |= {f: e for f, e in self.conditioning.items() if f not in chosen}
+        maps = [(0, self.conditioning[f]) for f in chosen]
+        for back in range(self.n_recent, 0, -1):
+            entry = followed.get(t - step * back)
+            if entry is not None:
+                maps.append((self.n_recent + 1 - back, entry))
+        pointers = [
+            (float((t - f) * step), self.conditioning[f].pointer)
+            for f in chosen if (t - f) * step >= 0
+        ]
+        known = dict(self.pointers)
+        known |= {f: e.pointer for f, e in self.conditioning.items() if f not in chosen}
+        for back in range(1, self.n_pointers + 1):
+            pointer = known.get(t - step * back)
+            if pointer is not None:
+                pointers.append((float(back), pointer))
+        return maps, pointers
+
+    def state(self) -> dict[str, Any]:
+        """All of it as plain values and tensors, for `torch.save`."""
+        def pack(entries: Sequence[Entry]) -> list[tuple[int, Tensor, Tensor]]:
+            return [(e.frame, e.maps.cpu(), e.pointer.cpu()) for e in entries]
+
+        return {
+            "conditioning": pack(list(self.conditioning.values())),
+            "recent": pack(list(self.recent)),
+            "pointers": [(f, p.cpu()) for f, p in self.pointers],
+        }
+
+    def restore(self, state: dict[str, Any], device: torch.device) -> None:
+        """Take over what `state` gave."""
+        def unpack(rows: list[tuple[int, Tensor, Tensor]]) -> list[Entry]:
+            return [Entry(f, m.to(device), p.to(device)) for f, m, p in rows]
+
+        self.conditioning = {e.frame: e for e in unpack(state["conditioning"])}
+        self.recent.clear()
+        self.recent.extend(unpack(state["recent"]))
+        self.pointers.clear()
+        self.pointers.extend((f, p.to(device)) for f, p in state["pointers"])
+
+
+def closest(t: int, frames: list[int], most: int) -> list[int]:
+    """The conditioning frames that SAM2 would read on frame ``t``, at most ``most`` of them.
+
+    As `sam2.modeling.sam2_utils.select_closest_cond_frames`: the last one before, the first one
+    from ``t`` on, then the nearest others. All of them, in the given order, if they are few.
+    """
+    if len(frames) <= most:
+        return frames
+    chosen: list[int] = []
+    before = [f for f in frames if f < t]
+    after = [f for f in frames if f >= t]
+    if before:
+        chosen.append(max(before))
+    if after:
+        chosen.append(min(after))
+    rest = sorted((f for f in frames if f not in chosen), key=lambda f: abs(f - t))
+    return chosen + rest[: most - len(chosen)]
+
+
+def tokens(
+    banks: Sequence[MemoryBank], t: int, step: int, pointer_span: int
+) -> dict[tuple[int, int], tuple[list[int], MemoryTokens]]:
+    """What objects remember on frame ``t``, in groups that can be one batch.
+
+    Attention has no mask for padding here, so that a batch needs equal numbers of tokens.
+
+    Returns
+    -------
+    dict
+        (number of maps, number of pointers) to (indices into ``banks``, their tokens).
+    """
+    groups: dict[tuple[int, int], list[int]] = {}
+    reads = [bank.read(t, step) for bank in banks]
+    for n, (maps, pointers) in enumerate(reads):
+        groups.setdefault((len(maps), len(pointers)), []).append(n)
+    out = {}
+    for key, members in groups.items():
+        picked = [reads[n] for n in members]
+        device = picked[0][0][0][1].maps.device
+        maps = torch.stack([torch.stack([e.maps for _, e in m]) for m, _ in picked])
+        slots = torch.tensor([[s for s, _ in m] for m, _ in picked], device=device)
+        if key[1]:
+            pointers = torch.stack([torch.stack([p for _, p in ps]) for _, ps in picked])
+        else:
+            pointers = maps.new_zeros(len(members), 0, 1, dtype=torch.float32)
+        away = torch.tensor([[d for d, _ in ps] for _, ps in picked], device=device)
+        out[key] = (members, MemoryTokens(maps, slots, pointers, away, pointer_span))
+    return out

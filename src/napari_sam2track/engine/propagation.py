@@ -1,0 +1,359 @@
+"""Follows objects through a movie, one frame a step.
+
+A pass goes in one direction. On each frame it shows every object to the network (the whole frame,
+or a window of its own), decodes in batches, remembers, and paints all logits by the overlap rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_sam2track.engine.looking import first_look
+from napari_sam2track.engine.memory import Entry, MemoryBank, tokens
+from napari_sam2track.engine.network import Decoded, Features, Network
+from napari_sam2track.engine.prompting import Clicks, encode_views, point_tensors
+from napari_sam2track.engine.results import FrameResult, ObjectResult, State
+from napari_sam2track.engine.views import FrameView, Movie, View, WindowView
+from napari_sam2track.engine.windows import Motion, Shape, Window
+from napari_sam2track.errors import DeviceError
+from napari_sam2track.masks import Mask, paint, resample_logits, tidy
+from napari_sam2track.params import EngineParams
+from napari_sam2track.prompts import Prompt, PromptSet
+
+T = TypeVar("T")
+Mode = Literal["frame", "window"]
+
+#: Logit of pixels that a person gave: no prediction wins over them.
+GIVEN_LOGIT = np.float32(1e4)
+
+
+@dataclass(eq=False)
+class Follower:
+    """One object of a pass: its prompts, what it remembers, where it was."""
+
+    object_id: int
+    prompts: dict[int, Prompt]
+    bank: MemoryBank
+    motion: Motion | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """One object on one frame, before painting."""
+
+    follower: Follower
+    view: View
+    logits_yx: NDArray[np.float32]
+    score: float
+    iou: float
+    prompted: bool
+    given: Mask | None = None
+
+
+class Pass:
+    """Follows objects in one direction.
+
+    Parameters
+    ----------
+    network
+        The model.
+    movie
+        Its frames are read when their turn comes, each once.
+    prompts
+        Objects start at their first prompt; forward, later prompts correct them. A backward pass
+        uses the first prompts only, and remembers nothing of a forward pass.
+    params
+        See `EngineParams`; ``start`` and ``stop`` are not looked at here.
+    mode
+        What the network is shown.
+    order
+        Frames in the order of the pass: a range with step 1 or -1.
+    """
+
+    def __init__(
+        self, network: Network, movie: Movie, prompts: PromptSet, params: EngineParams,
+        mode: Mode, order: range,
+    ) -> None:
+        self.network, self.movie, self.params = network, movie, params
+        self.mode, self.order, self.step = mode, order, order.step
+        self.position = 0
+        self.followers: list[Follower] = []
+        self._ready: dict[tuple[int, int], _Seen] = {}
+        self._whole = FrameView(movie.height, movie.width)
+        self._span = min(movie.n_frames, network.max_pointers)
+        self._chunk = 1 if params.equality == "exact" else params.batch
+        self.add(prompts)
+
+    def add(self, prompts: PromptSet) -> None:
+        """Follow more objects, from the frames of the order that are still to come."""
+        for object_id in prompts.objects:
+            first = prompts.first_frame(object_id)
+            given = prompts.of_object(object_id)
+            if self.step < 0:
+                given = {first: given[first]}
+            given = {t: p for t, p in given.items() if t in self.order}
+            if first in given:
+                bank = MemoryBank.for_network(self.network, self.params.max_conditioning)
+                self.followers.append(Follower(object_id, given, bank))
+        self.followers.sort(key=lambda f: f.object_id)
+
+    def __iter__(self) -> Iterator[FrameResult]:
+        try:
+            self._look_ahead()
+            while self.position < len(self.order):
+                result = self._frame(self.order[self.position])
+                self.position += 1
+                yield result
+        except torch.OutOfMemoryError as e:
+            raise DeviceError(
+                f"{self.network.device} has not enough memory for {self._chunk} objects at once; "
+                "use a smaller batch, a smaller model, or the CPU"
+            ) from e
+
+    def state(self) -> dict[str, Any]:
+        """What a run needs to go on from here with the same result, for `torch.save`."""
+        return {
+            "position": self.position,
+            "followers": [
+                {
+                    "id": f.object_id,
+                    "bank": f.bank.state(),
+                    "motion": None if f.motion is None else [
+                        f.motion.cy, f.motion.cx, f.motion.vy, f.motion.vx, f.motion.side
+                    ],
+                }
+                for f in self.followers
+            ],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave; the prompts must be the same."""
+        self.position = state["position"]
+        known = {f.object_id: f for f in self.followers}
+        for saved in state["followers"]:
+            follower = known[saved["id"]]
+            follower.bank.restore(saved["bank"], self.network.device)
+            if saved["motion"] is not None:
+                follower.motion = Motion(*saved["motion"])
+
+    # -- one frame -----------------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def _look_ahead(self) -> None:
+        """In ``fresh`` mode, later prompts are memories from the start, as in SAM2."""
+        if self.params.later_prompts != "fresh":
+            return
+        frames = sorted({t for f in self.followers for t in f.prompts}, reverse=self.step < 0)
+        for t in frames:
+            group = [f for f in self.followers if t in f.prompts]
+            for seen in self._start(t, group):
+                self._ready[seen.follower.object_id, t] = seen
+
+    @torch.inference_mode()
+    def _frame(self, t: int) -> FrameResult:
+        """See every active object on frame ``t`` and paint what was seen."""
+        seen: list[_Seen] = []
+        starting, following = [], []
+        for f in self.followers:
+            ready = self._ready.pop((f.object_id, t), None)
+            if ready is not None:
+                seen.append(ready)
+            elif t in f.prompts and not f.bank.conditioning:
+                starting.append(f)
+            elif f.bank.conditioning and self._begun(f, t):
+                following.append(f)
+        whole = None
+        if self.mode == "frame" and (starting or following):
+            whole = encode_views(self.network, self.movie, t, [self._whole])
+        seen += self._start(t, starting, whole)
+        seen += self._follow(t, following, whole)
+        return self._paint(t, seen)
+
+    def _begun(self, f: Follower, t: int) -> bool:
+        return any((t - u) * self.step >= 0 for u in f.prompts)
+
+    def _start(
+        self, t: int, group: list[Follower], whole: Features | None = None
+    ) -> list[_Seen]:
+        """Objects that are prompted on frame ``t`` without knowing anything of them yet."""
+        out: list[_Seen] = []
+        for members, views in self._first_views(t, group):
+            features = self._features(t, views, whole)
+            prompts = [f.prompts[t] for f in members]
+            decoded = self._decode_prompts(features, prompts, views)
+            out += self._remember(t, members, views, features, decoded, prompted=True)
+        return out
+
+    def _first_views(
+        self, t: int, group: list[Follower]
+    ) -> Iterator[tuple[list[Follower], list[View]]]:
+        """Batches of objects with prompts of one kind, and their views."""
+        kinds: dict[tuple[bool, int], list[Follower]] = {}
+        for f in group:
+            prompt = f.prompts[t]
+            kinds.setdefault((prompt.mask is not None, len(Clicks.of(prompt).labels)), []).append(f)
+        for members in kinds.values():
+            for part in _chunks(members, self._chunk):
+                if self.mode == "frame":
+                    yield part, [self._whole] * len(part)
+                else:
+                    yield part, [WindowView(w) for w in self._first_windows(t, part)]
+
+    def _first_windows(self, t: int, group: Sequence[Follower]) -> list[Window]:
+        windows = {f.object_id: _window_of(f.prompts[t]) for f in group}
+        unknown = [f for f in group if windows[f.object_id] is None]
+        found = first_look(self.network, self.movie, t,
+                           [Clicks.of(f.prompts[t]) for f in unknown], self.params.batch)
+        windows |= {f.object_id: w for f, w in zip(unknown, found, strict=True)}
+        return [w for f in group if (w := windows[f.object_id]) is not None]
+
+    def _decode_prompts(
+        self, features: Features, prompts: list[Prompt], views: list[View]
+    ) -> Decoded:
+        """Masks of objects from prompts of one kind, without memory."""
+        network = self.network
+        masks = [p.mask for p in prompts]
+        if masks[0] is not None:
+            given = [v.mask(m, network.image_size)
+                     for m, v in zip(masks, views, strict=True) if m is not None]
+            return network.adopt(features, torch.stack(given)[:, None].to(network.device))
+        points, labels = point_tensors([Clicks.of(p) for p in prompts], views, network)
+        conditioned = network.without_memory(features)
+        return network.decode(conditioned, features, points, labels, trust=self.mode == "window")
+
+    def _follow(
+        self, t: int, group: list[Follower], whole: Features | None
+    ) -> list[_Seen]:
+        """Objects that are known from other frames, some with a correction on this one."""
+        banks = [f.bank for f in group]
+        out: list[_Seen] = []
+        for members, memory in tokens(banks, t, self.step, self._span).values():
+            for part in _chunks(list(range(len(members))), self._chunk):
+                followers = [group[members[i]] for i in part]
+                views = [self._view(f, t) for f in followers]
+                features = self._features(t, views, whole)
+                conditioned = self.network.condition(features, memory.take(part))
+                decoded = self.network.decode(conditioned, features)
+                plain = [i for i, f in enumerate(followers) if t not in f.prompts]
+                out += self._remember(t, [followers[i] for i in plain], [views[i] for i in plain],
+                                      features.take(plain), decoded.take(plain), prompted=False)
+                for i, f in enumerate(followers):
+                    if t in f.prompts:
+                        out += self._correct(t, f, views[i], features.take([i]),
+                                             conditioned[[i]], decoded.take([i]))
+        return out
+
+    def _correct(
+        self, t: int, f: Follower, view: View, features: Features, conditioned: Tensor,
+        tracked: Decoded,
+    ) -> list[_Seen]:
+        """A prompt on a frame that was followed: it corrects, and is remembered for good."""
+        prompt = f.prompts[t]
+        if prompt.mask is not None:
+            decoded = self._decode_prompts(features, [prompt], [view])
+        else:
+            points, labels = point_tensors([Clicks.of(prompt)], [view], self.network)
+            decoded = self.network.decode(
+                conditioned, features, points, labels, tracked.logits.clamp(-32, 32),
+                trust=self.mode == "window",
+            )
+        return self._remember(t, [f], [view], features, decoded, prompted=True)
+
+    def _view(self, f: Follower, t: int) -> View:
+        """What a known object is shown through on frame ``t``."""
+        if self.mode == "frame" or f.motion is None:
+            return self._whole
+        window = f.motion.expected(self.movie.height, self.movie.width)
+        prompt = f.prompts.get(t)
+        if prompt is None:
+            return WindowView(window)
+        return WindowView(_window_of(prompt) or _containing(window, Clicks.of(prompt).points_yx))
+
+    def _features(self, t: int, views: list[View], whole: Features | None) -> Features:
+        if self.mode == "frame":
+            if whole is None:
+                whole = encode_views(self.network, self.movie, t, [self._whole])
+            return whole.expand(len(views))
+        return encode_views(self.network, self.movie, t, views)
+
+    def _remember(
+        self, t: int, followers: list[Follower], views: list[View], features: Features,
+        decoded: Decoded, prompted: bool,
+    ) -> list[_Seen]:
+        """Encode what was seen into the banks."""
+        if not followers:
+            return []
+        maps = self.network.encode_memory(features, decoded.logits, decoded.score, prompted)
+        maps = maps.to(torch.bfloat16)
+        logits = decoded.logits[:, 0].float().cpu().numpy()
+        scores = decoded.score[:, 0].float().sigmoid().cpu().numpy()
+        ious = decoded.iou.float().clamp(0, 1).cpu().numpy()
+        out = []
+        for n, (f, view) in enumerate(zip(followers, views, strict=True)):
+            f.bank.remember(Entry(t, maps[n], decoded.pointer[n]), conditioning=prompted)
+            if f.motion is None and isinstance(view, WindowView):
+                f.motion = Motion.at(view.window)
+            given = f.prompts[t].mask if prompted and self.params.keep_masks else None
+            out.append(_Seen(f, view, logits[n], float(scores[n]), float(ious[n]), prompted, given))
+        return out
+
+    def _paint(self, t: int, seen: list[_Seen]) -> FrameResult:
+        """All logits of a frame into one label image, and the windows moved along."""
+        height, width = self.movie.height, self.movie.width
+        labels = np.zeros((height, width), np.uint32)
+        best = np.zeros((height, width), np.float32)
+        painted: list[tuple[_Seen, tuple[slice, slice]]] = []
+        for s in sorted(seen, key=lambda s: s.follower.object_id):
+            if s.given is not None:
+                y0, x0, _, _ = s.given.box
+                patch = np.where(s.given.crop, GIVEN_LOGIT, np.float32(0))
+            else:
+                patch, y0, x0 = resample_logits(s.logits_yx, s.view.region, height, width)
+                patch = tidy(patch, self.params.fill_holes, self.params.min_part)
+            paint(labels, best, s.follower.object_id, patch, y0, x0)
+            painted.append((s, np.s_[y0 : y0 + patch.shape[0], x0 : x0 + patch.shape[1]]))
+        objects = []
+        for s, part in painted:
+            f = s.follower
+            own = labels[part] == f.object_id
+            if f.motion is not None:
+                f.motion = f.motion.seen(Shape.of(own, part[0].start, part[1].start))
+            present = bool(own.any())
+            state = (State.PROMPTED if s.prompted else
+                     State.PROPAGATED if present else State.ABSENT)
+            objects.append(ObjectResult(f.object_id, state, s.score, s.iou))
+        return FrameResult(t, labels, best, tuple(objects))
+
+
+def _window_of(prompt: Prompt) -> Window | None:
+    """The window that a prompt asks for; None if it has neither mask nor box."""
+    if prompt.mask is not None:
+        shape = Shape.of(prompt.mask.crop, prompt.mask.y0, prompt.mask.x0)
+        return None if shape is None else shape.window()
+    if prompt.box is not None:
+        y0, x0, y1, x1 = prompt.box
+        h, w = y1 - y0, x1 - x0
+        return Shape((y0 + y1) / 2, (x0 + x1) / 2, max(h, w), 0.785 * h * w).window()
+    return None
+
+
+def _containing(window: Window, points_yx: NDArray[np.float64]) -> Window:
+    """The window, moved and grown so that points lie well inside."""
+    inner = 0.4 * window.side
+    low = np.minimum(points_yx.min(0), (window.cy - inner, window.cx - inner))
+    high = np.maximum(points_yx.max(0), (window.cy + inner, window.cx + inner))
+    side = max(window.side, float((high - low).max()) / 0.8)
+    cy, cx = (low + high) / 2
+    return Window(float(cy), float(cx), side)
+
+
+def _chunks(items: list[T], size: int) -> Iterator[list[T]]:
+    for k in range(0, len(items), size):
+        yield items[k : k + size]

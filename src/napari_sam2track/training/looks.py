@@ -1,0 +1,237 @@
+"""Paints looks on scenes: from truth to what a camera would have seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage as ndi
+
+from napari_sam2track.training.shapes import Rng, Scene
+
+Image = NDArray[np.float32]
+TEXTURE = 512  # side of the noise images that objects carry with them
+
+
+def smooth_noise(rng: Rng, size: int, scale: float) -> Image:
+    """Noise of unit variance with structures of about ``scale`` pixels, shape (size, size)."""
+    k = max(2, int(size / scale) + 2)
+    coarse = rng.standard_normal((k, k)).astype(np.float32)
+    noise = ndi.zoom(coarse, size / k + 0.01, order=1)[:size, :size]
+    if noise.shape != (size, size):
+        noise = np.pad(noise, [(0, size - s) for s in noise.shape], mode="edge")
+    return (noise - noise.mean()) / (noise.std() + 1e-6)
+
+
+@dataclass(frozen=True, eq=False)
+class Paint:
+    """What a look draws from, one frame of one scene.
+
+    ``labels`` (S, S) uint8, ``depth`` (S, S) float32 in pixels, ``carried`` (S, S) noise that
+    moves with its object, ``ground`` (S, S) noise that stays, ``gain`` (n_ids,) brightness per
+    object around 1, ``sign`` (n_ids,) per object in [-1, 1].
+    """
+
+    labels: NDArray[np.uint8]
+    depth: Image
+    carried: Image
+    ground: Image
+    gain: Image
+    sign: Image
+    radius: float
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        return self.labels > 0
+
+
+Look = Callable[[Paint, dict[str, float]], Image]
+
+
+def _fluorescence(p: Paint, k: dict[str, float]) -> Image:
+    profile = 0.35 + 0.65 * np.clip(p.depth / k["soft"], 0, 1)
+    glow = k["glow"] * np.exp(np.minimum(p.depth, 0) / (0.6 * p.radius + 2))
+    body = p.gain[p.labels] * profile * (1 + k["texture"] * p.carried)
+    return k["base"] * 0.5 + k["contrast"] * (np.where(p.inside, body, 0) + glow)
+
+
+def _bright_field(p: Paint, k: dict[str, float]) -> Image:
+    profile = 0.35 + 0.65 * np.clip(p.depth / k["soft"], 0, 1)
+    body = np.minimum(p.gain[p.labels], 1.2) * profile * (1 + k["texture"] * p.carried)
+    rim = k["rim"] * np.exp(-((p.depth / k["wall"]) ** 2))
+    return 0.55 + k["base"] - k["contrast"] * (np.where(p.inside, body, 0) + rim)
+
+
+def _granular(p: Paint, k: dict[str, float]) -> Image:
+    grain = (0.12 + k["texture"]) * p.carried * p.inside
+    return k["base"] + k["contrast"] * (1.5 * grain + 0.15 * p.gain[p.labels] * p.inside)
+
+
+def _membrane(p: Paint, k: dict[str, float]) -> Image:
+    wall = np.exp(-((p.depth / k["wall"]) ** 2)) * (1 + 0.3 * p.ground)
+    return k["base"] * 0.5 + k["contrast"] * (wall + 0.15 * p.inside * p.gain[p.labels])
+
+
+def _phase(p: Paint, k: dict[str, float]) -> Image:
+    """Dark (or grey) bodies in a bright halo that adds up between neighbours."""
+    out = np.maximum(-p.depth, 0)
+    crowd = ndi.gaussian_filter(p.inside.astype(np.float32), k["halo_width"])
+    halo = k["halo"] * crowd * np.exp(-out / k["halo_width"]) * 1.6
+    edge = np.clip(p.depth / k["wall"], 0, 1)
+    dark = k["contrast"] * edge * (1.15 - k["lift"] * crowd * np.clip(p.depth / k["soft"], 0, 1))
+    dark = dark * np.clip(p.gain[p.labels], 0.6, 1.3) * (1 + 0.4 * k["texture"] * p.carried)
+    return 0.45 + 0.3 * k["base"] + np.where(p.inside, 0.35 * halo - dark, halo)
+
+
+def _ring(p: Paint, k: dict[str, float]) -> Image:
+    """Round cells in phase contrast: a bright rim around a dark centre."""
+    d = np.where(p.inside, p.depth, -1e3)
+    rim = np.exp(-(((d - k["wall"]) / k["wall"]) ** 2))
+    centre = np.clip((d - 2 * k["wall"]) / (0.5 * p.radius), 0, 1)
+    body = rim * p.gain[p.labels] - k["dark"] * centre
+    return 0.2 + 0.5 * k["base"] + k["contrast"] * body * (1 + 0.3 * k["texture"] * p.carried)
+
+
+def _dic(p: Paint, k: dict[str, float]) -> Image:
+    """Differential interference contrast: the slope of the thickness along one direction."""
+    height = np.sqrt(np.clip(p.depth, 0, None) * p.radius) * p.gain[p.labels]
+    height = height + k["texture"] * 0.25 * p.radius * p.carried * p.inside
+    gy, gx = np.gradient(ndi.gaussian_filter(height.astype(np.float32), 0.7))
+    slope = np.cos(k["angle"]) * gx + np.sin(k["angle"]) * gy
+    return 0.5 + 0.6 * k["contrast"] * np.tanh(1.5 * slope) + 0.03 * p.ground
+
+
+def _mixed(p: Paint, k: dict[str, float]) -> Image:
+    body = p.sign[p.labels] * (1 + k["texture"] * p.carried)
+    return 0.25 + 0.5 * k["base"] + k["contrast"] * np.where(p.inside, body, 0)
+
+
+LOOKS: dict[str, tuple[Look, float]] = {
+    "fluorescence": (_fluorescence, 0.30),
+    "bright field": (_bright_field, 0.10),
+    "granular": (_granular, 0.09),
+    "membrane": (_membrane, 0.09),
+    "phase": (_phase, 0.18),
+    "ring": (_ring, 0.07),
+    "dic": (_dic, 0.07),
+    "mixed": (_mixed, 0.10),
+}
+ROD_LOOKS = {"phase": 0.55, "fluorescence": 0.2, "bright field": 0.12, "membrane": 0.05,
+             "dic": 0.04, "mixed": 0.04}
+TILE_LOOKS = {"membrane": 0.45, "fluorescence": 0.25, "granular": 0.1, "phase": 0.1, "mixed": 0.1}
+
+
+def choose_look(rng: Rng, scene: Scene) -> str:
+    """A look that suits the family of shapes."""
+    table = {"rods": ROD_LOOKS, "tiling": TILE_LOOKS}.get(
+        scene.kind, {name: weight for name, (_, weight) in LOOKS.items()}
+    )
+    return str(rng.choice(list(table), p=np.array(list(table.values())) / sum(table.values())))
+
+
+def _knobs(rng: Rng, radius: float) -> dict[str, float]:
+    return {
+        "base": rng.uniform(0.05, 0.4),
+        "contrast": rng.uniform(0.15, 0.75),
+        "soft": rng.uniform(1, max(2, 0.6 * radius)),
+        "wall": rng.uniform(1.0, max(1.4, 0.14 * radius)),
+        "texture": rng.uniform(0, 0.35),
+        "glow": rng.choice([0, 0, rng.uniform(0, 0.3)]),
+        "rim": rng.uniform(0, 0.6),
+        "halo": rng.uniform(0.1, 1.1),
+        "halo_width": rng.uniform(0.4, 2.5) * radius + 1,
+        "lift": rng.uniform(0, 0.8),
+        "dark": rng.uniform(0, 0.9),
+        "angle": rng.uniform(0, 2 * np.pi),
+    }
+
+
+def _carried_noise(labels: NDArray[np.uint8], noise: Image) -> Image:
+    """Noise in the coordinates of each object, so that its texture moves along."""
+    size = labels.shape[0]
+    yy, xx = np.mgrid[:size, :size].astype(np.float32)
+    flat = labels.ravel()
+    count = np.maximum(np.bincount(flat, minlength=256), 1)
+    cy = np.bincount(flat, yy.ravel(), minlength=256) / count
+    cx = np.bincount(flat, xx.ravel(), minlength=256) / count
+    cy[0] = cx[0] = 0
+    ids = np.arange(256)
+    iy = (yy - np.round(cy)[labels] + (ids * 37)[labels]).astype(np.int64) % TEXTURE
+    ix = (xx - np.round(cx)[labels] + (ids * 91)[labels]).astype(np.int64) % TEXTURE
+    return noise[iy, ix]
+
+
+def render_cells(rng: Rng, scene: Scene) -> NDArray[np.uint8]:
+    """A grey microscopy look, shape (T, S, S), uint8."""
+    n_frames, size, _ = scene.labels_tyx.shape
+    look = LOOKS[choose_look(rng, scene)][0]
+    knobs = _knobs(rng, scene.radius)
+    gain = np.clip(1 + rng.normal(0, rng.uniform(0, 0.4), 256), 0.3, 2.2).astype(np.float32)
+    sign = rng.uniform(-1, 1, 256).astype(np.float32)
+    noise = smooth_noise(rng, TEXTURE, rng.uniform(2, 10))
+    ground = smooth_noise(rng, size, rng.uniform(1.5, 8))
+    # disturbances are scaled to the contrast: what nobody could see teaches nothing
+    uneven = smooth_noise(rng, size, rng.uniform(20, 120)) * rng.uniform(0, 0.3) * knobs["contrast"]
+    fine = ground * rng.uniform(0, 0.15) * knobs["contrast"]
+    blur = rng.uniform(0.3, max(0.6, min(2.5, 0.12 * scene.radius)))
+    grain = rng.uniform(0, 0.35) * knobs["contrast"]
+    bleach = 1 - rng.uniform(0, 0.05)
+    saturate = rng.random() < 0.12
+    dim = rng.random() < 0.15
+    frames = np.empty((n_frames, size, size), np.float32)
+    for t in range(n_frames):
+        labels = scene.labels_tyx[t]
+        paint = Paint(labels, scene.depth_tyx[t], _carried_noise(labels, noise), ground,
+                      gain, sign, scene.radius)
+        image = ndi.gaussian_filter((look(paint, knobs) + uneven + fine).astype(np.float32), blur)
+        if dim:
+            image = image * 0.15
+        shot = rng.standard_normal((size, size)).astype(np.float32)
+        image = image * bleach**t
+        frames[t] = image + shot * grain * (0.25 if dim else 1) * np.sqrt(np.clip(image, 0.02, 1))
+    lo, hi = np.percentile(frames[:, ::2, ::2], (0.5, 96 if saturate else 99.8))
+    return (np.clip((frames - lo) / max(hi - lo, 0.03), 0, 1) * 255).astype(np.uint8)
+
+
+def render_things(rng: Rng, scene: Scene) -> NDArray[np.uint8]:
+    """A colour look of everyday video: textured shapes on a textured ground.
+
+    Returns (T, S, S, 3) uint8.
+    """
+    n_frames, size, _ = scene.labels_tyx.shape
+    colours = rng.uniform(0, 1, (256, 3)).astype(np.float32)
+    second = np.clip(colours + rng.normal(0, 0.25, (256, 3)), 0, 1).astype(np.float32)
+    noise = smooth_noise(rng, TEXTURE, np.exp(rng.uniform(np.log(2), np.log(30))))
+    detail = smooth_noise(rng, TEXTURE, rng.uniform(1.5, 6))
+    ground = smooth_noise(rng, TEXTURE, np.exp(rng.uniform(np.log(3), np.log(60))))
+    light = rng.normal(0, 0.1, 3).astype(np.float32)
+    pan = rng.normal(0, 1.5, 2) * rng.choice([0, 1])
+    shade = rng.uniform(0, 0.3)
+    blur, grain = rng.uniform(0.3, 1.2), rng.uniform(0, 0.05)
+    out = np.empty((n_frames, size, size, 3), np.uint8)
+    yy, xx = np.mgrid[:size, :size]
+    for t in range(n_frames):
+        labels = scene.labels_tyx[t]
+        back = ground[(yy + int(t * pan[0])) % TEXTURE, (xx + int(t * pan[1])) % TEXTURE]
+        mix = np.where(labels > 0, _carried_noise(labels, noise), back)
+        mix = np.clip(0.5 + 0.6 * mix, 0, 1)[..., None]
+        image = colours[labels] * mix + second[labels] * (1 - mix)
+        image = image * (1 + shade * np.tanh(scene.depth_tyx[t] / (0.3 * scene.radius)))[..., None]
+        image = image + 0.06 * _carried_noise(labels, detail)[..., None] + light
+        image = ndi.gaussian_filter(image.astype(np.float32), (blur, blur, 0))
+        image = image + rng.standard_normal(image.shape).astype(np.float32) * grain
+        out[t] = (np.clip(image, 0, 1) * 255).astype(np.uint8)
+    return out
+
+
+def render(rng: Rng, scene: Scene) -> NDArray[np.uint8]:
+    """The clip as a camera saw it, shape (T, S, S, 3), uint8."""
+    if scene.kind == "things" and rng.random() < 0.85:
+        return render_things(rng, scene)
+    grey = render_cells(rng, scene)
+    if rng.random() < 0.08:  # a false colour, as of a stain or a display
+        tint = rng.uniform(0.1, 1, 3).astype(np.float32)
+        return (grey[..., None] * (tint / tint.max())).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=-1)

@@ -1,0 +1,257 @@
+"""The training loop: stages, two processes that share gradients, resume, moving average."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.multiprocessing as mp
+from torch import Tensor, nn
+
+from napari_sam2track.engine.network import Network
+from napari_sam2track.training.losses import Weights
+from napari_sam2track.training.movies import Clips, ClipSet, open_clips
+from napari_sam2track.training.sampling import Drawing, augment, draw_windows
+from napari_sam2track.training.steps import Kind, Tally, mean_ious, run_sample
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the recipe.
+
+    Attributes
+    ----------
+    windows
+        Windows of a step in each process; with ``per_window`` objects each.
+    kinds
+        Probability of each prompt on the first frame.
+    fix_first
+        Probability of a corrective click on the first frame, and of a second one after it.
+    fix_later
+        Probability of a corrective click on some later frame.
+    """
+
+    name: str
+    n_frames: int
+    windows: int
+    steps: int
+    rate: float
+    kinds: tuple[tuple[Kind, float], ...]
+    fix_first: float = 0.5
+    fix_later: float = 0.0
+    per_window: int = 2
+    warm_up: int = 150
+    weights: Weights = Weights()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that the weights depend on, with the code."""
+
+    stages: tuple[Stage, ...]
+    clips: ClipSet
+    held_out: ClipSet
+    seed: int = 0
+    processes: int = 2
+    decay: float = 0.05
+    average: float = 0.998
+    clip_norm: float = 1.0
+
+
+#: What the bundled model is made of: some 75 minutes on two cores.
+BUNDLED = Recipe(
+    stages=(
+        Stage("images", 1, 16, 4200, 1e-3, (("click", 0.7), ("box", 0.3))),
+        Stage("clips of 4", 4, 6, 1900, 5e-4, (("click", 0.4), ("box", 0.2), ("mask", 0.4)),
+              fix_first=0.35, fix_later=0.15, weights=Weights(full_size=0.3)),
+        Stage("clips of 8", 8, 4, 800, 2.5e-4, (("click", 0.4), ("box", 0.15), ("mask", 0.45)),
+              fix_first=0.35, fix_later=0.35, weights=Weights(full_size=0.3)),
+    ),
+    clips=ClipSet(2800, seed=0),
+    held_out=ClipSet(200, seed=1),
+)
+
+
+def shortened(recipe: Recipe, factor: float) -> Recipe:
+    """The same recipe with fewer steps and clips, for trying things out."""
+    stages = tuple(replace(s, steps=max(2, int(s.steps * factor)), warm_up=int(s.warm_up * factor))
+                   for s in recipe.stages)
+    clips = replace(recipe.clips, n_clips=max(8, int(recipe.clips.n_clips * factor)))
+    return replace(recipe, stages=stages, clips=clips)
+
+
+def build_model(config: dict[str, Any]) -> nn.Module:
+    """A fresh model with random weights, ready to be trained from scratch."""
+    from napari_sam2track.models.building import build_network
+
+    model: nn.Module = build_network(config)
+    model.sam_mask_decoder.dynamic_multimask_via_stability = False
+    with torch.no_grad():  # else the first mask logits are in the hundreds
+        for mlp in model.sam_mask_decoder.output_hypernetworks_mlps:
+            mlp.layers[-1].weight.mul_(0.1)
+    return model
+
+
+class _Shared:
+    """Mean of gradients over processes, through shared memory."""
+
+    def __init__(self, n_processes: int, n_values: int) -> None:
+        self.rows = torch.zeros(n_processes, n_values).share_memory_()
+        self.barrier = mp.get_context("spawn").Barrier(n_processes)
+
+    def average(self, rank: int, parameters: list[nn.Parameter]) -> None:
+        if len(self.rows) == 1:
+            return
+        row, i = self.rows[rank], 0
+        for p in parameters:
+            part = row[i : i + p.numel()]
+            part.copy_(p.grad.flatten()) if p.grad is not None else part.zero_()
+            i += p.numel()
+        self.barrier.wait()
+        mean, i = self.rows.mean(0), 0
+        for p in parameters:
+            p.grad = mean[i : i + p.numel()].view_as(p).clone()
+            i += p.numel()
+        self.barrier.wait()
+
+
+def train(recipe: Recipe, config: dict[str, Any], work: Path) -> Path:
+    """Run a recipe, resuming what ``work`` holds of it; returns the path of the weights.
+
+    Writes ``state.pt`` (to resume), ``log.csv``, and at the end ``weights.pt`` with the moving
+    average of the weights.
+    """
+    open_clips(work / "train", recipe.clips, recipe.processes)
+    open_clips(work / "held", recipe.held_out, recipe.processes)
+    n_values = sum(p.numel() for p in build_model(config).parameters())
+    shared = _Shared(recipe.processes, n_values)
+    if recipe.processes == 1:
+        _worker(0, recipe, config, work, shared)
+    else:
+        mp.spawn(_worker, (recipe, config, work, shared), nprocs=recipe.processes)
+    return work / "weights.pt"
+
+
+def _rate(stage: Stage, step: int) -> float:
+    warm = min(1.0, (step + 1) / max(stage.warm_up, 1))
+    return stage.rate * warm * (0.49 * (1 + math.cos(math.pi * step / stage.steps)) + 0.02)
+
+
+def _worker(
+    rank: int, recipe: Recipe, config: dict[str, Any], work: Path, shared: _Shared
+) -> None:
+    torch.set_num_threads(1)  # two busy threads of one process would be slower than two processes
+    torch.manual_seed(recipe.seed)
+    model = build_model(config).train()
+    network = Network(model)
+    clips = open_clips(work / "train", recipe.clips)
+    held = open_clips(work / "held", recipe.held_out)
+    parameters = list(model.parameters())
+    average = {k: v.clone() for k, v in model.state_dict().items()}
+    first_stage = first_step = 0
+    state_file, log_file = work / "state.pt", work / "log.csv"
+    saved: dict[str, Any] | None = None
+    if state_file.exists():
+        saved = torch.load(state_file, weights_only=True)
+        first_stage, first_step = saved["stage"], saved["step"]
+        model.load_state_dict(saved["model"])
+        average = saved["average"]
+    for s in range(first_stage, len(recipe.stages)):
+        stage = recipe.stages[s]
+        optimiser = torch.optim.AdamW(parameters, lr=stage.rate, betas=(0.9, 0.98),
+                                      weight_decay=recipe.decay)
+        if saved is not None:
+            optimiser.load_state_dict(saved["optimiser"])
+            saved = None
+        start, recent = time.monotonic(), []
+        for step in range(first_step, stage.steps):
+            for group in optimiser.param_groups:
+                group["lr"] = _rate(stage, step)
+            tally = _step(recipe, stage, s, step, rank, network, clips)
+            optimiser.zero_grad(set_to_none=True)
+            tally.loss.backward()
+            shared.average(rank, parameters)
+            nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
+            optimiser.step()
+            _follow(average, model, recipe.average if s or step > 500 else 0.98)
+            if rank:
+                continue
+            recent.append(tally)
+            if (step + 1) % 50 == 0:
+                took = (time.monotonic() - start) / (step + 1 - first_step)
+                _log(log_file, stage.name, step + 1, took, recent)
+                recent = []
+            if (step + 1) % 200 == 0:
+                _save(state_file, {"stage": s, "step": step + 1, "model": model.state_dict(),
+                                   "average": average, "optimiser": optimiser.state_dict()})
+        first_step = 0
+        if rank == 0:
+            scores = validate(config, average, held)
+            _log(log_file, f"{stage.name}: held out", stage.steps, 0.0, [], scores)
+            _save(work / "weights.pt", {"model": average, "recipe": asdict(recipe)})
+
+
+def _step(
+    recipe: Recipe, stage: Stage, s: int, step: int, rank: int, network: Network, clips: Clips
+) -> Tally:
+    # a generator for each step: what is drawn does not depend on where a run was resumed
+    rng = np.random.default_rng([recipe.seed, s, step, rank])
+    sample = draw_windows(rng, clips, stage.windows, Drawing(stage.n_frames, stage.per_window))
+    sample = replace(sample, images=augment(rng, sample.images))
+    names, odds = zip(*stage.kinds, strict=True)
+    kind: Kind = names[int(rng.choice(len(names), p=odds))]
+    fixes = int(rng.random() < stage.fix_first) * (1 + int(rng.random() < 0.4))
+    later = stage.n_frames > 2 and rng.random() < stage.fix_later
+    fix_at = int(rng.integers(1, stage.n_frames - 1)) if later else None
+    return run_sample(network, sample, kind, rng, stage.weights, fixes, fix_at)
+
+
+@torch.no_grad()
+def _follow(average: dict[str, Tensor], model: nn.Module, keep: float) -> None:
+    for name, value in model.state_dict().items():
+        if value.is_floating_point():
+            average[name].lerp_(value, 1 - keep)
+        else:
+            average[name].copy_(value)
+
+
+@torch.no_grad()
+def validate(config: dict[str, Any], weights: dict[str, Tensor], held: Clips) -> dict[str, float]:
+    """IoUs on held-out windows (96 drawn with a fixed seed), prompts at the deepest point."""
+    model = build_model(config)
+    model.load_state_dict(weights)
+    network = Network(model.eval())
+    tallies: list[Tally] = []
+    for batch in range(6):
+        for kind, fixes in (("click", 2), ("box", 0), ("mask", 0)):
+            rng = np.random.default_rng([99, batch])
+            sample = draw_windows(rng, held, 16, Drawing(8, 1))
+            tally = run_sample(network, sample, kind, None, Weights(), fixes)  # type: ignore[arg-type]
+            if kind != "box":
+                tally.ious[f"follow after {kind}"] = tally.ious.pop("follow")
+            tallies.append(tally)
+    return mean_ious(tallies)
+
+
+def _save(path: Path, state: dict[str, Any]) -> None:
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.replace(path)
+
+
+def _log(
+    path: Path, name: str, step: int, took: float, tallies: list[Tally],
+    scores: dict[str, float] | None = None,
+) -> None:
+    scores = scores or mean_ious(tallies)
+    losses = [float(t.loss) for t in tallies]
+    loss = float(np.mean(losses)) if losses else float("nan")
+    with path.open("a", newline="") as file:
+        text = " ".join(f"{k}={v:.3f}" for k, v in scores.items())
+        csv.writer(file).writerow([name, step, f"{took:.3f}", f"{loss:.4f}", text])

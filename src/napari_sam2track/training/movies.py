@@ -1,0 +1,91 @@
+"""The training set: clips with truth, made from a seed and kept on disk.
+
+Made before the training, since a generator beside it would halve its speed.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2track.training.looks import render
+from napari_sam2track.training.shapes import Scene, make_scene
+
+#: Bumped whenever the generator changes, so that a cached set is not taken for a new one.
+RECIPE = 1
+
+
+@dataclass(frozen=True)
+class ClipSet:
+    """How many clips of which size, and the seed that they come from."""
+
+    n_clips: int
+    n_frames: int = 8
+    size: int = 256
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Clips:
+    """Clips of a set, memory-mapped.
+
+    Attributes
+    ----------
+    images
+        Shape (N, T, S, S, 3), uint8.
+    labels
+        Shape (N, T, S, S), uint8.
+    ended
+        Shape (N, 256), int16: per id the frame from which its identity is undefined.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    ended: NDArray[np.int16]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def make_clip(
+    index: int, spec: ClipSet
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int16], str]:
+    """Clip ``index`` of a set: images (T, S, S, 3), labels (T, S, S), ended (256,), its kind."""
+    rng = np.random.default_rng([spec.seed, index])
+    scene: Scene = make_scene(rng, spec.n_frames, spec.size)
+    ended = np.full(256, spec.n_frames, np.int16)
+    ended[: len(scene.ended_n)] = scene.ended_n[:256]
+    return render(rng, scene), scene.labels_tyx, ended, scene.kind
+
+
+def open_clips(folder: Path, spec: ClipSet, workers: int = 1) -> Clips:
+    """The clips of a set, made first if the folder does not hold them yet."""
+    card = json.dumps({"recipe": RECIPE, **asdict(spec)})
+    done = folder / "set.json"
+    if not (done.exists() and done.read_text() == card):
+        _make(folder, spec, workers)
+        done.write_text(card)
+    return Clips(*(np.load(folder / f"{n}.npy", mmap_mode="r")
+                   for n in ("images", "labels", "ended")))
+
+
+def _make(folder: Path, spec: ClipSet, workers: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = (spec.n_clips, spec.n_frames, spec.size, spec.size)
+    create = partial(np.lib.format.open_memmap, mode="w+")
+    images = create(folder / "images.npy", dtype=np.uint8, shape=(*shape, 3))
+    labels = create(folder / "labels.npy", dtype=np.uint8, shape=shape)
+    ended = create(folder / "ended.npy", dtype=np.int16, shape=(spec.n_clips, 256))
+    # spawn: the caller may have started threads of torch, which a fork would not survive
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        clips = pool.imap(partial(make_clip, spec=spec), range(spec.n_clips), chunksize=4)
+        for k, (im, lab, end, _) in enumerate(clips):
+            images[k], labels[k], ended[k] = im, lab, end
+    for array in (images, labels, ended):
+        array.flush()

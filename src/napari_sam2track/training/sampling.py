@@ -1,0 +1,235 @@
+"""Object-centric windows and prompts, drawn from clips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_sam2track.engine.windows import Window, cut_window, reference_side, resample
+from napari_sam2track.training.movies import Clips
+from napari_sam2track.training.shapes import Rng
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Windows of several objects over time.
+
+    Attributes
+    ----------
+    images
+        (T, B, S, S, 3) uint8.
+    masks
+        (T, B*K, S, S) bool: object n belongs to window n // K.
+    known
+        (T, B*K) bool: False after a division, when the identity is undefined.
+    """
+
+    images: Tensor
+    masks: Tensor
+    known: Tensor
+
+    @property
+    def per_window(self) -> int:
+        """Objects in a window."""
+        return self.masks.shape[1] // self.images.shape[1]
+
+
+class _ClipFrames:
+    """A clip as something that windows can be cut from."""
+
+    def __init__(self, images_tyxc: NDArray[np.uint8]) -> None:
+        self.images = images_tyxc
+        self.height, self.width = images_tyxc.shape[1:3]
+
+    def read_window(self, t: int, y0: int, y1: int, x0: int, x1: int) -> NDArray[np.uint8]:
+        return np.ascontiguousarray(self.images[t, y0:y1, x0:x1])
+
+
+def _cut_labels(labels_yx: NDArray[np.uint8], window: Window, size: int) -> NDArray[np.uint8]:
+    """Labels in a window, (size, size); 0 outside the frame."""
+    h, w = labels_yx.shape
+    reach = int(np.ceil(window.side)) + 1
+    pad = max(0, int(np.ceil(max(-window.y0, -window.x0, window.y0 + window.side - h,
+                                 window.x0 + window.side - w))) + 1)
+    pad = min(pad, reach)
+    padded = np.pad(labels_yx, pad)
+    x0, y0 = window.x0 + pad, window.y0 + pad
+    return resample(padded, (x0, y0, x0 + window.side, y0 + window.side), size, nearest=True)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How windows are drawn.
+
+    Attributes
+    ----------
+    n_frames
+        Frames of a sample.
+    per_window
+        Objects of a window; those after the first are neighbours.
+    size
+        Side of the model's square.
+    zoom
+        Range of the window's side relative to `reference_side`.
+    jitter
+        Most that the object is off-centre, as a fraction of the free space.
+    """
+
+    n_frames: int
+    per_window: int = 2
+    size: int = 128
+    zoom: tuple[float, float] = (0.62, 1.9)
+    jitter: float = 0.25
+
+
+def draw_windows(rng: Rng, clips: Clips, n: int, how: Drawing) -> Sample:
+    """A batch of ``n`` windows."""
+    drawn = [_draw(rng, clips, how) for _ in range(n)]
+    images = np.stack([d[0] for d in drawn], 1)
+    masks = np.concatenate([d[1] for d in drawn], 1)
+    known = np.concatenate([d[2] for d in drawn], 1)
+    return Sample(torch.from_numpy(images), torch.from_numpy(masks), torch.from_numpy(known))
+
+
+def _draw(
+    rng: Rng, clips: Clips, how: Drawing
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
+    n_frames, size = how.n_frames, how.size
+    while True:
+        k = int(rng.integers(len(clips)))
+        n_all = clips.labels.shape[1]
+        t0 = int(rng.integers(n_all - n_frames + 1))
+        times = np.arange(t0, t0 + n_frames)
+        ended = clips.ended[k]
+        if (ended >= n_all).all() and rng.random() < 0.5:
+            times = times[::-1]  # only where nothing divides: backwards, daughters would merge
+        labels = np.asarray(clips.labels[k][times])
+        areas = np.bincount(labels[0].ravel(), minlength=256)
+        areas[0] = 0
+        choice = np.flatnonzero(areas >= 30)
+        if len(choice) == 0:
+            continue
+        target = int(rng.choice(choice))
+        windows = _windows(rng, labels, target, int(areas[target]), how)
+        cut = np.stack([_cut_labels(lab, w, size) for lab, w in zip(labels, windows, strict=True)])
+        seen = np.bincount(cut[0].ravel(), minlength=256)
+        seen[0] = 0
+        good = np.flatnonzero((seen >= 40) & (seen < 0.7 * size * size))
+        if target not in good:
+            continue
+        others = good[good != target]
+        extra = rng.choice(others if len(others) else good, how.per_window - 1)
+        ids = np.concatenate([[target], extra])
+        frames = _ClipFrames(clips.images[k])
+        images = np.stack([
+            cut_window(frames, int(t), w, size) for t, w in zip(times, windows, strict=True)
+        ])
+        masks = np.stack([cut == i for i in ids], 1)
+        known = times[:, None] < ended[ids][None]
+        flips = tuple(np.flatnonzero(rng.random(2) < 0.5))
+        if flips:
+            images = np.flip(images, [f + 1 for f in flips])
+            masks = np.flip(masks, [f + 2 for f in flips])
+        if rng.random() < 0.5:
+            images, masks = images.transpose(0, 2, 1, 3), masks.transpose(0, 1, 3, 2)
+        return np.ascontiguousarray(images), np.ascontiguousarray(masks), known
+
+
+def _windows(
+    rng: Rng, labels_tyx: NDArray[np.uint8], target: int, area: int, how: Drawing
+) -> list[Window]:
+    """One window a frame: half of them stay in place, half follow as the engine's do."""
+    ys, xs = np.nonzero(labels_tyx[0] == target)
+    extent = max(np.ptp(ys), np.ptp(xs)) + 1
+    lo, hi = np.log(how.zoom)
+    side = float(np.clip(reference_side(extent, area) * np.exp(rng.uniform(lo, hi)), 20, 480))
+    room = how.jitter * max(side - extent, 0.0)
+    centre = np.array([ys.mean(), xs.mean()]) + rng.uniform(-room, room, 2)
+    follow = rng.random() < 0.5
+    out = [Window(float(centre[0]), float(centre[1]), side)]
+    for labels in labels_tyx[:-1]:
+        if follow:
+            ys, xs = np.nonzero(labels == target)
+            if len(ys):
+                centre = np.array([ys.mean(), xs.mean()]) + rng.normal(0, 0.03 * side, 2)
+        out.append(Window(float(centre[0]), float(centre[1]), side))
+    return out
+
+
+def augment(rng: Rng, images_tbyxc: Tensor) -> Tensor:
+    """Contrast, brightness, gamma and inversion, the same for all frames of a window; uint8."""
+    b = images_tbyxc.shape[1]
+
+    def per_window(low: float, high: float) -> Tensor:
+        return torch.from_numpy(rng.uniform(low, high, (1, b, 1, 1, 1)).astype(np.float32))
+
+    x = images_tbyxc.float() / 255.0
+    x = ((x - 0.5) * per_window(0.55, 1.3) + 0.5 + per_window(-0.15, 0.15)).clamp(0, 1)
+    x = x ** per_window(0.6, 1.5)
+    flip = per_window(0, 1) < 0.1
+    x = torch.where(flip, 1 - x, x)
+    return (x * 255).round().to(torch.uint8)
+
+
+def random_point(rng: Rng, mask_yx: NDArray[np.bool_]) -> tuple[float, float]:
+    """A random pixel of a mask that has some, as (x, y) edge coordinates."""
+    flat = np.flatnonzero(mask_yx)
+    p = int(flat[rng.integers(len(flat))])
+    return p % mask_yx.shape[1] + 0.5, p // mask_yx.shape[1] + 0.5
+
+
+def deepest_point(mask_yx: NDArray[np.bool_]) -> tuple[float, float]:
+    """The pixel furthest from the outline of a mask, as (x, y) edge coordinates."""
+    from scipy.ndimage import distance_transform_edt
+
+    inside = distance_transform_edt(np.pad(mask_yx, 1))[1:-1, 1:-1]
+    y, x = np.unravel_index(int(inside.argmax()), mask_yx.shape)
+    return float(x) + 0.5, float(y) + 0.5
+
+
+def click(rng: Rng | None, mask_yx: NDArray[np.bool_]) -> tuple[float, float]:
+    """A click on a mask: a random pixel, or the deepest one where ``rng`` is None."""
+    return deepest_point(mask_yx) if rng is None else random_point(rng, mask_yx)
+
+
+def first_clicks(rng: Rng | None, masks_nyx: Tensor) -> tuple[Tensor, Tensor]:
+    """One positive click on each mask: points (N, 1, 2) and labels (N, 1)."""
+    points = [click(None if rng is None or rng.random() < 0.3 else rng, m) for m in masks_nyx.numpy()]
+    return torch.tensor(points).float()[:, None], torch.ones(len(points), 1, dtype=torch.int32)
+
+
+def boxes(rng: Rng | None, masks_nyx: Tensor) -> tuple[Tensor, Tensor]:
+    """A box (jittered by some 6 %) around each mask: points (N, 2, 2) and labels 2, 3."""
+    out = []
+    for mask in masks_nyx.numpy():
+        ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        box = np.array([xs[0], ys[0], xs[-1] + 1, ys[-1] + 1], float)
+        if rng is not None:
+            size = np.tile([box[2] - box[0], box[3] - box[1]], 2)
+            box += rng.normal(0, 0.06, 4) * size
+        out.append(box.reshape(2, 2))
+    return (torch.tensor(np.array(out)).float(),
+            torch.tensor([[2, 3]] * len(out), dtype=torch.int32))
+
+
+def corrections(rng: Rng | None, predicted_nyx: Tensor, truth_nyx: Tensor) -> tuple[Tensor, Tensor]:
+    """One click each on what is wrong: points (N, 1, 2) and labels (N, 1).
+
+    Training draws any wrong pixel; evaluation takes the deepest point of the larger error.
+    """
+    points, labels = [], []
+    for mask, truth in zip(predicted_nyx.numpy(), truth_nyx.numpy(), strict=True):
+        missed, extra = truth & ~mask, mask & ~truth
+        a, b = int(missed.sum()), int(extra.sum())
+        if a + b == 0:
+            points.append(click(rng, truth))
+            labels.append(1)
+            continue
+        positive = a >= b if rng is None else bool(rng.random() < a / (a + b))
+        points.append(click(rng, missed if positive else extra))
+        labels.append(int(positive))
+    return torch.tensor(points).float()[:, None], torch.tensor(labels, dtype=torch.int32)[:, None]
