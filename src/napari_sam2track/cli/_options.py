@@ -81,18 +81,17 @@ def option_name(field: str) -> str:
 
 def _option(name: str, info: FieldInfo, panel: str) -> inspect.Parameter:
     """A field of a model as a parameter of a typer command."""
-    annotation, default = _typer_type(name, info.annotation), info.get_default()
+    annotation = _typer_type(name, info.annotation)
+    default = info.get_default(call_default_factory=True)
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         default = annotation(default)
-    low, high, text = _bounds(info)
-    settings: dict[str, Any] = {"help": (info.description or info.title or "") + text}
-    settings |= {"rich_help_panel": panel, "min": low, "max": high}
+    text = (info.description or info.title or "") + _bounds(info)
     decls = [] if annotation is bool else [option_name(name)]
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=default,
-        annotation=Annotated[annotation, typer.Option(*decls, **settings)],
+        annotation=Annotated[annotation, typer.Option(*decls, help=text, rich_help_panel=panel)],
     )
 
 
@@ -111,15 +110,24 @@ def _typer_type(name: str, annotation: Any) -> Any:
     raise TypeError(f"the parameter {name!r} of type {annotation} cannot be an option")
 
 
-def _bounds(info: FieldInfo) -> tuple[float | None, float | None, str]:
-    """Lowest and highest value as typer knows them; open bounds, which it does not, as text."""
-    low = next((m.ge for m in info.metadata if isinstance(m, annotated_types.Ge)), None)
-    high = next((m.le for m in info.metadata if isinstance(m, annotated_types.Le)), None)
-    above = next((m.gt for m in info.metadata if isinstance(m, annotated_types.Gt)), None)
-    below = next((m.lt for m in info.metadata if isinstance(m, annotated_types.Lt)), None)
-    words = [f"above {above:g}"] if above is not None else []
-    words += [f"below {below:g}"] if below is not None else []
-    return low, high, f" ({', '.join(words)})" if words else ""  # type: ignore[return-value]
+def _bounds(info: FieldInfo) -> str:
+    """The bounds of a field in words, in brackets; the model itself checks them.
+
+    Typer knows closed bounds only, and its message about them leaves out the value.
+    """
+    kinds = (
+        (annotated_types.Ge, "ge", "at least"),
+        (annotated_types.Gt, "gt", "above"),
+        (annotated_types.Le, "le", "at most"),
+        (annotated_types.Lt, "lt", "below"),
+    )
+    words = [
+        f"{word} {getattr(bound, name):g}"
+        for kind, name, word in kinds
+        for bound in info.metadata
+        if isinstance(bound, kind)
+    ]
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _panel(model: type[Params]) -> str:
@@ -142,4 +150,5 @@ def _build(model: type[Params], values: dict[str, Any]) -> Params:
         first = error.errors()[0]
         place = first["loc"][0] if first["loc"] else None
         named = f"{option_name(str(place))} {first['input']}" if place else str(values)
-        raise UsageError(f"{named} cannot be used: {first['msg'].lower()}") from error
+        reason = first["msg"].replace("Input should", "it should", 1)
+        raise UsageError(f"{named} cannot be used: {reason}") from error

@@ -1,8 +1,11 @@
-"""The models: what there is, where it lies, and how it becomes a network."""
+"""The models: what there is, where it lies, and how it becomes a network.
+
+`download.download` is not repeated here: it would hide its own module.
+"""
 
 from napari_sam2track.models.building import build_network
 from napari_sam2track.models.device import DeviceChoice, choose_device, set_threads
-from napari_sam2track.models.download import Status, download, model_path, status, verify
+from napari_sam2track.models.download import Status, model_path, status, verify
 from napari_sam2track.models.loading import load_config, load_network
 from napari_sam2track.models.registry import (
     BUNDLED,
@@ -23,7 +26,6 @@ __all__ = [
     "build_network",
     "bundled_model",
     "choose_device",
-    "download",
     "find_model",
     "load_config",
     "load_network",
