@@ -117,7 +117,8 @@ def resample_logits(
     top, bottom = logits_yx[yi[0]], logits_yx[yi[1]]
     upper = top[:, xi[0]] * (1 - xf) + top[:, xi[1]] * xf
     lower = bottom[:, xi[0]] * (1 - xf) + bottom[:, xi[1]] * xf
-    return upper * (1 - yf[:, None]) + lower * yf[:, None], y0, x0
+    patch = upper * (1 - yf[:, None]) + lower * yf[:, None]
+    return np.asarray(patch, np.float32), y0, x0
 
 
 def _taps(
@@ -126,8 +127,9 @@ def _taps(
     """Pixels near grid cells ``first`` to ``last``: first pixel, both cells and their fraction."""
     cell = length / n  # pixels of the frame per cell of the grid
     lo = max(int(np.floor(start + (first - 0.5) * cell)), int(np.ceil(start - 0.5)), 0)
-    hi = min(int(np.ceil(start + (last + 1.5) * cell)),
-             int(np.floor(start + length - 0.5)) + 1, size)
+    hi = min(
+        int(np.ceil(start + (last + 1.5) * cell)), int(np.floor(start + length - 0.5)) + 1, size
+    )
     # as torch does it (float32 scale, fused multiply-add): the last bits of the fractions are
     # part of SAM2's result
     at = float(np.float32(n / length)) * (np.arange(lo, max(hi, lo)) + 0.5 - start) - 0.5

@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from napari_sam2track.engine.network import Decoded, Network
@@ -49,8 +48,9 @@ def sensible(mask_nmyx: NDArray[np.bool_]) -> NDArray[np.float64]:
     with np.errstate(divide="ignore"):
         off = (np.log(fill) - math.log(FILL)) / FILL_SPREAD
     good = np.exp(-0.5 * off**2)
-    edge = (mask_nmyx[..., [0, -1], :].any(axis=(-2, -1))
-            | mask_nmyx[..., :, [0, -1]].any(axis=(-2, -1)))
+    edge = mask_nmyx[..., [0, -1], :].any(axis=(-2, -1)) | mask_nmyx[..., :, [0, -1]].any(
+        axis=(-2, -1)
+    )
     return np.where(edge, 0.5 * good, good)
 
 
@@ -71,8 +71,11 @@ def first_look(
         inside = click.points_yx[click.labels == 1]
         centre = (inside if len(inside) else click.points_yx).mean(axis=0)
         spread = float(np.ptp(click.points_yx, axis=0).max())
-        for side in sides(movie.height, movie.width, spread):
-            tried.append((n, WindowView(Window(float(centre[0]), float(centre[1]), side))))
+        middle = float(centre[0]), float(centre[1])
+        tried += [
+            (n, WindowView(Window(*middle, side)))
+            for side in sides(movie.height, movie.width, spread)
+        ]
     best: list[tuple[float, Window | None]] = [(-1.0, None)] * len(clicks)
     for k in range(0, len(tried), batch):
         part = tried[k : k + batch]
@@ -92,10 +95,11 @@ def first_look(
                 if score > best[n][0]:
                     best[n] = (score, window)
     fallback = float(min(movie.height, movie.width))
-    return [
-        window or Window(*map(float, click.points_yx.mean(axis=0)), fallback)
-        for (_, window), click in zip(best, clicks, strict=True)
-    ]
+    out = []
+    for (_, found), click in zip(best, clicks, strict=True):
+        cy, cx = click.points_yx.mean(axis=0)
+        out.append(found or Window(float(cy), float(cx), fallback))
+    return out
 
 
 def _judge(
@@ -106,7 +110,9 @@ def _judge(
     scores = decoded.ious.cpu().numpy() * sensible(candidates > 0)
     out = []
     for i, m in enumerate(scores.argmax(axis=1)):
-        patch, y0, x0 = resample_logits(candidates[i, m], views[i].region, movie.height, movie.width)
+        patch, y0, x0 = resample_logits(
+            candidates[i, m], views[i].region, movie.height, movie.width
+        )
         shape = Shape.of(patch > 0, y0, x0)
         if shape is not None:
             out.append((i, float(scores[i, m]), shape.window()))

@@ -95,7 +95,8 @@ class MemoryBank:
                 maps.append((self.n_recent + 1 - back, entry))
         pointers = [
             (float((t - f) * step), self.conditioning[f].pointer)
-            for f in chosen if (t - f) * step >= 0
+            for f in chosen
+            if (t - f) * step >= 0
         ]
         known = dict(self.pointers)
         known |= {f: e.pointer for f, e in self.conditioning.items() if f not in chosen}
@@ -105,8 +106,23 @@ class MemoryBank:
                 pointers.append((float(back), pointer))
         return maps, pointers
 
+    def forget(self, t: int, step: int) -> None:
+        """Drop conditioning frames that are not read on frame ``t`` nor later in the pass.
+
+        Of those behind the pass the ``max_conditioning`` last ones can be chosen, and what is not
+        chosen is read as long as it is near. One more is kept: SAM2 orders them in another way
+        once there are too many, and the order is part of the rounding.
+        """
+        if len(self.conditioning) <= self.max_conditioning + 1:
+            return
+        away = sorted((t - f) * step for f in self.conditioning if (t - f) * step > 0)
+        for distance in away[self.max_conditioning + 1 :]:
+            if distance > max(self.n_recent, self.n_pointers):
+                del self.conditioning[t - step * distance]
+
     def state(self) -> dict[str, Any]:
         """All of it as plain values and tensors, for `torch.save`."""
+
         def pack(entries: Sequence[Entry]) -> list[tuple[int, Tensor, Tensor]]:
             return [(e.frame, e.maps.cpu(), e.pointer.cpu()) for e in entries]
 
@@ -118,6 +134,7 @@ class MemoryBank:
 
     def restore(self, state: dict[str, Any], device: torch.device) -> None:
         """Take over what `state` gave."""
+
         def unpack(rows: list[tuple[int, Tensor, Tensor]]) -> list[Entry]:
             return [Entry(f, m.to(device), p.to(device)) for f, m, p in rows]
 
@@ -161,18 +178,18 @@ def tokens(
     """
     groups: dict[tuple[int, int], list[int]] = {}
     reads = [bank.read(t, step) for bank in banks]
-    for n, (maps, pointers) in enumerate(reads):
-        groups.setdefault((len(maps), len(pointers)), []).append(n)
+    for n, (entries, known) in enumerate(reads):
+        groups.setdefault((len(entries), len(known)), []).append(n)
     out = {}
     for key, members in groups.items():
-        picked = [reads[n] for n in members]
-        device = picked[0][0][0][1].maps.device
-        maps = torch.stack([torch.stack([e.maps for _, e in m]) for m, _ in picked])
-        slots = torch.tensor([[s for s, _ in m] for m, _ in picked], device=device)
+        maps_of, pointers_of = zip(*(reads[n] for n in members), strict=True)
+        maps = torch.stack([torch.stack([e.maps for _, e in rows]) for rows in maps_of])
+        device = maps.device
+        slots = torch.tensor([[slot for slot, _ in rows] for rows in maps_of], device=device)
         if key[1]:
-            pointers = torch.stack([torch.stack([p for _, p in ps]) for _, ps in picked])
+            pointers = torch.stack([torch.stack([p for _, p in rows]) for rows in pointers_of])
         else:
             pointers = maps.new_zeros(len(members), 0, 1, dtype=torch.float32)
-        away = torch.tensor([[d for d, _ in ps] for _, ps in picked], device=device)
+        away = torch.tensor([[d for d, _ in rows] for rows in pointers_of], device=device)
         out[key] = (members, MemoryTokens(maps, slots, pointers, away, pointer_span))
     return out

@@ -41,7 +41,9 @@ class Features:
     def expand(self, n: int) -> Features:
         """The embedding of one image, as seen by ``n`` objects (no copy)."""
         grow = (n, -1, -1, -1)
-        return Features(self.top.expand(grow), (self.fine[0].expand(grow), self.fine[1].expand(grow)))
+        return Features(
+            self.top.expand(grow), (self.fine[0].expand(grow), self.fine[1].expand(grow))
+        )
 
     def take(self, index: Tensor | slice | list[int]) -> Features:
         """Rows of the batch."""
@@ -106,8 +108,13 @@ class MemoryTokens:
 
     def take(self, index: list[int]) -> MemoryTokens:
         """Rows of the batch."""
-        return MemoryTokens(self.maps[index], self.slots[index], self.pointers[index],
-                            self.distances[index], self.pointer_span)
+        return MemoryTokens(
+            self.maps[index],
+            self.slots[index],
+            self.pointers[index],
+            self.distances[index],
+            self.pointer_span,
+        )
 
 
 class Network:
@@ -330,13 +337,18 @@ class Network:
         low = F.interpolate(
             masks * 20.0 - 10.0,
             size=(self.image_size // 4, self.image_size // 4),
-            mode="bilinear", align_corners=False, antialias=True,
+            mode="bilinear",
+            align_corners=False,
+            antialias=True,
         )
         hint = model.mask_downsample(masks)
         if hint.shape[-2:] != model.sam_prompt_encoder.mask_input_size:
             hint = F.interpolate(
-                hint.float(), size=model.sam_prompt_encoder.mask_input_size,
-                mode="bilinear", align_corners=False, antialias=True,
+                hint.float(),
+                size=model.sam_prompt_encoder.mask_input_size,
+                mode="bilinear",
+                align_corners=False,
+                antialias=True,
             )
         # as SAM2 does, the pixel features go in without any memory embedding here
         decoded = self.decode(features.top, features, previous_n1yx=hint, multimask=False)
@@ -361,7 +373,9 @@ def _neck_features(neck: Any, levels: list[Tensor]) -> list[Tensor]:
         lateral = neck.convs[last - i](levels[i])
         if i in neck.fpn_top_down_levels and previous is not None:
             grown = F.interpolate(
-                previous.to(dtype=torch.float32), scale_factor=2.0, mode=neck.fpn_interp_model,
+                previous.to(dtype=torch.float32),
+                scale_factor=2.0,
+                mode=neck.fpn_interp_model,
                 align_corners=None if neck.fpn_interp_model == "nearest" else False,
             )
             previous = lateral + grown

@@ -78,8 +78,13 @@ class Pass:
     """
 
     def __init__(
-        self, network: Network, movie: Movie, prompts: PromptSet, params: EngineParams,
-        mode: Mode, order: range,
+        self,
+        network: Network,
+        movie: Movie,
+        prompts: PromptSet,
+        params: EngineParams,
+        mode: Mode,
+        order: range,
     ) -> None:
         self.network, self.movie, self.params = network, movie, params
         self.mode, self.order, self.step = mode, order, order.step
@@ -104,6 +109,37 @@ class Pass:
                 self.followers.append(Follower(object_id, given, bank))
         self.followers.sort(key=lambda f: f.object_id)
 
+    @torch.inference_mode()
+    def join(self, prompts: PromptSet) -> FrameResult:
+        """Begin with more objects on the frame that was finished last, where they are prompted."""
+        t = self.order[self.position - 1]
+        known = {f.object_id for f in self.followers}
+        self.add(prompts)
+        new = [f for f in self.followers if f.object_id not in known]
+        return self._paint(t, self._start(t, new))
+
+    @torch.inference_mode()
+    def proposals(
+        self, t: int
+    ) -> Iterator[tuple[int, View, NDArray[np.float32], NDArray[np.float32]]]:
+        """All masks that are proposed for objects which are prompted on frame ``t``.
+
+        Yields
+        ------
+        object id, view, logits (M, h, w), predicted IoUs (M,)
+        """
+        group = [f for f in self.followers if t in f.prompts]
+        for members, views in self._first_views(t, group):
+            features = self._features(t, views, None)
+            decoded = self._decode_prompts(features, [f.prompts[t] for f in members], views)
+            for n, (f, view) in enumerate(zip(members, views, strict=True)):
+                yield (
+                    f.object_id,
+                    view,
+                    decoded.candidates[n].cpu().numpy(),
+                    decoded.ious[n].cpu().numpy(),
+                )
+
     def __iter__(self) -> Iterator[FrameResult]:
         try:
             self._look_ahead()
@@ -111,7 +147,9 @@ class Pass:
                 result = self._frame(self.order[self.position])
                 self.position += 1
                 yield result
-        except torch.OutOfMemoryError as e:
+        except RuntimeError as e:
+            if not _out_of_memory(e):
+                raise
             raise DeviceError(
                 f"{self.network.device} has not enough memory for {self._chunk} objects at once; "
                 "use a smaller batch, a smaller model, or the CPU"
@@ -125,9 +163,9 @@ class Pass:
                 {
                     "id": f.object_id,
                     "bank": f.bank.state(),
-                    "motion": None if f.motion is None else [
-                        f.motion.cy, f.motion.cx, f.motion.vy, f.motion.vx, f.motion.side
-                    ],
+                    "motion": None
+                    if f.motion is None
+                    else [f.motion.cy, f.motion.cx, f.motion.vy, f.motion.vx, f.motion.side],
                 }
                 for f in self.followers
             ],
@@ -150,10 +188,15 @@ class Pass:
         """In ``fresh`` mode, later prompts are memories from the start, as in SAM2."""
         if self.params.later_prompts != "fresh":
             return
-        frames = sorted({t for f in self.followers for t in f.prompts}, reverse=self.step < 0)
-        for t in frames:
+        prompted = {t for f in self.followers for t in f.prompts}
+        for t in self.order[self.position :]:  # a bank that was restored holds the others
+            if t not in prompted:
+                continue
             group = [f for f in self.followers if t in f.prompts]
-            for seen in self._start(t, group):
+            whole = None
+            if self.mode == "frame":
+                whole = encode_views(self.network, self.movie, t, [self._whole])
+            for seen in self._start(t, group, whole):
                 self._ready[seen.follower.object_id, t] = seen
 
     @torch.inference_mode()
@@ -169,6 +212,7 @@ class Pass:
                 starting.append(f)
             elif f.bank.conditioning and self._begun(f, t):
                 following.append(f)
+                f.bank.forget(t, self.step)
         whole = None
         if self.mode == "frame" and (starting or following):
             whole = encode_views(self.network, self.movie, t, [self._whole])
@@ -179,9 +223,7 @@ class Pass:
     def _begun(self, f: Follower, t: int) -> bool:
         return any((t - u) * self.step >= 0 for u in f.prompts)
 
-    def _start(
-        self, t: int, group: list[Follower], whole: Features | None = None
-    ) -> list[_Seen]:
+    def _start(self, t: int, group: list[Follower], whole: Features | None = None) -> list[_Seen]:
         """Objects that are prompted on frame ``t`` without knowing anything of them yet."""
         out: list[_Seen] = []
         for members, views in self._first_views(t, group):
@@ -209,8 +251,13 @@ class Pass:
     def _first_windows(self, t: int, group: Sequence[Follower]) -> list[Window]:
         windows = {f.object_id: _window_of(f.prompts[t]) for f in group}
         unknown = [f for f in group if windows[f.object_id] is None]
-        found = first_look(self.network, self.movie, t,
-                           [Clicks.of(f.prompts[t]) for f in unknown], self.params.batch)
+        found = first_look(
+            self.network,
+            self.movie,
+            t,
+            [Clicks.of(f.prompts[t]) for f in unknown],
+            self.params.batch,
+        )
         windows |= {f.object_id: w for f, w in zip(unknown, found, strict=True)}
         return [w for f in group if (w := windows[f.object_id]) is not None]
 
@@ -221,16 +268,17 @@ class Pass:
         network = self.network
         masks = [p.mask for p in prompts]
         if masks[0] is not None:
-            given = [v.mask(m, network.image_size)
-                     for m, v in zip(masks, views, strict=True) if m is not None]
+            given = [
+                v.mask(m, network.image_size)
+                for m, v in zip(masks, views, strict=True)
+                if m is not None
+            ]
             return network.adopt(features, torch.stack(given)[:, None].to(network.device))
         points, labels = point_tensors([Clicks.of(p) for p in prompts], views, network)
         conditioned = network.without_memory(features)
         return network.decode(conditioned, features, points, labels, trust=self.mode == "window")
 
-    def _follow(
-        self, t: int, group: list[Follower], whole: Features | None
-    ) -> list[_Seen]:
+    def _follow(self, t: int, group: list[Follower], whole: Features | None) -> list[_Seen]:
         """Objects that are known from other frames, some with a correction on this one."""
         banks = [f.bank for f in group]
         out: list[_Seen] = []
@@ -242,16 +290,28 @@ class Pass:
                 conditioned = self.network.condition(features, memory.take(part))
                 decoded = self.network.decode(conditioned, features)
                 plain = [i for i, f in enumerate(followers) if t not in f.prompts]
-                out += self._remember(t, [followers[i] for i in plain], [views[i] for i in plain],
-                                      features.take(plain), decoded.take(plain), prompted=False)
+                out += self._remember(
+                    t,
+                    [followers[i] for i in plain],
+                    [views[i] for i in plain],
+                    features.take(plain),
+                    decoded.take(plain),
+                    prompted=False,
+                )
                 for i, f in enumerate(followers):
                     if t in f.prompts:
-                        out += self._correct(t, f, views[i], features.take([i]),
-                                             conditioned[[i]], decoded.take([i]))
+                        out += self._correct(
+                            t, f, views[i], features.take([i]), conditioned[[i]], decoded.take([i])
+                        )
         return out
 
     def _correct(
-        self, t: int, f: Follower, view: View, features: Features, conditioned: Tensor,
+        self,
+        t: int,
+        f: Follower,
+        view: View,
+        features: Features,
+        conditioned: Tensor,
         tracked: Decoded,
     ) -> list[_Seen]:
         """A prompt on a frame that was followed: it corrects, and is remembered for good."""
@@ -261,7 +321,11 @@ class Pass:
         else:
             points, labels = point_tensors([Clicks.of(prompt)], [view], self.network)
             decoded = self.network.decode(
-                conditioned, features, points, labels, tracked.logits.clamp(-32, 32),
+                conditioned,
+                features,
+                points,
+                labels,
+                tracked.logits.clamp(-32, 32),
                 trust=self.mode == "window",
             )
         return self._remember(t, [f], [view], features, decoded, prompted=True)
@@ -284,8 +348,13 @@ class Pass:
         return encode_views(self.network, self.movie, t, views)
 
     def _remember(
-        self, t: int, followers: list[Follower], views: list[View], features: Features,
-        decoded: Decoded, prompted: bool,
+        self,
+        t: int,
+        followers: list[Follower],
+        views: list[View],
+        features: Features,
+        decoded: Decoded,
+        prompted: bool,
     ) -> list[_Seen]:
         """Encode what was seen into the banks."""
         if not followers:
@@ -318,18 +387,31 @@ class Pass:
                 patch, y0, x0 = resample_logits(s.logits_yx, s.view.region, height, width)
                 patch = tidy(patch, self.params.fill_holes, self.params.min_part)
             paint(labels, best, s.follower.object_id, patch, y0, x0)
+            f = s.follower
+            if f.motion is not None:
+                # its own mask, not what others left of it: objects do not depend on one another
+                shape = Shape.of(patch > 0, y0, x0)
+                f.motion = (
+                    f.motion.told(shape, _window_of(f.prompts[t]))
+                    if s.prompted
+                    else f.motion.seen(shape)
+                )
             painted.append((s, np.s_[y0 : y0 + patch.shape[0], x0 : x0 + patch.shape[1]]))
         objects = []
         for s, part in painted:
-            f = s.follower
-            own = labels[part] == f.object_id
-            if f.motion is not None:
-                f.motion = f.motion.seen(Shape.of(own, part[0].start, part[1].start))
-            present = bool(own.any())
-            state = (State.PROMPTED if s.prompted else
-                     State.PROPAGATED if present else State.ABSENT)
-            objects.append(ObjectResult(f.object_id, state, s.score, s.iou))
+            object_id = s.follower.object_id
+            present = bool((labels[part] == object_id).any())
+            state = State.PROMPTED if s.prompted else State.PROPAGATED if present else State.ABSENT
+            objects.append(ObjectResult(object_id, state, s.score, s.iou))
         return FrameResult(t, labels, best, tuple(objects))
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """CUDA has an exception of its own for it; the CPU and Apple's GPU only have words."""
+    words = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or (
+        "DefaultCPUAllocator" in words or "MPS backend out of memory" in words
+    )
 
 
 def _window_of(prompt: Prompt) -> Window | None:

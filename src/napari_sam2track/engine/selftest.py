@@ -7,7 +7,7 @@ import io
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from unittest import mock
 
 import numpy as np
@@ -17,15 +17,17 @@ from PIL import Image
 from torch import Tensor
 
 from napari_sam2track.engine.network import Network
-from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.engine.prompting import Clicks
+from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.engine.views import Movie
+from napari_sam2track.masks import Mask
 from napari_sam2track.params import EngineParams
-from napari_sam2track.prompts import Prompt, PromptSet
+from napari_sam2track.prompts import Point, Prompt, PromptSet
 
 #: Parameters under which nothing is done that SAM2 does not do.
-PLAIN = EngineParams(mode="frame", fill_holes=0, min_part=0, keep_masks=False,
-                     max_conditioning=1000)
+PLAIN = EngineParams(
+    mode="frame", fill_holes=0, min_part=0, keep_masks=False, max_conditioning=1000
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,10 @@ def compare(
     ours = {r.frame: (r.labels_yx, r.logits_yx) for r in run}
     end = time.perf_counter()
     flipped, difference = 0, 0.0
+    begun = min(official, key=lambda t: t * step)
+    for t in ours:
+        if (t - begun) * step < 0:  # before any object's first prompt there is nothing
+            flipped += int((ours[t][0] > 0).sum())
     for t, (labels, logits) in official.items():
         flipped += int((labels != ours[t][0]).sum())
         same = (labels == ours[t][0]) & (labels > 0)
@@ -92,10 +98,12 @@ def official_labels(
     shape = (movie.height, movie.width)
     out: dict[int, tuple[NDArray[np.uint32], NDArray[np.float32]]] = {}
     for object_id in prompts.objects:
-        for t, logits in official_object(predictor, movie, prompts.of_object(object_id),
-                                         later, step).items():
+        for t, logits in official_object(
+            predictor, movie, prompts.of_object(object_id), later, step
+        ).items():
             labels, best = out.setdefault(
-                t, (np.zeros(shape, np.uint32), np.zeros(shape, np.float32)))
+                t, (np.zeros(shape, np.uint32), np.zeros(shape, np.float32))
+            )
             wins = logits > best
             labels[wins] = object_id
             best[wins] = logits[wins]
@@ -149,8 +157,9 @@ def official_session(predictor: Any, movie: Movie) -> Iterator[Any]:
     """State of SAM2's predictor on a movie in memory: its own loader only takes files."""
     import sam2.sam2_video_predictor as module
 
-    images = torch.stack([load_as_sam2(movie.read(t), predictor.image_size)
-                          for t in range(movie.n_frames)])
+    images = torch.stack(
+        [load_as_sam2(movie.read(t), predictor.image_size) for t in range(movie.n_frames)]
+    )
     loaded = mock.Mock(return_value=(images, movie.height, movie.width))
     with mock.patch.object(module, "load_video_frames", loaded):
         state = predictor.init_state(video_path="in memory")
@@ -171,3 +180,76 @@ def quiet() -> Iterator[None]:
     """Keep the progress bars of SAM2's predictor from the screen."""
     with contextlib.redirect_stderr(io.StringIO()):
         yield
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison.
+
+    Attributes
+    ----------
+    name
+        What it is about.
+    prompts
+        Prompts of all objects.
+    later
+        `EngineParams.later_prompts`.
+    step
+        1 for forward, -1 for backward.
+    """
+
+    name: str
+    prompts: PromptSet
+    later: Literal["refine", "fresh"] = "refine"
+    step: int = 1
+
+
+def cases(n_frames: int) -> tuple[Movie, list[Case]]:
+    """A synthetic movie and the comparisons on it."""
+    from napari_sam2track.frames import open_frames
+    from napari_sam2track.samples import centre_pixels, moving_cells
+
+    sample = moving_cells(n_frames, 150, 190, 4, seed=5)
+    movie = open_frames(sample.images_tyx, axes="TYX")
+    last, middle = n_frames - 1, n_frames // 2
+    at = [centre_pixels(labels) for labels in sample.labels_tyx]
+
+    def click(object_id: int, t: int, *extra: Point) -> Prompt:
+        y, x = at[t][object_id]
+        return Prompt(points=(Point(y, x), *extra))
+
+    def given(object_id: int, t: int) -> Prompt:
+        return Prompt(mask=Mask.from_frame(sample.labels_tyx[t] == object_id))
+
+    def box(object_id: int, t: int) -> Prompt:
+        y0, x0, y1, x1 = Mask.from_frame(sample.labels_tyx[t] == object_id).box
+        return Prompt(box=(y0, x0, y1, x1))
+
+    three = {(i, 0): click(i, 0) for i in (1, 2, 3)}
+    return movie, [
+        Case("one click", PromptSet({(1, 0): click(1, 0)})),
+        Case("three objects, one click each", PromptSet(three)),
+        Case(
+            "clicks, a box, a mask",
+            PromptSet(
+                {(1, 0): click(1, 0, Point(3, 3, False)), (2, 0): box(2, 0), (3, 0): given(3, 0)}
+            ),
+        ),
+        Case(
+            "objects that begin later",
+            PromptSet({(1, 0): click(1, 0), (2, middle): click(2, middle)}),
+        ),
+        Case(
+            "a second prompted frame",
+            PromptSet({(1, 0): click(1, 0), (1, middle): click(1, middle)}),
+            later="fresh",
+        ),
+        Case(
+            "a correction",
+            PromptSet({(1, 0): click(1, 0), (1, middle): click(1, middle, Point(2, 2, False))}),
+        ),
+        Case("a corrected mask", PromptSet({(1, 0): click(1, 0), (1, middle): given(1, middle)})),
+        Case(
+            "backward", PromptSet({(1, last): click(1, last), (2, middle): box(2, middle)}), step=-1
+        ),
+    ]

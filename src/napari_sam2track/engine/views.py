@@ -7,7 +7,7 @@ same in both modes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ class View(Protocol):
     def image(self, movie: Movie, t: int, size: int) -> NDArray[np.uint8]:
         """The pixels of frame ``t``, (size, size, 3)."""
 
-    def points(self, points_yx: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    def points(self, points_yx: NDArray[np.float64], size: int) -> NDArray[np.floating[Any]]:
         """Points (N, 2) as (x, y) of the square."""
 
     def mask(self, mask: Mask, size: int) -> Tensor:
@@ -63,17 +63,19 @@ class FrameView:
         # bicubic with antialiasing: what SAM2's own loader does
         return np.asarray(Image.fromarray(movie.read(t)).resize((size, size)))
 
-    def points(self, points_yx: NDArray[np.float64], size: int) -> NDArray[np.float64]:  # noqa: D102
+    def points(self, points_yx: NDArray[np.float64], size: int) -> NDArray[np.floating[Any]]:  # noqa: D102
         # in float32 and in this order, to agree with SAM2 to the last bit
         xy = points_yx[:, ::-1].astype(np.float32)
-        return xy / np.array([self.width, self.height], np.float32) * np.float32(size)
+        scaled = xy / np.array([self.width, self.height], np.float32) * np.float32(size)
+        return np.asarray(scaled, np.float32)
 
     def mask(self, mask: Mask, size: int) -> Tensor:  # noqa: D102
         full = torch.from_numpy(mask.to_frame(self.height, self.width))[None, None].float()
         if full.shape[-2:] == (size, size):
             return full[0, 0]
-        small = F.interpolate(full, (size, size), mode="bilinear", align_corners=False,
-                              antialias=True)
+        small = F.interpolate(
+            full, (size, size), mode="bilinear", align_corners=False, antialias=True
+        )
         return (small[0, 0] >= 0.5).float()
 
 
@@ -90,7 +92,7 @@ class WindowView:
     def image(self, movie: Movie, t: int, size: int) -> NDArray[np.uint8]:  # noqa: D102
         return cut_window(movie, t, self.window, size)
 
-    def points(self, points_yx: NDArray[np.float64], size: int) -> NDArray[np.float64]:  # noqa: D102
+    def points(self, points_yx: NDArray[np.float64], size: int) -> NDArray[np.floating[Any]]:  # noqa: D102
         return self.window.to_model(points_yx, size)[:, ::-1]
 
     def mask(self, mask: Mask, size: int) -> Tensor:  # noqa: D102

@@ -82,8 +82,12 @@ def reference_side(extent: float, area: float) -> float:
     return max(1.8 * extent, 3.0 * 2.0 * math.sqrt(area / math.pi), MIN_SIDE)
 
 
-def resample(image_yxc: NDArray[np.uint8], box: tuple[float, float, float, float], size: int,
-             nearest: bool = False) -> NDArray[np.uint8]:
+def resample(
+    image_yxc: NDArray[np.uint8],
+    box: tuple[float, float, float, float],
+    size: int,
+    nearest: bool = False,
+) -> NDArray[np.uint8]:
     """A float box (x0, y0, x1, y1) of an image (Y, X[, 3]) as a (size, size[, 3]) image."""
     method = Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
     return np.asarray(Image.fromarray(image_yxc).resize((size, size), method, box=box))
@@ -205,3 +209,20 @@ class Motion:
         if not 1 / DEAD_BAND < ratio < DEAD_BAND:
             side *= min(max(ratio, 0.5), 2.0) ** GROWTH
         return Motion(shape.cy, shape.cx, shape.cy - self.cy, shape.cx - self.cx, side)
+
+    def told(self, shape: Shape | None, window: Window | None) -> Motion:
+        """After a frame that a person prompted.
+
+        Parameters
+        ----------
+        shape
+            What was found there.
+        window
+            What the prompt asks for; None if it does not say how large the object is.
+        """
+        if shape is None:
+            return replace(self, vy=0.0, vx=0.0) if window is None else Motion.at(window)
+        new = (self if window is None else replace(self, side=window.side)).seen(shape)
+        if max(abs(new.vy), abs(new.vx)) > self.side / 2:
+            return replace(new, vy=0.0, vx=0.0)  # it had been lost: this jump is not a speed
+        return new

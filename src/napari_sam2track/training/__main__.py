@@ -15,8 +15,12 @@ def main() -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path, help="folder for clips, state, log and weights")
-    parser.add_argument("--part", type=float, default=1.0,
-                        help="fraction of the recipe, to try things out (default: all of it)")
+    parser.add_argument(
+        "--part",
+        type=float,
+        default=1.0,
+        help="fraction of the recipe, to try things out (default: all of it)",
+    )
     args = parser.parse_args()
     text = (files("napari_sam2track.models") / "configs" / "sam2track_small.yaml").read_text()
     config = OmegaConf.to_container(OmegaConf.create(text))

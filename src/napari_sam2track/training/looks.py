@@ -11,7 +11,7 @@ from scipy import ndimage as ndi
 
 from napari_sam2track.training.shapes import Rng, Scene
 
-Image = NDArray[np.float32]
+Image = NDArray[np.floating]
 TEXTURE = 512  # side of the noise images that objects carry with them
 
 
@@ -44,6 +44,7 @@ class Paint:
 
     @property
     def inside(self) -> NDArray[np.bool_]:
+        """Where there is an object."""
         return self.labels > 0
 
 
@@ -118,8 +119,14 @@ LOOKS: dict[str, tuple[Look, float]] = {
     "dic": (_dic, 0.07),
     "mixed": (_mixed, 0.10),
 }
-ROD_LOOKS = {"phase": 0.55, "fluorescence": 0.2, "bright field": 0.12, "membrane": 0.05,
-             "dic": 0.04, "mixed": 0.04}
+ROD_LOOKS = {
+    "phase": 0.55,
+    "fluorescence": 0.2,
+    "bright field": 0.12,
+    "membrane": 0.05,
+    "dic": 0.04,
+    "mixed": 0.04,
+}
 TILE_LOOKS = {"membrane": 0.45, "fluorescence": 0.25, "granular": 0.1, "phase": 0.1, "mixed": 0.1}
 
 
@@ -183,8 +190,15 @@ def render_cells(rng: Rng, scene: Scene) -> NDArray[np.uint8]:
     frames = np.empty((n_frames, size, size), np.float32)
     for t in range(n_frames):
         labels = scene.labels_tyx[t]
-        paint = Paint(labels, scene.depth_tyx[t], _carried_noise(labels, noise), ground,
-                      gain, sign, scene.radius)
+        paint = Paint(
+            labels,
+            scene.depth_tyx[t],
+            _carried_noise(labels, noise),
+            ground,
+            gain,
+            sign,
+            scene.radius,
+        )
         image = ndi.gaussian_filter((look(paint, knobs) + uneven + fine).astype(np.float32), blur)
         if dim:
             image = image * 0.15
@@ -221,7 +235,8 @@ def render_things(rng: Rng, scene: Scene) -> NDArray[np.uint8]:
         image = image * (1 + shade * np.tanh(scene.depth_tyx[t] / (0.3 * scene.radius)))[..., None]
         image = image + 0.06 * _carried_noise(labels, detail)[..., None] + light
         image = ndi.gaussian_filter(image.astype(np.float32), (blur, blur, 0))
-        image = image + rng.standard_normal(image.shape).astype(np.float32) * grain
+        shot = np.asarray(rng.standard_normal(image.shape))
+        image = image + shot.astype(np.float32) * grain
         out[t] = (np.clip(image, 0, 1) * 255).astype(np.uint8)
     return out
 

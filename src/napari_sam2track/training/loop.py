@@ -47,7 +47,7 @@ class Stage:
     fix_later: float = 0.0
     per_window: int = 2
     warm_up: int = 150
-    weights: Weights = Weights()
+    weights: Weights = Weights()  # noqa: RUF009  (frozen)
 
 
 @dataclass(frozen=True)
@@ -62,16 +62,35 @@ class Recipe:
     decay: float = 0.05
     average: float = 0.998
     clip_norm: float = 1.0
+    save_every: int = 200
 
 
 #: What the bundled model is made of: some 75 minutes on two cores.
 BUNDLED = Recipe(
     stages=(
         Stage("images", 1, 16, 4200, 1e-3, (("click", 0.7), ("box", 0.3))),
-        Stage("clips of 4", 4, 6, 1900, 5e-4, (("click", 0.4), ("box", 0.2), ("mask", 0.4)),
-              fix_first=0.35, fix_later=0.15, weights=Weights(full_size=0.3)),
-        Stage("clips of 8", 8, 4, 800, 2.5e-4, (("click", 0.4), ("box", 0.15), ("mask", 0.45)),
-              fix_first=0.35, fix_later=0.35, weights=Weights(full_size=0.3)),
+        Stage(
+            "clips of 4",
+            4,
+            6,
+            1900,
+            5e-4,
+            (("click", 0.4), ("box", 0.2), ("mask", 0.4)),
+            fix_first=0.35,
+            fix_later=0.15,
+            weights=Weights(full_size=0.3),
+        ),
+        Stage(
+            "clips of 8",
+            8,
+            4,
+            800,
+            2.5e-4,
+            (("click", 0.4), ("box", 0.15), ("mask", 0.45)),
+            fix_first=0.35,
+            fix_later=0.35,
+            weights=Weights(full_size=0.3),
+        ),
     ),
     clips=ClipSet(2800, seed=0),
     held_out=ClipSet(200, seed=1),
@@ -80,8 +99,10 @@ BUNDLED = Recipe(
 
 def shortened(recipe: Recipe, factor: float) -> Recipe:
     """The same recipe with fewer steps and clips, for trying things out."""
-    stages = tuple(replace(s, steps=max(2, int(s.steps * factor)), warm_up=int(s.warm_up * factor))
-                   for s in recipe.stages)
+    stages = tuple(
+        replace(s, steps=max(2, int(s.steps * factor)), warm_up=int(s.warm_up * factor))
+        for s in recipe.stages
+    )
     clips = replace(recipe.clips, n_clips=max(8, int(recipe.clips.n_clips * factor)))
     return replace(recipe, stages=stages, clips=clips)
 
@@ -90,12 +111,13 @@ def build_model(config: dict[str, Any]) -> nn.Module:
     """A fresh model with random weights, ready to be trained from scratch."""
     from napari_sam2track.models.building import build_network
 
-    model: nn.Module = build_network(config)
+    model: Any = build_network(config)
     model.sam_mask_decoder.dynamic_multimask_via_stability = False
     with torch.no_grad():  # else the first mask logits are in the hundreds
         for mlp in model.sam_mask_decoder.output_hypernetworks_mlps:
             mlp.layers[-1].weight.mul_(0.1)
-    return model
+    built: nn.Module = model
+    return built
 
 
 class _Shared:
@@ -134,7 +156,9 @@ def train(recipe: Recipe, config: dict[str, Any], work: Path) -> Path:
     if recipe.processes == 1:
         _worker(0, recipe, config, work, shared)
     else:
-        mp.spawn(_worker, (recipe, config, work, shared), nprocs=recipe.processes)
+        mp.spawn(  # type: ignore[attr-defined]
+            _worker, (recipe, config, work, shared), nprocs=recipe.processes
+        )
     return work / "weights.pt"
 
 
@@ -143,9 +167,7 @@ def _rate(stage: Stage, step: int) -> float:
     return stage.rate * warm * (0.49 * (1 + math.cos(math.pi * step / stage.steps)) + 0.02)
 
 
-def _worker(
-    rank: int, recipe: Recipe, config: dict[str, Any], work: Path, shared: _Shared
-) -> None:
+def _worker(rank: int, recipe: Recipe, config: dict[str, Any], work: Path, shared: _Shared) -> None:
     torch.set_num_threads(1)  # two busy threads of one process would be slower than two processes
     torch.manual_seed(recipe.seed)
     model = build_model(config).train()
@@ -164,8 +186,9 @@ def _worker(
         average = saved["average"]
     for s in range(first_stage, len(recipe.stages)):
         stage = recipe.stages[s]
-        optimiser = torch.optim.AdamW(parameters, lr=stage.rate, betas=(0.9, 0.98),
-                                      weight_decay=recipe.decay)
+        optimiser = torch.optim.AdamW(
+            parameters, lr=stage.rate, betas=(0.9, 0.98), weight_decay=recipe.decay
+        )
         if saved is not None:
             optimiser.load_state_dict(saved["optimiser"])
             saved = None
@@ -175,6 +198,7 @@ def _worker(
                 group["lr"] = _rate(stage, step)
             tally = _step(recipe, stage, s, step, rank, network, clips)
             optimiser.zero_grad(set_to_none=True)
+            assert isinstance(tally.loss, Tensor)
             tally.loss.backward()
             shared.average(rank, parameters)
             nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
@@ -187,9 +211,17 @@ def _worker(
                 took = (time.monotonic() - start) / (step + 1 - first_step)
                 _log(log_file, stage.name, step + 1, took, recent)
                 recent = []
-            if (step + 1) % 200 == 0:
-                _save(state_file, {"stage": s, "step": step + 1, "model": model.state_dict(),
-                                   "average": average, "optimiser": optimiser.state_dict()})
+            if (step + 1) % recipe.save_every == 0:
+                _save(
+                    state_file,
+                    {
+                        "stage": s,
+                        "step": step + 1,
+                        "model": model.state_dict(),
+                        "average": average,
+                        "optimiser": optimiser.state_dict(),
+                    },
+                )
         first_step = 0
         if rank == 0:
             scores = validate(config, average, held)
@@ -246,11 +278,15 @@ def _save(path: Path, state: dict[str, Any]) -> None:
 
 
 def _log(
-    path: Path, name: str, step: int, took: float, tallies: list[Tally],
+    path: Path,
+    name: str,
+    step: int,
+    took: float,
+    tallies: list[Tally],
     scores: dict[str, float] | None = None,
 ) -> None:
     scores = scores or mean_ious(tallies)
-    losses = [float(t.loss) for t in tallies]
+    losses = [float(torch.as_tensor(t.loss).detach()) for t in tallies]
     loss = float(np.mean(losses)) if losses else float("nan")
     with path.open("a", newline="") as file:
         text = " ".join(f"{k}={v:.3f}" for k, v in scores.items())

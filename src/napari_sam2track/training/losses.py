@@ -32,7 +32,9 @@ def mask_loss(logits_nyx: Tensor, truth_nyx: Tensor, weights: Weights) -> Tensor
     bce = F.binary_cross_entropy_with_logits(logits, truth_nyx, reduction="none")
     p = logits.sigmoid()
     both, total = (p * truth_nyx).flatten(-2).sum(-1), (p + truth_nyx).flatten(-2).sum(-1)
-    return weights.bce * bce.flatten(-2).mean(-1) + weights.dice * (1 - (2 * both + 1) / (total + 1))
+    return weights.bce * bce.flatten(-2).mean(-1) + weights.dice * (
+        1 - (2 * both + 1) / (total + 1)
+    )
 
 
 def iou_of(a: Tensor, b: Tensor) -> Tensor:
@@ -67,8 +69,12 @@ def total_loss(
     with torch.no_grad():
         ious = iou_of(candidates > 0, (truth > 0.5).expand_as(candidates))
     if weights.full_size:
-        full = F.interpolate(candidates[rows, best][:, None], truth_nyx.shape[-2:],
-                             mode="bilinear", align_corners=False)
+        full = F.interpolate(
+            candidates[rows, best][:, None],
+            truth_nyx.shape[-2:],
+            mode="bilinear",
+            align_corners=False,
+        )
         loss = loss + weights.full_size * mask_loss(full[:, 0], truth_nyx.float(), weights)
         with torch.no_grad():
             full_iou = iou_of(full[:, 0] > 0, truth_nyx)

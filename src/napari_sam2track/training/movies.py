@@ -71,8 +71,9 @@ def open_clips(folder: Path, spec: ClipSet, workers: int = 1) -> Clips:
     if not (done.exists() and done.read_text() == card):
         _make(folder, spec, workers)
         done.write_text(card)
-    return Clips(*(np.load(folder / f"{n}.npy", mmap_mode="r")
-                   for n in ("images", "labels", "ended")))
+    return Clips(
+        *(np.load(folder / f"{n}.npy", mmap_mode="r") for n in ("images", "labels", "ended"))
+    )
 
 
 def _make(folder: Path, spec: ClipSet, workers: int) -> None:

@@ -53,8 +53,17 @@ def _cut_labels(labels_yx: NDArray[np.uint8], window: Window, size: int) -> NDAr
     """Labels in a window, (size, size); 0 outside the frame."""
     h, w = labels_yx.shape
     reach = int(np.ceil(window.side)) + 1
-    pad = max(0, int(np.ceil(max(-window.y0, -window.x0, window.y0 + window.side - h,
-                                 window.x0 + window.side - w))) + 1)
+    pad = max(
+        0,
+        int(
+            np.ceil(
+                max(
+                    -window.y0, -window.x0, window.y0 + window.side - h, window.x0 + window.side - w
+                )
+            )
+        )
+        + 1,
+    )
     pad = min(pad, reach)
     padded = np.pad(labels_yx, pad)
     x0, y0 = window.x0 + pad, window.y0 + pad
@@ -125,15 +134,15 @@ def _draw(
         extra = rng.choice(others if len(others) else good, how.per_window - 1)
         ids = np.concatenate([[target], extra])
         frames = _ClipFrames(clips.images[k])
-        images = np.stack([
-            cut_window(frames, int(t), w, size) for t, w in zip(times, windows, strict=True)
-        ])
+        images = np.stack(
+            [cut_window(frames, int(t), w, size) for t, w in zip(times, windows, strict=True)]
+        )
         masks = np.stack([cut == i for i in ids], 1)
         known = times[:, None] < ended[ids][None]
-        flips = tuple(np.flatnonzero(rng.random(2) < 0.5))
+        flips = [int(f) for f in np.flatnonzero(rng.random(2) < 0.5)]
         if flips:
-            images = np.flip(images, [f + 1 for f in flips])
-            masks = np.flip(masks, [f + 2 for f in flips])
+            images = np.flip(images, tuple(f + 1 for f in flips))
+            masks = np.flip(masks, tuple(f + 2 for f in flips))
         if rng.random() < 0.5:
             images, masks = images.transpose(0, 2, 1, 3), masks.transpose(0, 1, 3, 2)
         return np.ascontiguousarray(images), np.ascontiguousarray(masks), known
@@ -144,7 +153,7 @@ def _windows(
 ) -> list[Window]:
     """One window a frame: half of them stay in place, half follow as the engine's do."""
     ys, xs = np.nonzero(labels_tyx[0] == target)
-    extent = max(np.ptp(ys), np.ptp(xs)) + 1
+    extent = int(max(np.ptp(ys), np.ptp(xs))) + 1
     lo, hi = np.log(how.zoom)
     side = float(np.clip(reference_side(extent, area) * np.exp(rng.uniform(lo, hi)), 20, 480))
     room = how.jitter * max(side - extent, 0.0)
@@ -198,7 +207,9 @@ def click(rng: Rng | None, mask_yx: NDArray[np.bool_]) -> tuple[float, float]:
 
 def first_clicks(rng: Rng | None, masks_nyx: Tensor) -> tuple[Tensor, Tensor]:
     """One positive click on each mask: points (N, 1, 2) and labels (N, 1)."""
-    points = [click(None if rng is None or rng.random() < 0.3 else rng, m) for m in masks_nyx.numpy()]
+    points = [
+        click(None if rng is None or rng.random() < 0.3 else rng, m) for m in masks_nyx.numpy()
+    ]
     return torch.tensor(points).float()[:, None], torch.ones(len(points), 1, dtype=torch.int32)
 
 
@@ -212,8 +223,10 @@ def boxes(rng: Rng | None, masks_nyx: Tensor) -> tuple[Tensor, Tensor]:
             size = np.tile([box[2] - box[0], box[3] - box[1]], 2)
             box += rng.normal(0, 0.06, 4) * size
         out.append(box.reshape(2, 2))
-    return (torch.tensor(np.array(out)).float(),
-            torch.tensor([[2, 3]] * len(out), dtype=torch.int32))
+    return (
+        torch.tensor(np.array(out)).float(),
+        torch.tensor([[2, 3]] * len(out), dtype=torch.int32),
+    )
 
 
 def corrections(rng: Rng | None, predicted_nyx: Tensor, truth_nyx: Tensor) -> tuple[Tensor, Tensor]:

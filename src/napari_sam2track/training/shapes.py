@@ -7,6 +7,7 @@ A scene is a label movie and, beside it, the signed distance to the nearest outl
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,11 @@ class _Canvas:
         return ys, xs
 
     def put(
-        self, t: int, crop: tuple[slice, slice], depth: NDArray[np.float32], label: int,
+        self,
+        t: int,
+        crop: tuple[slice, slice],
+        depth: NDArray[np.float32],
+        label: int,
         over: bool,
     ) -> None:
         """Draw one shape; ``over`` hides what lies below, else the deeper shape keeps a pixel."""
@@ -75,8 +80,14 @@ class _Canvas:
 
 
 def _harmonic_depth(
-    ys: NDArray[np.float32], xs: NDArray[np.float32], cy: float, cx: float, radius: float,
-    aspect: float, angle: float, amplitudes: NDArray[np.float64],
+    ys: NDArray[np.float32],
+    xs: NDArray[np.float32],
+    cy: float,
+    cx: float,
+    radius: float,
+    aspect: float,
+    angle: float,
+    amplitudes: NDArray[np.float64],
 ) -> NDArray[np.float32]:
     """Depth inside a star-shaped outline given by its Fourier amplitudes (K, 2) from order 2."""
     dy, dx = ys - cy, xs - cx
@@ -138,10 +149,11 @@ def blobs(rng: Rng, n_frames: int, size: int, things: bool = False) -> Scene:
     for t in range(n_frames):
         for i in range(n):
             reach = rad[i] * 2.2 * max(np.sqrt(aspect[i]), 1 / np.sqrt(aspect[i]))
-            crop = canvas.crop(*pos[i], reach) if seen[i, t] else None
+            crop = canvas.crop(*pos[i], reach) if seen[i, t] else None  # type: ignore[call-arg]
             if crop is None:
                 continue
-            depth = _harmonic_depth(
+            # numpy's floats, not Python's: they make the arithmetic double
+            depth = _harmonic_depth(  # type: ignore[call-arg]
                 *canvas.grid(crop), *pos[i], rad[i], aspect[i], angle[i], amps[i]
             )
             canvas.put(t, crop, depth, i + 1, over=things)
@@ -207,8 +219,9 @@ class _Colony:
         def join(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
             return np.concatenate([a[keep], b])
 
-        self.pos = join(self.pos, np.concatenate([self.pos[ripe] + quarter,
-                                                  self.pos[ripe] - quarter]))
+        self.pos = join(
+            self.pos, np.concatenate([self.pos[ripe] + quarter, self.pos[ripe] - quarter])
+        )
         self.angle = join(self.angle, np.tile(self.angle[ripe], 2) + turn)
         self.bend = join(self.bend, np.tile(self.bend[ripe], 2))
         self.length = join(self.length, np.tile(self.length[ripe] * 0.47, 2))
@@ -251,10 +264,16 @@ def rods(rng: Rng, n_frames: int, size: int) -> Scene:
             if rod > MAX_OBJECTS:
                 continue
             centre = joints.mean(0)
-            crop = canvas.crop(*centre, np.abs(joints - centre).max() + 1.6 * half + 6)
+            reach = np.abs(joints - centre).max() + 1.6 * half + 6
+            crop = canvas.crop(*centre, reach)  # type: ignore[call-arg]
             if crop is not None:
-                canvas.put(t, crop, _polyline_depth(*canvas.grid(crop), joints, half * 0.97), rod,
-                           over=False)
+                canvas.put(
+                    t,
+                    crop,
+                    _polyline_depth(*canvas.grid(crop), joints, half * 0.97),
+                    rod,
+                    over=False,
+                )
         colony.length *= 1 + growth * np.abs(rng.normal(1, 0.3, len(colony.length)))
         for parent in colony.divide(rng, limit, next_id):
             ended[parent] = t + 1
@@ -274,7 +293,7 @@ def _polyline_depth(
 ) -> NDArray[np.float32]:
     """Depth inside a tube of half width ``half`` around a polyline."""
     best: NDArray[np.float32] | None = None
-    for (ay, ax), (by, bx) in zip(joints_kyx[:-1], joints_kyx[1:], strict=True):
+    for (ay, ax), (by, bx) in pairwise(joints_kyx):
         dy, dx = by - ay, bx - ax
         s = np.clip(((ys - ay) * dy + (xs - ax) * dx) / (dy * dy + dx * dx + 1e-9), 0, 1)
         dist = np.hypot(ys - ay - s * dy, xs - ax - s * dx).astype(np.float32)
@@ -307,7 +326,7 @@ def tiling(rng: Rng, n_frames: int, size: int) -> Scene:
     grid = np.stack([wy.ravel(), wx.ravel()], 1)
     canvas = _Canvas(n_frames, size)
     for t in range(n_frames):
-        dist, idx = cKDTree(pos).query(grid, k=2)
+        dist, idx = map(np.asarray, cKDTree(pos).query(grid, k=2))
         gap = ((dist[:, 1] - dist[:, 0]) / 2).reshape(size, size)
         own = idx[:, 0].reshape(size, size)
         fg = (gap > wall / 2) & ~holes[own]

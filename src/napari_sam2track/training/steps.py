@@ -26,6 +26,7 @@ class Tally:
     ious: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, name: str, decoded: Decoded, truth: Tensor, known: Tensor, w: Weights) -> None:
+        """Count the loss and the IoU of one prediction."""
         loss, iou = total_loss(decoded, truth, known, w)
         self.loss = self.loss + loss
         if not iou.isnan().all():
@@ -50,18 +51,31 @@ class _Bank:
 
     def tokens(self, t: int, span: int) -> MemoryTokens:
         recent = self.network.n_memories
-        kept = [(0 if fixed else recent - (t - u), m) for u, fixed, m in self.maps
-                if fixed or t - u < recent]
+        kept = [
+            (0 if fixed else recent - (t - u), m)
+            for u, fixed, m in self.maps
+            if fixed or t - u < recent
+        ]
         n = len(kept[0][1])
         slots = torch.tensor([s for s, _ in kept]).expand(n, -1)
         away = torch.tensor([float(t - u) for u, _ in self.pointers]).expand(n, -1)
-        return MemoryTokens(torch.stack([m for _, m in kept], 1), slots,
-                            torch.stack([p for _, p in self.pointers], 1), away, span)
+        return MemoryTokens(
+            torch.stack([m for _, m in kept], 1),
+            slots,
+            torch.stack([p for _, p in self.pointers], 1),
+            away,
+            span,
+        )
 
 
 def run_sample(
-    network: Network, sample: Sample, kind: Kind, rng: Rng | None, weights: Weights,
-    fixes: int = 0, fix_at: int | None = None,
+    network: Network,
+    sample: Sample,
+    kind: Kind,
+    rng: Rng | None,
+    weights: Weights,
+    fixes: int = 0,
+    fix_at: int | None = None,
 ) -> Tally:
     """Follow the objects of a sample through its frames.
 
@@ -104,8 +118,9 @@ def run_sample(
             extra, sign = corrections(rng, predicted, truth)
             points = extra if points is None else torch.cat([points, extra], 1)
             labels = sign if labels is None else torch.cat([labels, sign], 1)
-            decoded = network.decode(conditioned, features, points, labels,
-                                     decoded.logits.detach().clamp(-32, 32))
+            decoded = network.decode(
+                conditioned, features, points, labels, decoded.logits.detach().clamp(-32, 32)
+            )
             tally.add(f"fix {k + 1}" if t == 0 else "fix later", decoded, truth, known, weights)
         if t + 1 < n_frames:
             prompted = t == 0 or t == fix_at
