@@ -44,8 +44,8 @@ class LinkParams(Params):
     )
 
 
-class EngineParams(Params):
-    """How objects are followed."""
+class MaskParams(Params):
+    """How objects are outlined."""
 
     mode: Literal["auto", "frame", "window"] = Field(
         default="auto",
@@ -53,6 +53,23 @@ class EngineParams(Params):
         description="Look at the whole frame (frame) or at a square window around each object "
         "(window); auto: windows for small objects and always for the bundled model.",
     )
+    fill_holes: int = Field(
+        default=8,
+        ge=0,
+        title="Fill holes",
+        description="Fill holes in a mask of up to this many pixels.",
+    )
+    min_part: int = Field(
+        default=8,
+        ge=0,
+        title="Smallest part",
+        description="Drop separate parts of a mask with fewer pixels than this.",
+    )
+
+
+class EngineParams(MaskParams):
+    """How objects are followed."""
+
     direction: Literal["forward", "backward", "both"] = Field(
         default="both",
         title="Direction",
@@ -62,7 +79,9 @@ class EngineParams(Params):
         default=0, ge=0, title="First frame", description="First frame of the range to work on."
     )
     stop: int | None = Field(
-        default=None, ge=0, title="Last frame",
+        default=None,
+        ge=0,
+        title="Last frame",
         description="Last frame of the range, included; all frames if not given.",
     )
     equality: Literal["fast", "exact"] = Field(
@@ -78,23 +97,95 @@ class EngineParams(Params):
         "(refine) or starts from the image alone (fresh).",
     )
     batch: int = Field(
-        default=32, ge=1, le=1024, title="Batch",
+        default=32,
+        ge=1,
+        le=1024,
+        title="Batch",
         description="Most objects or windows that are computed at once.",
     )
     max_conditioning: int = Field(
-        default=8, ge=2, title="Prompted frames in memory",
+        default=8,
+        ge=2,
+        title="Prompted frames in memory",
         description="Most prompted frames of an object that are consulted at once.",
     )
-    fill_holes: int = Field(
-        default=8, ge=0, title="Fill holes",
-        description="Fill holes in a mask of up to this many pixels.",
-    )
-    min_part: int = Field(
-        default=8, ge=0, title="Smallest part",
-        description="Drop separate parts of a mask with fewer pixels than this.",
-    )
     keep_masks: bool = Field(
-        default=True, title="Keep given masks",
+        default=True,
+        title="Keep given masks",
         description="Show a mask prompt exactly as it was given, not as the model's coarser grid "
         "holds it.",
+    )
+
+
+class FramesParams(Params):
+    """What of a movie is looked at."""
+
+    axes: str | None = Field(
+        default=None,
+        title="Axes",
+        description="Axes of the movie, such as TYX, TCYX or ZYX; found out if not given.",
+    )
+    channel: str | None = Field(
+        default=None,
+        title="Channel",
+        description="One channel, counted from 0, or up to three that become red, green and blue, "
+        "such as 2,0,1.",
+    )
+    intensity: str | None = Field(
+        default=None,
+        title="Intensity",
+        description="Pixel values that become black and white for the whole movie: lo,hi or "
+        "percentiles such as p1,p99.8.",
+    )
+    z: int | None = Field(
+        default=None,
+        ge=0,
+        title="Plane",
+        description="Plane to work on, where a movie has both time and depth.",
+    )
+
+
+class AutoParams(Params):
+    """How objects are found without prompts."""
+
+    every: int = Field(
+        default=0,
+        ge=0,
+        title="Look again every",
+        description="Look for new objects again every so many frames; 0 looks on the first frame "
+        "only.",
+    )
+    grid: int = Field(
+        default=6,
+        ge=1,
+        le=64,
+        title="Grid",
+        description="Points along each side of the grid that is asked for masks (in each tile).",
+    )
+    min_quality: float = Field(
+        default=0.7,
+        ge=0,
+        le=1,
+        title="Least quality",
+        description="Least predicted IoU of a mask.",
+    )
+    min_stability: float = Field(
+        default=0.8,
+        ge=0,
+        le=1,
+        title="Least stability",
+        description="Least IoU between the masks at a low and at a high threshold.",
+    )
+    max_overlap: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        title="Most overlap",
+        description="Of two masks that overlap by more than this IoU, the worse one is dropped.",
+    )
+    min_area: int = Field(
+        default=30, ge=1, title="Least area", description="Smallest object, in pixels."
+    )
+    max_objects: int = Field(
+        default=200, ge=1, title="Most objects", description="Most objects that are followed."
     )

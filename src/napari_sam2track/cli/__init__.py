@@ -17,10 +17,10 @@ from typing import Annotated
 
 import typer
 
-from napari_sam2track.cli import models, track
+from napari_sam2track.cli import demo, image, info, models, selftest, track, video
 from napari_sam2track.cli._run import guarded, set_debug
 
-_COMMANDS = (track,)
+_COMMANDS = (image, video, track, demo, selftest, info)
 _GROUPS = (models,)
 
 app = typer.Typer(

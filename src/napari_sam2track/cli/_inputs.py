@@ -1,0 +1,166 @@
+"""Options that several commands share: prompts, models, devices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from napari_sam2track.errors import FormatError, ModelError, UsageError
+from napari_sam2track.params import FramesParams
+
+if TYPE_CHECKING:
+    from napari_sam2track.frames import Frames
+    from napari_sam2track.models.registry import ModelInfo
+    from napari_sam2track.prompts import PromptSet
+
+Points = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--points",
+        help='Clicks on one object: "x,y:pos x,y:neg"; in a movie "t@x,y:pos ...". Repeat it for '
+        "several objects.",
+        show_default=False,
+    ),
+]
+Boxes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--box",
+        help='A box round one object: "x0,y0,x1,y1", in a movie "t@x0,y0,x1,y1". Repeat '
+        "it for several objects.",
+        show_default=False,
+    ),
+]
+MaskPrompts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mask-prompts",
+        help="A label image, each label an object: labels.tif is for frame 0, labels.tif@12 for "
+        "frame 12. Of a movie of labels, the frame of that number is taken.",
+        show_default=False,
+    ),
+]
+PromptsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--prompts",
+        help="Prompts as JSON, or a Points layer as napari saves it (CSV).",
+        show_default=False,
+    ),
+]
+Model = Annotated[
+    str, typer.Option("--model", help="A model's name (sam2track models list) or a .pt file.")
+]
+Config = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        help="For a .pt file: its YAML, or the name of the model that it was made from.",
+        show_default=False,
+    ),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cuda, mps or cpu.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        min=1,
+        help="Threads on the CPU; torch decides if not given.",
+        show_default=False,
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")]
+
+
+def collect_prompts(
+    points: Sequence[str] | None,
+    boxes: Sequence[str] | None,
+    masks: Sequence[str] | None,
+    file: Path | None,
+    height: int,
+    width: int,
+) -> PromptSet:
+    """All prompts of a command as one set.
+
+    Points and boxes get the ids 1, 2, ... in the order given, after those of masks and files.
+    A single box and a single set of points belong to the same object.
+    """
+    from napari_sam2track.prompts import (
+        PromptSet,
+        parse_mask_source,
+        prompts_from_boxes,
+        prompts_from_texts,
+        read_prompts,
+    )
+
+    prompts = PromptSet() if file is None else read_prompts(file)
+    for text in masks or ():
+        path, frame = parse_mask_source(text)
+        prompts = prompts.merge(_masks_of(path, frame, height, width))
+    first = max(prompts.objects, default=0) + 1
+    clicked = prompts_from_texts(points or (), first_id=first)
+    together = len(points or ()) == 1 and len(boxes or ()) == 1
+    after = first if together else first + len(points or ())
+    boxed = prompts_from_boxes(boxes or (), first_id=after)
+    return prompts.merge(clicked).merge(boxed)
+
+
+def _masks_of(path: Path, frame: int, height: int, width: int) -> PromptSet:
+    """The labels of one frame as mask prompts."""
+    from napari_sam2track.formats.labels import open_labels
+    from napari_sam2track.prompts import masks_from_labels
+
+    with open_labels(path) as stack:
+        if stack.n_frames == 1:
+            at = 0
+        elif frame in stack.frame_numbers:
+            at = stack.frame_numbers.index(frame)
+        else:
+            raise UsageError(
+                f"--mask-prompts {path}@{frame}: the labels have frames {stack.frame_numbers[0]} "
+                f"to {stack.frame_numbers[-1]}; choose one of them"
+            )
+        if (stack.height, stack.width) != (height, width):
+            raise FormatError(
+                f"the labels {path} are {stack.width} x {stack.height} pixels, but the image is "
+                f"{width} x {height}; give labels of the same size"
+            )
+        return masks_from_labels(stack.read(at), frame)
+
+
+def open_movie(path: Path, params: FramesParams) -> Frames:
+    """Open a movie as the options say."""
+    from napari_sam2track.frames import open_frames
+
+    return open_frames(
+        path, axes=params.axes, channel=params.channel, intensity=params.intensity, z=params.z
+    )
+
+
+def ready_model(name: str, config: str | None) -> ModelInfo:
+    """The entry of a model whose weights are on this machine."""
+    from napari_sam2track.models.download import Status, status
+    from napari_sam2track.models.registry import find_model
+
+    info = find_model(name, config)
+    if status(info) is Status.MISSING and info.kind == "meta":
+        raise ModelError(
+            f"the model {info.name} is not on this machine yet; fetch it with: "
+            f"sam2track models download {info.name}"
+        )
+    return info
+
+
+def ready_device(name: str, threads: int | None) -> str:
+    """The device to work on; says why it is that one unless it was asked for by name."""
+    from napari_sam2track.models.device import choose_device, set_threads
+
+    choice = choose_device(name)
+    if threads is not None:
+        set_threads(threads)
+    if name == "auto":
+        typer.echo(f"Device: {choice.device} ({choice.reason})", err=True)
+    return choice.device

@@ -1,0 +1,170 @@
+"""``sam2track demo``: the main job on a synthetic movie, with its truth beside it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_sam2track.cli._inputs import Device, Overwrite, Threads, ready_device, ready_model
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_sam2track.prompts import PromptSet
+    from napari_sam2track.samples import Sample
+
+EXAMPLES = """\
+[bold]Examples[/bold]
+
+  sam2track demo
+
+  sam2track demo --out-dir /tmp/demo --overwrite
+"""
+
+
+def demo(
+    *,
+    out_dir: Annotated[
+        Path, typer.Option("--out-dir", help="Folder for the movie and the results.")
+    ] = Path("sam2track-demo"),
+    device: Device = "auto",
+    threads: Threads = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Click once on each cell of a synthetic movie, follow them, compare with the truth.
+
+    Works offline with the bundled model, in well under a minute on a laptop.
+    """
+    from napari_sam2track import results_folder, samples
+    from napari_sam2track.cli._progress import progress
+    from napari_sam2track.formats.provenance import provenance
+    from napari_sam2track.params import EngineParams, FramesParams
+    from napari_sam2track.prompts import Point, Prompt, PromptSet
+    from napari_sam2track.run_store import RunStore
+    from napari_sam2track.session import Session
+    from napari_sam2track.session_file import ModelRef, session_of
+
+    begin = time.perf_counter()
+    results = out_dir / "results"
+    results_folder.prepare(results, resume=False, overwrite=overwrite)
+    sample = samples.moving_cells()
+    movie_path = out_dir / "movie.tif"
+    _write_movie(movie_path, sample)
+    clicks = samples.centre_pixels(sample.labels_tyx[0])
+    prompts = PromptSet({(i, 0): Prompt(points=(Point(y, x),)) for i, (y, x) in clicks.items()})
+    info = ready_model("bundled", None)
+    where = ready_device(device, threads)
+
+    from napari_sam2track.frames import open_frames
+    from napari_sam2track.models.download import verify
+
+    with open_frames(movie_path) as movie:
+        engine = EngineParams(direction="forward")
+        work = Session(movie, info, prompts, engine, device=where)
+        sha = verify(info)
+        note = session_of(
+            source=str(movie_path),
+            frames=FramesParams(),
+            engine=engine,
+            auto=None,
+            model=ModelRef(name=info.name, sha256=sha),
+            prompts=prompts,
+            fingerprint=movie.fingerprint(),
+        )
+        store = RunStore(results / results_folder.RUN, (movie.n_frames, movie.height, movie.width))
+        store.begin(note)
+        for _ in progress(work.propagate(store), movie.n_frames, "Following"):
+            pass
+        followed = time.perf_counter()
+        origin = provenance(
+            source=str(movie_path),
+            frames=range(movie.n_frames),
+            parameters=engine.model_dump(),
+            model={"name": info.name, "sha256": sha},
+        )
+        results_folder.write_results(
+            results,
+            store,
+            movie,
+            note,
+            prompts,
+            origin,
+            results_folder.Contents(),
+            lambda items, n, what: items,
+        )
+        labels = list(store.labels())
+    results_folder.clear_run(results)
+    _report(sample, labels, prompts)
+    n = len(clicks)
+    typer.echo(
+        f"\n{n} cells, one click each, {len(labels)} frames: followed in "
+        f"{followed - begin:.1f} s, {time.perf_counter() - begin:.1f} s in all"
+    )
+    typer.echo(f"Results: {results} (labels.tif, tracks.csv, overlay.mp4, session.json)")
+    typer.echo(f"Look at them in napari:  napari {movie_path} {results / 'labels.tif'}")
+
+
+def _write_movie(path: Path, sample: Sample) -> None:
+    """The movie, and its truth beside it."""
+    import tifffile
+
+    from napari_sam2track.formats.output import atomic_path
+
+    for name, stack in (
+        (path, sample.images_tyx),
+        (path.with_name("truth.tif"), sample.labels_tyx),
+    ):
+        with atomic_path(name, overwrite=True) as part:
+            tifffile.imwrite(
+                part, stack, compression="zlib", photometric="minisblack", metadata={"axes": "TYX"}
+            )
+
+
+def _report(sample: Sample, labels: list[NDArray[np.uint32]], prompts: PromptSet) -> None:
+    """Scores beside those of doing next to nothing."""
+    import numpy as np
+    from rich.console import Console
+    from rich.table import Table
+
+    from napari_sam2track.samples import mean_overlap
+
+    truth = sample.labels_tyx
+    ours = np.stack(labels)
+    still = np.broadcast_to(ours[0], ours.shape)
+    table = Table(title="Mean J (intersection over union with the truth)")
+    table.add_column("")
+    for name in ("first frame", "all later frames", "last frame"):
+        table.add_column(name, justify="right")
+
+    def row(name: str, stack: NDArray[Any]) -> None:
+        table.add_row(
+            name,
+            f"{mean_overlap(truth[:1], stack[:1], 0):.3f}",
+            f"{mean_overlap(truth, stack):.3f}",
+            f"{mean_overlap(truth[-1:], stack[-1:], 0):.3f}",
+        )
+
+    row("sam2track, one click a cell", ours)
+    row("its first masks, left in place", still)
+    row("Otsu threshold, part under each click", _otsu(sample, prompts))
+    Console().print(table)
+
+
+def _otsu(sample: Sample, prompts: PromptSet) -> NDArray[np.uint32]:
+    """What a threshold gives: the connected part of the foreground at the click, every frame."""
+    import numpy as np
+    from scipy import ndimage as ndi
+    from skimage.filters import threshold_otsu
+
+    out = np.zeros(sample.images_tyx.shape, np.uint32)
+    for t, image in enumerate(sample.images_tyx):
+        parts, _ = ndi.label(ndi.gaussian_filter(image.astype(float), 1) > threshold_otsu(image))
+        for (object_id, _), prompt in prompts.items():
+            part = parts[int(prompt.points[0].y), int(prompt.points[0].x)]
+            if part:
+                out[t][parts == part] = object_id
+    return out

@@ -1,0 +1,191 @@
+"""``sam2track image``: masks of one image from clicks, boxes or masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from napari_sam2track.cli._inputs import (
+    Boxes,
+    Config,
+    Device,
+    MaskPrompts,
+    Model,
+    Overwrite,
+    Points,
+    PromptsFile,
+    Threads,
+    collect_prompts,
+    open_movie,
+    ready_device,
+    ready_model,
+)
+from napari_sam2track.cli._options import with_params
+from napari_sam2track.errors import UsageError
+from napari_sam2track.params import FramesParams, MaskParams
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_sam2track.prompts import PromptSet
+
+EXAMPLES = """\
+[bold]Examples[/bold]
+
+  sam2track image --image input.png --points "120,85:pos 160,90:neg" --out mask.png
+
+  sam2track image --image cells.tif --points 40,52 --points 88,31 --out labels.tif --overlay look.png
+
+  sam2track image --image horse.jpg --box 30,40,300,280 --model sam2.1_hiera_tiny --out mask.png
+"""
+
+
+@with_params(frames=FramesParams, mask=MaskParams)
+def image(
+    *,
+    image: Annotated[
+        Path,
+        typer.Option(
+            "--image", help="Image, or a stack of which one frame is taken.", show_default=False
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="Mask to write, .png or .tif: 0 and 255 for one object, "
+            "one value each for several.",
+            show_default=False,
+        ),
+    ],
+    points: Points = None,
+    box: Boxes = None,
+    mask_prompts: MaskPrompts = None,
+    prompts: PromptsFile = None,
+    frame: Annotated[int, typer.Option("--frame", min=0, help="Frame of a stack.")] = 0,
+    overlay: Annotated[
+        Path | None,
+        typer.Option(
+            "--overlay", help="Also write the image with the masks in colour.", show_default=False
+        ),
+    ] = None,
+    candidates: Annotated[
+        Path | None,
+        typer.Option(
+            "--candidates",
+            help="Also write every mask that SAM2 proposed "
+            "for a single click into this folder; their scores are printed.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Model = "bundled",
+    config: Config = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    overwrite: Overwrite = False,
+    frames: FramesParams,
+    mask: MaskParams,
+) -> None:
+    """Outline objects in one image from clicks, boxes or masks."""
+    from napari_sam2track.formats.output import check_output
+
+    _check_suffix("--out", out, (".png", ".tif", ".tiff"))
+    for name, path in (("--out", out), ("--overlay", overlay), ("--candidates", candidates)):
+        if path is not None:
+            if path.absolute() == image.absolute():
+                raise UsageError(f"{name} {path} is the input; choose another name")
+            check_output(path, overwrite)
+    if overlay is not None:
+        _check_suffix("--overlay", overlay, (".png", ".jpg", ".jpeg", ".tif", ".tiff"))
+    with open_movie(image, frames) as movie:
+        if frame >= movie.n_frames:
+            raise UsageError(
+                f"--frame {frame} is outside {image}, which has {movie.n_frames} frames; choose "
+                f"one from 0 to {movie.n_frames - 1}"
+            )
+        wanted = collect_prompts(points, box, mask_prompts, prompts, movie.height, movie.width)
+        wanted = _on_frame(wanted, frame)
+        if not wanted:
+            raise UsageError(
+                'there are no prompts; click on the object, as in --points "120,85:pos"'
+            )
+        wanted.validate(movie.n_frames, movie.height, movie.width)
+        info = ready_model(model, config)
+        where = ready_device(device, threads)
+
+        from napari_sam2track.engine.network import Network
+        from napari_sam2track.engine.still import segment
+        from napari_sam2track.models.loading import load_network
+
+        found = segment(Network(load_network(info, where)), movie, frame, wanted, mask)
+        _write_mask(out, found.labels_yx, len(wanted.objects), overwrite)
+        if overlay is not None:
+            from napari_sam2track.overlays import draw_overlay
+
+            picture = draw_overlay(movie.read(frame), found.labels_yx, wanted.at_frame(frame))
+            _write_image(overlay, picture, overwrite)
+        if candidates is not None:
+            for one in found.candidates:
+                name = candidates / f"object_{one.object_id}_candidate_{one.rank}.png"
+                _write_image(name, one.mask_yx.astype("uint8") * 255, overwrite)
+    for item in found.objects:
+        area = int((found.labels_yx == item.object_id).sum())
+        typer.echo(f"object {item.object_id}: {area} pixels, predicted IoU {item.iou:.2f}")
+    if candidates is not None:
+        for one in found.candidates:
+            typer.echo(
+                f"  object {one.object_id}, candidate {one.rank}: predicted IoU {one.iou:.2f}"
+            )
+    typer.echo(f"{len(found.objects)} objects, {found.mode} mode ({found.reason}): {out}")
+
+
+def _on_frame(prompts: PromptSet, frame: int) -> PromptSet:
+    """Prompts that name no frame belong to the one that was chosen."""
+    from napari_sam2track.prompts import PromptSet
+
+    if frame and set(prompts.frames) == {0}:
+        return PromptSet({(i, frame): p for (i, _), p in prompts.items()})
+    return prompts
+
+
+def _check_suffix(option: str, path: Path, known: tuple[str, ...]) -> None:
+    if path.suffix.lower() not in known:
+        raise UsageError(f"{option} {path}: use one of {', '.join(known)}")
+
+
+def _write_mask(path: Path, labels_yx: NDArray[np.uint32], n_objects: int, overwrite: bool) -> None:
+    """0 and 255 for one object, labels for several; never a value that the type cannot hold."""
+    import numpy as np
+
+    from napari_sam2track.errors import OutputError
+
+    if n_objects == 1:
+        _write_image(path, (labels_yx > 0).astype(np.uint8) * 255, overwrite)
+        return
+    largest = int(labels_yx.max())
+    if largest > 65535 and path.suffix.lower() == ".png":
+        raise OutputError(f"--out {path}: a PNG holds ids up to 65535, not {largest}; write a .tif")
+    kind = np.uint8 if largest < 256 else np.uint16 if largest < 65536 else np.uint32
+    _write_image(path, labels_yx.astype(kind), overwrite)
+
+
+def _write_image(path: Path, pixels: NDArray[np.generic], overwrite: bool) -> None:
+    from napari_sam2track.formats.output import atomic_path
+
+    with atomic_path(path, overwrite) as temporary:
+        if path.suffix.lower() in (".tif", ".tiff"):
+            import tifffile
+
+            tifffile.imwrite(
+                temporary,
+                pixels,
+                compression="zlib",
+                photometric="rgb" if pixels.ndim == 3 else "minisblack",
+            )
+        else:
+            from PIL import Image
+
+            Image.fromarray(pixels).save(temporary)

@@ -1,0 +1,271 @@
+"""``sam2track video``: follow objects through a movie or a stack."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_sam2track.cli._inputs import (
+    Boxes,
+    Config,
+    Device,
+    MaskPrompts,
+    Model,
+    Overwrite,
+    Points,
+    PromptsFile,
+    Threads,
+    collect_prompts,
+    open_movie,
+    ready_device,
+    ready_model,
+)
+from napari_sam2track.cli._options import with_params
+from napari_sam2track.errors import ModelError, UsageError
+from napari_sam2track.params import AutoParams, EngineParams, FramesParams
+
+if TYPE_CHECKING:
+    from napari_sam2track.session import Session
+    from napari_sam2track.session_file import SessionFile
+
+EXAMPLES = """\
+[bold]Examples[/bold]
+
+  sam2track video --video input.mp4 --out-dir results --points "0@120,85:pos 30@140,90:pos"
+
+  sam2track video --video stack.tif --out-dir results --mask-prompts first_frame.tif --save zarr
+
+  sam2track video --video input.mp4 --out-dir results --every 20     [dim]finds objects itself[/dim]
+
+  sam2track video --video input.mp4 --out-dir results --resume       [dim]after Ctrl-C[/dim]
+
+  sam2track video --session results/session.json --out-dir again
+"""
+
+
+class Save(str, Enum):
+    """Kinds of label files."""
+
+    tif = "tif"
+    zarr = "zarr"
+    frames = "frames"
+
+
+class Overlay(str, Enum):
+    """Pictures of the result."""
+
+    none = "none"
+    video = "video"
+    frames = "frames"
+    both = "both"
+
+
+@with_params(frames=FramesParams, engine=EngineParams, auto=AutoParams)
+def video(
+    *,
+    video: Annotated[
+        Path | None,
+        typer.Option(
+            "--video",
+            help="Video, TIFF stack, folder of images, zarr or OME-Zarr, .npy.",
+            show_default=False,
+        ),
+    ] = None,
+    out_dir: Annotated[
+        Path,
+        typer.Option(
+            "--out-dir",
+            help="Folder for labels, tracks.csv, session.json and the overlay.",
+            show_default=False,
+        ),
+    ],
+    points: Points = None,
+    box: Boxes = None,
+    mask_prompts: MaskPrompts = None,
+    prompts: PromptsFile = None,
+    session: Annotated[
+        Path | None,
+        typer.Option(
+            "--session",
+            help="Run again what a session.json says; prompts and parameters come from it.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Model = "bundled",
+    config: Config = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    save: Annotated[
+        Save,
+        typer.Option("--save", help="labels.tif, labels.zarr (OME-Zarr), or one TIFF a frame."),
+    ] = Save.tif,
+    overlay: Annotated[
+        Overlay,
+        typer.Option("--overlay", help="Pictures of the result: overlay.mp4, one PNG a frame."),
+    ] = Overlay.video,
+    fps: Annotated[
+        float, typer.Option("--fps", min=0.1, max=240, help="Of the overlay video.")
+    ] = 10,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with a run that was stopped; give the same options again."
+        ),
+    ] = False,
+    overwrite: Overwrite = False,
+    frames: FramesParams,
+    engine: EngineParams,
+    auto: AutoParams,
+) -> None:
+    """Follow objects through a movie: per-frame labels, a table, an overlay video.
+
+    Objects are prompted by points, boxes or masks on any frame; without
+    prompts they are looked for (see the auto options). Ctrl-C keeps what is
+    finished, and --resume goes on from there.
+    """
+    from napari_sam2track import results_folder
+    from napari_sam2track.run_store import RunStore
+
+    replay = _replayed(session, (points, box, mask_prompts, prompts))
+    if replay is not None:
+        video = video or Path(replay.source)
+        frames, engine, model, config = (
+            replay.frames,
+            replay.engine,
+            replay.model.name,
+            replay.model.config,
+        )
+    if video is None:
+        raise UsageError("there is no movie; give one with --video, or a run with --session")
+    with open_movie(video, frames) as movie:
+        if replay is None:
+            wanted = collect_prompts(points, box, mask_prompts, prompts, movie.height, movie.width)
+            find = None if wanted else auto
+        else:
+            wanted, find = replay.prompt_set(), None
+        work = _session(movie, ready_model(model, config), wanted, engine, find)
+        work.check()
+        results_folder.prepare(out_dir, resume, overwrite)
+        work.device = ready_device(device, threads)
+        note = _session_file(work, video, frames)
+        if replay is not None and replay.model.sha256 not in (None, note.model.sha256):
+            raise ModelError(
+                f"the model {model} is not the one that {session} was made with: its weights have "
+                "another sha256"
+            )
+        store = RunStore(out_dir / results_folder.RUN, (movie.n_frames, movie.height, movie.width))
+        store.begin(note)
+        finished = _run(work, store)
+        final = note.model_copy(update={"prompts": _session_file(work, video, frames).prompts})
+        contents = results_folder.Contents(save.value, overlay.value, fps)
+        results_folder.write_results(
+            out_dir, store, movie, final, work.prompts, _provenance(work, video), contents, _watch
+        )
+    if not finished:
+        typer.echo(
+            f"Stopped: {len(store.finished())} of {movie.n_frames} frames have results in "
+            f"{out_dir}; go on with --resume",
+            err=True,
+        )
+        raise typer.Exit(130)
+    results_folder.clear_run(out_dir)
+    typer.echo(
+        f"{movie.n_frames} frames, {len(work.prompts.objects)} objects, {work.mode[0]} "
+        f"mode ({work.mode[1]}): {out_dir}"
+    )
+
+
+def _replayed(session: Path | None, prompts: tuple[object, ...]) -> SessionFile | None:
+    """The session to run again; it brings its own prompts."""
+    if session is None:
+        return None
+    if any(prompts):
+        raise UsageError("--session brings its own prompts; leave the others out")
+    from napari_sam2track.session_file import read_session
+
+    return read_session(session)
+
+
+def _session(
+    movie: Any, info: Any, prompts: Any, engine: EngineParams, auto: AutoParams | None
+) -> Session:
+    from napari_sam2track.session import Session
+
+    return Session(movie, info, prompts, engine, auto)
+
+
+def _session_file(work: Session, video: Path, frames: FramesParams) -> SessionFile:
+    from napari_sam2track.models.download import verify
+    from napari_sam2track.session_file import ModelRef, session_of
+
+    info = work.model
+    name = info.name if info.kind != "local" else str(info.path)
+    return session_of(
+        source=str(video),
+        frames=frames,
+        engine=work.engine,
+        auto=work.auto,
+        prompts=work.prompts,
+        model=ModelRef(
+            name=name, config=info.config if info.kind == "local" else None, sha256=verify(info)
+        ),
+        fingerprint=work.frames.fingerprint(),
+    )
+
+
+def _provenance(work: Session, video: Path) -> dict[str, Any]:
+    from napari_sam2track.formats.provenance import provenance
+    from napari_sam2track.models.download import verify
+
+    return provenance(
+        source=str(video),
+        frames=range(work.frames.n_frames),
+        parameters={
+            **work.engine.model_dump(),
+            "mode_used": work.mode[0],
+            "movie": work.frames.describe(),
+        },
+        model={"name": work.model.name, "sha256": verify(work.model)},
+    )
+
+
+def _run(work: Session, store: Any) -> bool:
+    """Follow all objects with a progress bar; False if Ctrl-C ended it early."""
+    from napari_sam2track.cli._progress import progress
+
+    steps = work.propagate(store)
+    total = sum(len(leg.order) for leg in work.legs())
+    with _ctrl_c() as stopped:
+        for _ in progress(steps, total, "Following"):
+            if stopped():
+                steps.close()
+                return False
+    return True
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[Any]:
+    """Let the first Ctrl-C end the frame in hand, so that the state is whole; a second one acts."""
+    pressed: list[int] = []
+
+    def note(number: int, _: Any) -> None:
+        pressed.append(number)
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _watch(items: Iterable[Any], total: int, doing: str) -> Iterable[Any]:
+    from napari_sam2track.cli._progress import progress
+
+    return progress(items, total, doing)

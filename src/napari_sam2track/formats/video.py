@@ -1,0 +1,61 @@
+"""Result videos: H.264 in MP4, written frame by frame (write only)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2track.errors import OutputError
+from napari_sam2track.formats.output import atomic_path
+
+
+def write_video(
+    path: Path, frames: Iterable[NDArray[np.uint8]], fps: float = 10.0, overwrite: bool = False
+) -> None:
+    """Write RGB frames as a video that players and browsers show.
+
+    Parameters
+    ----------
+    path
+        ``.mp4``.
+    frames
+        (Y, X, 3) uint8, all of one size; an odd last row or column is repeated, since the
+        format wants even sizes.
+    fps
+        Frames per second.
+
+    Raises
+    ------
+    OutputError
+        If it exists, there are no frames, or it cannot be written.
+    """
+    import av
+
+    with atomic_path(path, overwrite) as temporary:
+        try:
+            with av.open(str(temporary), "w", format="mp4") as container:
+                rate = Fraction(fps).limit_denominator(1001)
+                stream = None
+                for frame_yxc in frames:
+                    h, w = frame_yxc.shape[:2]
+                    even = np.pad(frame_yxc, ((0, h % 2), (0, w % 2), (0, 0)), mode="edge")
+                    if stream is None:
+                        stream = container.add_stream("libx264", rate=rate)
+                        stream.height, stream.width = even.shape[:2]
+                        stream.pix_fmt = "yuv420p"
+                        stream.options = {"crf": "20", "preset": "veryfast"}
+                        stream.thread_count = 1
+                    picture = av.VideoFrame.from_ndarray(even, format="rgb24")
+                    container.mux(stream.encode(picture))
+                if stream is None:
+                    raise OutputError(f"cannot write {path}: there are no frames for a video")
+                container.mux(stream.encode())
+        except av.FFmpegError as error:
+            raise OutputError(
+                f"cannot write {path}: {error.strerror or error}; free some space or choose "
+                "another place"
+            ) from error

@@ -1,0 +1,104 @@
+"""Pictures of results: labels in colour over the movie."""
+
+from __future__ import annotations
+
+import colorsys
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2track.prompts import Prompt
+
+#: Turning the hue by the golden ratio keeps neighbouring ids apart.
+_TURN = 0.61803398875
+POSITIVE, NEGATIVE = (0, 220, 0), (230, 0, 0)
+
+
+@lru_cache(maxsize=4096)
+def colour_of(object_id: int) -> tuple[int, int, int]:
+    """The colour of an object, the same in every frame and every run."""
+    hue = (object_id * _TURN + 0.13) % 1.0
+    light = 0.58 if object_id % 2 else 0.5
+    r, g, b = colorsys.hls_to_rgb(hue, light, 0.9)
+    return round(255 * r), round(255 * g), round(255 * b)
+
+
+def draw_overlay(
+    frame_yxc: NDArray[np.uint8],
+    labels_yx: NDArray[np.uint32],
+    prompts: dict[int, Prompt] | None = None,
+    opacity: float = 0.4,
+) -> NDArray[np.uint8]:
+    """A frame with its objects in colour, outlined, and its prompts as crosses and boxes.
+
+    Parameters
+    ----------
+    frame_yxc
+        (Y, X, 3) uint8.
+    labels_yx
+        (Y, X) uint32.
+    prompts
+        Prompts of this frame by object; positive points are green, negative ones red.
+    opacity
+        Of the colour inside an object, 0 to 1; outlines are opaque.
+
+    Returns
+    -------
+    (Y, X, 3) uint8, a new array.
+    """
+    ids, inverse = np.unique(labels_yx, return_inverse=True)
+    colours = np.array([(0, 0, 0) if i == 0 else colour_of(int(i)) for i in ids], np.float32)
+    index = inverse.reshape(labels_yx.shape)
+    alpha = np.where(labels_yx > 0, np.float32(opacity), np.float32(0))
+    alpha[_outlines(labels_yx)] = 1.0
+    out = frame_yxc + alpha[..., None] * (colours[index] - frame_yxc)
+    out = out.round().astype(np.uint8)
+    for prompt in (prompts or {}).values():
+        for point in prompt.points:
+            _cross(out, round(point.y), round(point.x), POSITIVE if point.positive else NEGATIVE)
+        if prompt.box is not None:
+            _rectangle(out, prompt.box, POSITIVE)
+    return out
+
+
+def _outlines(labels_yx: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Pixels of objects that touch another label, on a side or at the frame's border."""
+    padded = np.pad(labels_yx, 1)
+    inner = padded[1:-1, 1:-1]
+    differs = (
+        (inner != padded[:-2, 1:-1])
+        | (inner != padded[2:, 1:-1])
+        | (inner != padded[1:-1, :-2])
+        | (inner != padded[1:-1, 2:])
+    )
+    return differs & (labels_yx > 0)
+
+
+def _cross(image_yxc: NDArray[np.uint8], y: int, x: int, colour: tuple[int, int, int]) -> None:
+    h, w = image_yxc.shape[:2]
+    reach = max(3, round(min(h, w) / 80))
+    for inset, paint in ((0, (255, 255, 255)), (1, colour)):
+        arm, thick = reach - inset, 1 - inset
+        rows, cols = (
+            slice(max(y - arm, 0), max(y + arm + 1, 0)),
+            slice(max(x - thick, 0), x + thick + 1),
+        )
+        image_yxc[rows, cols] = paint
+        rows, cols = (
+            slice(max(y - thick, 0), y + thick + 1),
+            slice(max(x - arm, 0), max(x + arm + 1, 0)),
+        )
+        image_yxc[rows, cols] = paint
+
+
+def _rectangle(
+    image_yxc: NDArray[np.uint8],
+    box: tuple[float, float, float, float],
+    colour: tuple[int, int, int],
+) -> None:
+    h, w = image_yxc.shape[:2]
+    y0, y1 = (min(max(round(v), 0), h - 1) for v in (box[0], box[2]))
+    x0, x1 = (min(max(round(v), 0), w - 1) for v in (box[1], box[3]))
+    image_yxc[[y0, y1], x0 : x1 + 1] = colour
+    image_yxc[y0 : y1 + 1, [x0, x1]] = colour

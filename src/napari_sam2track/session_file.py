@@ -1,0 +1,137 @@
+"""The session file: versioned JSON that replays a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_sam2track.errors import FormatError
+from napari_sam2track.params import AutoParams, EngineParams, FramesParams
+from napari_sam2track.prompts import PromptSet, prompts_from_json, prompts_to_dict
+
+FORMAT = "sam2track-session"
+
+
+class ModelRef(BaseModel):
+    """Which network: a name of the registry or a path, its config, and the weights' sha256."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    config: str | None = None
+    sha256: str | None = None
+
+
+class SessionFile(BaseModel):
+    """All that a run depends on.
+
+    Attributes
+    ----------
+    source
+        Path of the movie.
+    frames
+        Axes, channel and intensity.
+    model
+        See `ModelRef`.
+    engine
+        How objects are followed.
+    auto
+        How objects are found, where no prompts were given; else None.
+    prompts
+        As `prompts_to_dict` gives them, found objects included once they were found.
+    fingerprint
+        Of the movie's content (`Frames.fingerprint`); None if unknown.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["sam2track-session"] = FORMAT
+    version: Literal[1] = 1
+    software: str
+    source: str
+    frames: FramesParams = Field(default_factory=FramesParams)
+    model: ModelRef
+    engine: EngineParams = Field(default_factory=EngineParams)
+    auto: AutoParams | None = None
+    prompts: dict[str, Any]
+    fingerprint: str | None = None
+
+    def prompt_set(self) -> PromptSet:
+        """The prompts as values.
+
+        Raises
+        ------
+        FormatError
+            If they are not valid.
+        """
+        return prompts_from_json(self.prompts, "the session's prompts")
+
+    def same_run(self, other: SessionFile) -> list[str]:
+        """Names of the fields on which two sessions differ, those that decide the result."""
+        decisive = ("frames", "model", "engine", "auto", "fingerprint")
+        differ = [name for name in decisive if getattr(self, name) != getattr(other, name)]
+        if self.auto is None and self.prompts != other.prompts:
+            differ.append("prompts")
+        return differ
+
+
+def write_session(session: SessionFile) -> str:
+    """The text of a session file."""
+    return session.model_dump_json(indent=2) + "\n"
+
+
+def read_session(path: Path) -> SessionFile:
+    """Read a session file.
+
+    Raises
+    ------
+    FormatError
+        If it is missing, not JSON, or not a session of a known version.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise FormatError(f"there is no session file {path}; check the path") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise FormatError(f"{path} is not a session file: it is not JSON ({error})") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise FormatError(f"{path} is not a session file: it does not say format {FORMAT!r}")
+    if content.get("version") != 1:
+        raise FormatError(
+            f"{path} is a session of version {content.get('version')}, but only version 1 is "
+            "known; update napari-sam2track"
+        )
+    try:
+        return SessionFile.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise FormatError(f"{path}: {place}: {first['msg']}") from error
+
+
+def session_of(
+    *,
+    source: str,
+    frames: FramesParams,
+    model: ModelRef,
+    engine: EngineParams,
+    auto: AutoParams | None,
+    prompts: PromptSet,
+    fingerprint: str | None,
+) -> SessionFile:
+    """A session of this version of the software."""
+    from napari_sam2track import __version__
+
+    return SessionFile(
+        software=f"napari-sam2track {__version__}",
+        source=source,
+        frames=frames,
+        model=model,
+        engine=engine,
+        auto=auto,
+        prompts=prompts_to_dict(prompts),
+        fingerprint=fingerprint,
+    )
