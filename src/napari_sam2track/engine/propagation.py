@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -93,7 +94,8 @@ class Pass:
         self._ready: dict[tuple[int, int], _Seen] = {}
         self._whole = FrameView(movie.height, movie.width)
         self._span = min(movie.n_frames, network.max_pointers)
-        self._chunk = 1 if params.equality == "exact" else params.batch
+        self._exact = params.equality == "exact"
+        self._chunk = 1 if self._exact else params.batch
         self.add(prompts)
 
     def add(self, prompts: PromptSet) -> None:
@@ -359,7 +361,11 @@ class Pass:
         """Encode what was seen into the banks."""
         if not followers:
             return []
-        maps = self.network.encode_memory(features, decoded.logits, decoded.score, prompted)
+        shown = decoded.logits
+        if self._exact and not prompted:
+            # SAM2 enlarges all candidates and then chooses, which rounds in another way
+            shown = self.network.full_size(decoded.candidates)[:, [int(decoded.ious.argmax())]]
+        maps = self.network.encode_memory(features, shown, decoded.score, prompted)
         maps = maps.to(torch.bfloat16)
         logits = decoded.logits[:, 0].float().cpu().numpy()
         scores = decoded.score[:, 0].float().sigmoid().cpu().numpy()
@@ -384,7 +390,12 @@ class Pass:
                 y0, x0, _, _ = s.given.box
                 patch = np.where(s.given.crop, GIVEN_LOGIT, np.float32(0))
             else:
-                patch, y0, x0 = resample_logits(s.logits_yx, s.view.region, height, width)
+                if self._exact and self.mode == "frame":
+                    low = torch.from_numpy(s.logits_yx)[None, None]
+                    full = F.interpolate(low, (height, width), mode="bilinear", align_corners=False)
+                    patch, y0, x0 = full[0, 0].numpy(), 0, 0
+                else:
+                    patch, y0, x0 = resample_logits(s.logits_yx, s.view.region, height, width)
                 patch = tidy(patch, self.params.fill_holes, self.params.min_part)
             paint(labels, best, s.follower.object_id, patch, y0, x0)
             f = s.follower
