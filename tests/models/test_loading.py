@@ -104,20 +104,34 @@ from napari_sam2track.models import build_network, bundled_model, load_config
 def ours():
     build_network(load_config(bundled_model()))
 
-def theirs():
+def application():
     with open({folder!r} + "/app.yaml", "w") as file:
         file.write("answer: 42")
     initialize_config_dir({folder!r}, version_base="1.3")
 
+def app_composes():
+    assert compose("app").answer == 42
+
+def sam2_composes():
+    from sam2.build_sam import build_sam2
+    assert build_sam2("configs/sam2.1/sam2.1_hiera_t.yaml", device="meta").image_size == 1024
+
 {order}
-assert compose("app").answer == 42
 """
 
 
 @pytest.mark.parametrize(
-    "order", ["theirs(); ours()", "ours(); theirs()", "ours(); theirs(); ours()"]
+    "order",
+    [
+        # Hydra is free: it is left as sam2 leaves it, for whoever builds a network after us.
+        "ours(); sam2_composes(); ours()",
+        # An application's Hydra stays the application's, as sam2 itself has it.
+        "application(); ours(); ours(); app_composes()",
+        # One that takes Hydra over clears it first, as Hydra's message says.
+        "ours(); GlobalHydra.instance().clear(); application(); ours(); app_composes()",
+    ],
 )
-def test_hydra_belongs_to_the_application(tmp_path, order):
+def test_hydra_is_left_as_sam2_leaves_it(tmp_path, order):
     code = HYDRA.format(folder=str(tmp_path), order=order)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,17 @@
+"""A viewer, where there is a screen."""
+
+import os
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def viewer(request):
+    """A viewer as plugins see it: private access warns, and a warning is an error."""
+    screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if sys.platform.startswith("linux") and not screen:
+        pytest.skip("no screen: run with xvfb-run -a")
+    if os.environ.get("QT_QPA_PLATFORM") in ("offscreen", "minimal"):
+        pytest.skip("napari draws with OpenGL, which this QT_QPA_PLATFORM does not have")
+    return request.getfixturevalue("make_napari_viewer_proxy")()
