@@ -52,8 +52,8 @@ def draw_overlay(
     index = inverse.reshape(labels_yx.shape)
     alpha = np.where(labels_yx > 0, np.float32(opacity), np.float32(0))
     alpha[_outlines(labels_yx)] = 1.0
-    out = frame_yxc + alpha[..., None] * (colours[index] - frame_yxc)
-    out = out.round().astype(np.uint8)
+    mixed = frame_yxc + alpha[..., None] * (colours[index] - frame_yxc)
+    out: NDArray[np.uint8] = mixed.round().astype(np.uint8)
     for prompt in (prompts or {}).values():
         for point in prompt.points:
             _cross(out, round(point.y), round(point.x), POSITIVE if point.positive else NEGATIVE)
@@ -66,13 +66,14 @@ def _outlines(labels_yx: NDArray[np.uint32]) -> NDArray[np.bool_]:
     """Pixels of objects that touch another label, on a side or at the frame's border."""
     padded = np.pad(labels_yx, 1)
     inner = padded[1:-1, 1:-1]
-    differs = (
+    differs: NDArray[np.bool_] = (
         (inner != padded[:-2, 1:-1])
         | (inner != padded[2:, 1:-1])
         | (inner != padded[1:-1, :-2])
         | (inner != padded[1:-1, 2:])
     )
-    return differs & (labels_yx > 0)
+    differs &= labels_yx > 0
+    return differs
 
 
 def _cross(image_yxc: NDArray[np.uint8], y: int, x: int, colour: tuple[int, int, int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,3 +120,24 @@ def mean_overlap(
             a, b = truth == label, labels == label
             out.append((a & b).sum() / (a | b).sum())
     return float(np.mean(out))
+
+
+def otsu_part(grey_yx: NDArray[Any], y: int, x: int) -> NDArray[np.bool_]:
+    """What next to nothing gives: the connected part of one side of an Otsu threshold.
+
+    Parameters
+    ----------
+    grey_yx
+        (Y, X), any numbers.
+    y, x
+        A pixel; its side of the threshold, and the part that it lies in, are returned.
+    """
+    from scipy import ndimage as ndi
+    from skimage.filters import threshold_otsu
+
+    if grey_yx.min() == grey_yx.max():
+        return np.zeros(grey_yx.shape, bool)
+    bright = grey_yx > threshold_otsu(grey_yx)  # type: ignore[no-untyped-call]
+    parts, _ = ndi.label(bright == bright[y, x])
+    part: NDArray[np.bool_] = parts == parts[y, x]
+    return part

@@ -6,7 +6,7 @@ a step and writes it to a `RunStore`, so that a run can be watched, stopped and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -178,7 +178,7 @@ class Session:
             )
         return out
 
-    def propagate(self, store: RunStore) -> Iterator[Progress]:
+    def propagate(self, store: RunStore) -> Generator[Progress, None, None]:
         """Follow all objects, from where the store left off.
 
         Closing the generator (or an error) keeps all frames that were finished and the state.

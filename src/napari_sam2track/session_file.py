@@ -48,7 +48,7 @@ class SessionFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal["sam2track-session"] = FORMAT
+    format: Literal["sam2track-session"] = "sam2track-session"
     version: Literal[1] = 1
     software: str
     source: str

@@ -155,16 +155,16 @@ def _report(sample: Sample, labels: list[NDArray[np.uint32]], prompts: PromptSet
 
 
 def _otsu(sample: Sample, prompts: PromptSet) -> NDArray[np.uint32]:
-    """What a threshold gives: the connected part of the foreground at the click, every frame."""
+    """What a threshold gives: the part of the foreground under the click, in every frame."""
     import numpy as np
     from scipy import ndimage as ndi
-    from skimage.filters import threshold_otsu
+
+    from napari_sam2track.samples import otsu_part
 
     out = np.zeros(sample.images_tyx.shape, np.uint32)
     for t, image in enumerate(sample.images_tyx):
-        parts, _ = ndi.label(ndi.gaussian_filter(image.astype(float), 1) > threshold_otsu(image))
+        smooth = ndi.gaussian_filter(image.astype(np.float32), 1)
         for (object_id, _), prompt in prompts.items():
-            part = parts[int(prompt.points[0].y), int(prompt.points[0].x)]
-            if part:
-                out[t][parts == part] = object_id
+            point = prompt.points[0]
+            out[t][otsu_part(smooth, int(point.y), int(point.x))] = object_id
     return out

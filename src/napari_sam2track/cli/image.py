@@ -37,7 +37,7 @@ EXAMPLES = """\
 
   sam2track image --image input.png --points "120,85:pos 160,90:neg" --out mask.png
 
-  sam2track image --image cells.tif --points 40,52 --points 88,31 --out labels.tif --overlay look.png
+  sam2track image --image cells.tif --points 40,52 --points 88,31 --out cells.png --overlay o.png
 
   sam2track image --image horse.jpg --box 30,40,300,280 --model sam2.1_hiera_tiny --out mask.png
 """
@@ -97,7 +97,8 @@ def image(
         if path is not None:
             if path.absolute() == image.absolute():
                 raise UsageError(f"{name} {path} is the input; choose another name")
-            check_output(path, overwrite)
+            if path != candidates:
+                check_output(path, overwrite)
     if overlay is not None:
         _check_suffix("--overlay", overlay, (".png", ".jpg", ".jpeg", ".tif", ".tiff"))
     with open_movie(image, frames) as movie:
@@ -129,8 +130,8 @@ def image(
             _write_image(overlay, picture, overwrite)
         if candidates is not None:
             for one in found.candidates:
-                name = candidates / f"object_{one.object_id}_candidate_{one.rank}.png"
-                _write_image(name, one.mask_yx.astype("uint8") * 255, overwrite)
+                target = candidates / f"object_{one.object_id}_candidate_{one.rank}.png"
+                _write_image(target, one.mask_yx.astype("uint8") * 255, overwrite)
     for item in found.objects:
         area = int((found.labels_yx == item.object_id).sum())
         typer.echo(f"object {item.object_id}: {area} pixels, predicted IoU {item.iou:.2f}")

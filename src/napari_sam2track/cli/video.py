@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,7 +49,7 @@ EXAMPLES = """\
 """
 
 
-class Save(str, Enum):
+class Save(StrEnum):
     """Kinds of label files."""
 
     tif = "tif"
@@ -57,7 +57,7 @@ class Save(str, Enum):
     frames = "frames"
 
 
-class Overlay(str, Enum):
+class Overlay(StrEnum):
     """Pictures of the result."""
 
     none = "none"

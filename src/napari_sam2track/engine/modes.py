@@ -35,7 +35,8 @@ def choose_mode(
     if image_size < WHOLE_FRAME_SIZE:
         return "window", f"the model was made for windows of {image_size} px"
     sizes = []
-    for _, prompt in prompts.items():
+    for key in prompts:
+        prompt = prompts[key]
         if prompt.mask is not None:
             sizes.append(max(prompt.mask.crop.shape))
         elif prompt.box is not None:

@@ -21,6 +21,7 @@ from napari_sam2track.frames import open_frames
 from napari_sam2track.masks import Mask, resample_logits
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Point, Prompt, PromptSet
+from napari_sam2track.samples import otsu_part
 from napari_sam2track.training.losses import Weights, iou_of
 from napari_sam2track.training.movies import Clips
 from napari_sam2track.training.sampling import Drawing, deepest_point, draw_windows, first_clicks
@@ -185,15 +186,3 @@ def first_masks(
         "left in place": float(np.mean(still)),
         "object-frames": float(len(ours)),
     }
-
-
-def otsu_part(grey_yx: NDArray[np.floating], y: int, x: int) -> NDArray[np.bool_]:
-    """The connected part of the side of an Otsu threshold on which a pixel lies."""
-    from scipy import ndimage as ndi
-    from skimage.filters import threshold_otsu
-
-    if grey_yx.min() == grey_yx.max():
-        return np.zeros(grey_yx.shape, bool)
-    bright = grey_yx > threshold_otsu(grey_yx)
-    parts, _ = ndi.label(bright == bright[y, x])
-    return parts == parts[y, x]

@@ -1,0 +1,58 @@
+"""From trained weights to the file that ships, with a card beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from napari_sam2track import __version__
+from napari_sam2track.training.loop import Recipe
+
+NAME = "sam2track_small"
+
+
+def export(
+    weights: dict[str, Tensor], recipe: Recipe, scores: dict[str, dict[str, float]], folder: Path
+) -> tuple[Path, Path]:
+    """Write ``sam2track_small.pt`` (float16) and ``sam2track_small.json``.
+
+    Parameters
+    ----------
+    weights
+        State dict.
+    recipe
+        What they were made with.
+    scores
+        Name of a test to its scores.
+    folder
+        Where to write.
+
+    Returns
+    -------
+    tuple
+        The two paths.
+    """
+    small = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+    path, card = folder / f"{NAME}.pt", folder / f"{NAME}.json"
+    torch.save({"model": small}, path)
+    content: dict[str, Any] = {
+        "name": "bundled",
+        "file": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "n_bytes": path.stat().st_size,
+        "parameters": sum(v.numel() for v in weights.values()),
+        "made_with": f"napari-sam2track {__version__}",
+        "licence": "BSD-3-Clause",
+        "data": f"{recipe.clips.n_clips} synthetic clips of {recipe.clips.n_frames} frames "
+        f"(seed {recipe.clips.seed}); no real image",
+        "stages": {s.name: s.steps for s in recipe.stages},
+        "seed": recipe.seed,
+        "scores": {k: {n: round(x, 4) for n, x in v.items()} for k, v in scores.items()},
+    }
+    card.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return path, card
