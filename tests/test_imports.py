@@ -1,0 +1,156 @@
+"""Imports point one way, and heavy ones stay where they belong.
+
+All import statements count, those inside functions and for type checkers too: what a module knows
+of is a matter of design, not of when it is loaded.
+"""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+import napari_sam2track
+
+PACKAGE = "napari_sam2track"
+ROOT = Path(napari_sam2track.__file__).parent
+
+#: Lowest first. A part imports itself and parts of lower levels; "" is the package itself.
+LEVELS = (
+    {"", "errors", "params", "samples"},
+    {"masks"},
+    {"frames", "prompts"},
+    {"models", "overlays", "tracks"},
+    {"engine", "formats", "linking"},
+    {"session"},
+    {"training"},
+    {"cli", "_napari"},
+    {"_widgets"},
+    {"__main__"},
+)
+#: Modules that are one part.
+TOGETHER = dict.fromkeys(("session_file", "run_store", "results_folder"), "session")
+
+TOOLKITS = {"napari", "npe2", "qtpy", "PyQt6", "PySide6", "superqt", "magicgui", "vispy"}
+KNOW_TOOLKITS = {"_napari", "_widgets"}
+
+TORCH = {"torch", "torchvision", "sam2", "hydra", "omegaconf"}
+KNOW_TORCH = {"engine", "models", "training"}
+#: Module and what it imports: why.
+TORCH_ELSEWHERE = {
+    ("cli.info", "torch"): "prints its version",
+    ("run_store", "torch"): "the engine's state consists of tensors, and is read back as weights",
+}
+
+#: Declared though nothing of ours imports it.
+LOADED_BY_OTHERS = {"imagecodecs": "by tifffile, for compressed pages"}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Each module that a file imports, by statement or as ``import_module("name")``."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Import():
+                yield from (alias.name for alias in node.names)
+            case ast.ImportFrom(module=str(module), level=0):
+                # From the package itself come attributes, or else its modules.
+                yield from (
+                    f"{module}.{alias.name}" if is_module(f"{module}.{alias.name}") else module
+                    for alias in node.names
+                )
+            case ast.ImportFrom():
+                raise AssertionError(f"{path}:{node.lineno} imports relatively")
+            case ast.Call(
+                func=ast.Attribute(attr="import_module"), args=[ast.Constant(value=str(name)), *_]
+            ):
+                yield name
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.parent.joinpath(*name.split("."))
+    return name.startswith(f"{PACKAGE}.") and (path.with_suffix(".py").exists() or path.is_dir())
+
+
+def module_name(path: Path) -> str:
+    """``engine.views`` for engine/views.py, "" for the package."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts).removesuffix("__init__").removesuffix(".")
+
+
+def part(module: str) -> str:
+    first = module.split(".")[0]
+    return TOGETHER.get(first, first)
+
+
+def level(name: str) -> int:
+    found = [i for i, names in enumerate(LEVELS) if name in names]
+    assert found, f"{name!r} is on no level: add it to LEVELS, where it belongs"
+    return found[0]
+
+
+FILES = sorted(ROOT.rglob("*.py"))
+EDGES = [(module_name(path), name) for path in FILES for name in imports(path)]
+INSIDE = [
+    (module, name.removeprefix(PACKAGE).removeprefix("."))
+    for module, name in EDGES
+    if name.split(".")[0] == PACKAGE
+]
+OUTSIDE = {(module, name.split(".")[0]) for module, name in EDGES if name.split(".")[0] != PACKAGE}
+
+
+def test_there_is_something_to_check():
+    assert len(FILES) > 60
+    assert ("engine.network", "torch") in OUTSIDE
+    assert ("models.building", "sam2") in OUTSIDE  # by import_module
+    assert ("formats.tracks_csv", "tracks.table") in INSIDE
+
+
+def test_imports_point_one_way():
+    wrong = [
+        f"{module} imports {name}"
+        for module, name in INSIDE
+        if part(module) != part(name) and level(part(module)) <= level(part(name))
+    ]
+    assert not wrong, "\n".join(sorted(set(wrong)))
+
+
+def test_toolkits_stay_in_the_plugin():
+    wrong = {
+        (module, name)
+        for module, name in OUTSIDE
+        if name in TOOLKITS and part(module) not in KNOW_TOOLKITS
+    }
+    assert not wrong
+
+
+def test_torch_stays_behind_the_engine():
+    elsewhere = {
+        (module, name)
+        for module, name in OUTSIDE
+        if name in TORCH and part(module) not in KNOW_TORCH
+    }
+    assert elsewhere == set(TORCH_ELSEWHERE)
+
+
+def test_what_is_declared_is_what_is_imported():
+    pyproject = Path(__file__).parents[1] / "pyproject.toml"
+    if not pyproject.exists():
+        pytest.skip("no pyproject.toml beside the tests")
+    project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
+    declared = {canonical(re.split(r"[<>=!~\[; ]", d)[0]) for d in project["dependencies"]}
+    distributions = packages_distributions()
+    imported = {
+        canonical(distributions.get(name, [name])[0])
+        for module, name in OUTSIDE
+        if name not in sys.stdlib_module_names and name not in TOOLKITS
+    }
+    assert imported - declared == set(), "imported, not declared"
+    assert declared - imported == set(LOADED_BY_OTHERS), "declared, not imported"
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
