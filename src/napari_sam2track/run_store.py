@@ -117,7 +117,7 @@ class RunStore:
         if not path.exists():
             return None
         try:
-            with np.load(path) as file:
+            with path.open("rb") as opened, np.load(opened) as file:
                 return StoredFrame(file["labels"], file["logits"], file["rows"])
         except (OSError, ValueError, zipfile.BadZipFile, KeyError) as error:
             raise FormatError(

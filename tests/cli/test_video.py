@@ -1,0 +1,219 @@
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_sam2track import samples
+from napari_sam2track.formats.labels import open_labels
+from napari_sam2track.frames import open_frames
+from napari_sam2track.run_store import RunStore
+
+
+def labels_of(folder, name="labels.tif"):
+    with open_labels(folder / name) as stack:
+        return np.stack([stack.read(t) for t in range(stack.n_frames)])
+
+
+def test_a_movie_from_masks(sam2track, sample, movie_path, labels_path, tmp_path):
+    out = tmp_path / "results"
+    result = sam2track(
+        *("video", "--video", movie_path, "--out-dir", out, "--mask-prompts", labels_path),
+        *("--overlay", "both"),
+    )
+    assert result.exit_code == 0, result.output
+    labels = labels_of(out)
+    np.testing.assert_array_equal(labels[0], sample.labels_tyx[0])
+    assert samples.mean_overlap(sample.labels_tyx, labels) > 0.6
+    with open_frames(out / "overlay.mp4") as overlay:
+        assert overlay.n_frames == 6
+    assert len(list((out / "overlays").glob("*.png"))) == 6
+    assert not (out / ".run").exists()
+    with (out / "tracks.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 * 6
+    assert rows[0]["state"] == "prompted"
+    assert int(rows[0]["area"]) == (sample.labels_tyx[0] == 1).sum()
+    with tifffile.TiffFile(out / "labels.tif") as tiff:
+        assert '"name": "bundled"' in tiff.pages[0].description
+
+
+def test_the_session_file_replays_the_run(sam2track, movie_path, labels_path, tmp_path):
+    first, again = tmp_path / "first", tmp_path / "again"
+    args = ("--overlay", "none", "--direction", "forward", "--stop", 4)
+    done = sam2track(
+        *("video", "--video", movie_path, "--out-dir", first),
+        *("--mask-prompts", labels_path, *args),
+    )
+    assert done.exit_code == 0, done.output
+    replay = sam2track(
+        *("video", "--session", first / "session.json", "--out-dir", again),
+        *("--save", "zarr", "--overlay", "none"),
+    )
+    assert replay.exit_code == 0, replay.output
+    np.testing.assert_array_equal(labels_of(again, "labels.zarr"), labels_of(first))
+    session = json.loads((again / "session.json").read_text())
+    assert session["engine"]["stop"] == 4
+    clash = sam2track(
+        *("video", "--session", first / "session.json", "--out-dir", tmp_path / "x"),
+        *("--points", "3,3"),
+    )
+    assert clash.exit_code == 2
+    assert "brings its own prompts" in clash.stderr
+
+
+def test_prompts_from_a_file_and_one_tiff_a_frame(sam2track, sample, movie_path, tmp_path):
+    y, x = samples.centre_pixels(sample.labels_tyx[2])[3]
+    (tmp_path / "points.csv").write_text(f"index,axis-0,axis-1,axis-2,object_id\n0,2,{y},{x},9\n")
+    out = tmp_path / "results"
+    result = sam2track(
+        *("video", "--video", movie_path, "--out-dir", out, "--overlay", "none"),
+        *("--prompts", tmp_path / "points.csv", "--save", "frames"),
+    )
+    assert result.exit_code == 0, result.output
+    assert np.unique(labels_of(out, "labels")).tolist() == [0, 9]
+
+
+def test_ctrl_c_keeps_what_is_finished_and_resume_gives_the_same(sam2track, tmp_path):
+    sample = samples.moving_cells(40, 120, 150, 3, seed=2)
+    movie = tmp_path / "movie.tif"
+    tifffile.imwrite(movie, sample.images_tyx, photometric="minisblack", metadata={"axes": "TYX"})
+    y, x = samples.centre_pixels(sample.labels_tyx[0])[1]
+    args = ["video", "--video", str(movie), "--points", f"{x},{y}", "--overlay", "none"]
+    args += ["--threads", "1"]
+    whole = tmp_path / "whole"
+    assert sam2track(*args, "--out-dir", whole).exit_code == 0
+
+    part = tmp_path / "part"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "napari_sam2track", *args, "--out-dir", str(part)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    frames = part / ".run" / "frames"
+    for _ in range(1200):
+        if frames.exists() and len(list(frames.glob("*.npz"))) >= 3:
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    if process.returncode == 0:
+        pytest.skip("the run was over before it could be interrupted")
+    assert process.returncode == 130
+    assert "go on with --resume" in errors
+    assert "Traceback" not in errors
+    n = len(RunStore(part / ".run", (40, 120, 150)).finished())
+    assert 3 <= n < 40
+    np.testing.assert_array_equal(labels_of(part)[:n], labels_of(whole)[:n])
+
+    refused = sam2track(*args, "--out-dir", part)
+    assert refused.exit_code == 1
+    assert "--resume" in refused.stderr
+    other = sam2track(*args, "--out-dir", part, "--resume", "--min-part", 3)
+    assert other.exit_code == 1
+    assert "engine differ" in other.stderr
+    resumed = sam2track(*args, "--out-dir", part, "--resume")
+    assert resumed.exit_code == 0, resumed.output
+    np.testing.assert_array_equal(labels_of(part), labels_of(whole))
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (("--points", "3,3:neg"), 2, "negative"),
+        (("--points", "77@3,3"), 2, "frame 77"),
+        (("--points", "3000,3"), 2, "outside the image"),
+        (("--mask-prompts", "{labels}@4"), 0, ""),
+        (("--points", "3,3", "--axes", "TCYX"), 2, "axes"),
+        (("--points", "3,3", "--channel", "7"), 1, "channel"),
+        (("--points", "3,3", "--intensity", "9,2"), 2, "9"),
+        (("--points", "3,3", "--stop", "99"), 2, "frame 99 is outside"),
+        (("--points", "3,3", "--batch", "0"), 2, "batch"),
+        (("--points", "3,3", "--resume"), 1, "no unfinished run"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    sam2track, movie_path, labels_path, tmp_path, args, code, message
+):
+    args = [a.format(labels=labels_path) for a in args]
+    result = sam2track(
+        *("video", "--video", movie_path, "--out-dir", tmp_path / "out", "--overlay", "none"), *args
+    )
+    assert result.exit_code == code, result.output
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_folders_that_exist(sam2track, movie_path, labels_path, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    args = ("video", "--video", movie_path, "--out-dir", out, "--mask-prompts", labels_path)
+    args += ("--overlay", "none", "--stop", 1)
+    refused = sam2track(*args)
+    assert refused.exit_code == 1
+    assert "is not empty" in refused.stderr
+    assert sam2track(*args, "--overwrite").exit_code == 0
+    assert (out / "notes.txt").read_text() == "mine"
+    (tmp_path / "file").write_text("x")
+    assert "is a file" in sam2track(*args[:4], tmp_path / "file", *args[5:]).stderr
+
+
+def test_movies_that_cannot_be_read(sam2track, sample, tmp_path):
+    out = tmp_path / "out"
+
+    def message(path):
+        result = sam2track("video", "--video", path, "--out-dir", out, "--points", "3,3")
+        assert result.exit_code == 1, result.output
+        assert "Traceback" not in result.stderr
+        assert not out.exists() or not any(out.glob("*.tif"))
+        return result.stderr
+
+    assert "no.tif" in message(tmp_path / "no.tif")
+    (tmp_path / "empty").mkdir()
+    assert "empty" in message(tmp_path / "empty")
+    nan = sample.images_tyx.astype(np.float32)
+    nan[2, 5, 5] = np.nan
+    tifffile.imwrite(tmp_path / "nan.tif", nan, photometric="minisblack")
+    assert "not finite" in message(tmp_path / "nan.tif")
+
+
+def test_a_video_cut_in_half(sam2track, shared_data, tmp_path):
+    whole = (shared_data / "video" / "carphone_pristine.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    result = sam2track(
+        *("video", "--video", tmp_path / "cut.mp4", "--out-dir", tmp_path / "out"),
+        *("--points", "3,3"),
+    )
+    assert result.exit_code == 1
+    assert "cut.mp4" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_full_disk_keeps_the_run(sam2track, movie_path, labels_path, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    args = ("video", "--video", movie_path, "--out-dir", out, "--mask-prompts", labels_path)
+    args += ("--overlay", "none")
+    save, calls = np.savez_compressed, []
+
+    def full(*a, **k):
+        calls.append(1)
+        if len(calls) > 3:
+            raise OSError(28, "No space left on device")
+        save(*a, **k)
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    result = sam2track(*args)
+    assert result.exit_code == 1
+    assert "No space left on device" in result.stderr
+    assert "--resume" in result.stderr
+    monkeypatch.undo()
+    assert sam2track(*args, "--resume").exit_code == 0
+    assert len(labels_of(out)) == 6
