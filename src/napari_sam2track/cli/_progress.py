@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from napari_sam2track.cli._run import is_interactive
@@ -10,7 +10,13 @@ from napari_sam2track.cli._run import is_interactive
 T = TypeVar("T")
 
 
-def progress(items: Iterable[T], total: int, doing: str, unit: str = "frames") -> Iterator[T]:
+def progress(
+    items: Iterable[T],
+    total: int,
+    doing: str,
+    unit: str = "frames",
+    done: Callable[[T], int] | None = None,
+) -> Iterator[T]:
     """Pass items on and show a bar with the rate and the remaining time.
 
     Nothing is shown where stderr is not a terminal: logs want lines.
@@ -25,6 +31,8 @@ def progress(items: Iterable[T], total: int, doing: str, unit: str = "frames") -
         What is being done, as in "Linking".
     unit
         What is counted per second.
+    done
+        How many are done after an item, where some were before the first; else each counts one.
     """
     from rich.console import Console
     from rich.progress import (
@@ -57,7 +65,10 @@ def progress(items: Iterable[T], total: int, doing: str, unit: str = "frames") -
         task = bar.add_task(doing, total=total)
         for item in items:
             yield item
-            bar.advance(task)
+            if done is None:
+                bar.advance(task)
+            else:
+                bar.update(task, completed=done(item))
 
 
 class DownloadBar:

@@ -242,7 +242,7 @@ def _run(work: Session, store: Any) -> bool:
     steps = work.propagate(store)
     total = sum(len(leg.order) for leg in work.legs())
     with _ctrl_c() as stopped:
-        for _ in progress(steps, total, "Following"):
+        for _ in progress(steps, total, "Following", done=lambda step: step.done):
             if stopped():
                 steps.close()
                 return False
