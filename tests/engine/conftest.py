@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +16,11 @@ from napari_sam2track.engine.network import Network
 from napari_sam2track.masks import Mask
 from napari_sam2track.prompts import Point, Prompt
 
-WEIGHTS = Path(str(files("napari_sam2track.models") / "weights" / "sam2track_small.pt"))
+#: The bundled weights; the variable is there to try others of the same architecture.
+WEIGHTS = Path(
+    os.environ.get("SAM2TRACK_TEST_WEIGHTS")
+    or str(files("napari_sam2track.models") / "weights" / "sam2track_small.pt")
+)
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -148,9 +149,7 @@ def check(predictor, discs, case, official, record_property, n_frames=None, tole
         followed += any(0.0005 < part < 0.9 for part in parts)
     assert followed >= min(2, len(prompts.objects)), "nothing is followed in this case"
     frames = sorted(labels)
-    assert any(
-        (labels[a][0] != labels[b][0]).any() for a, b in zip(frames, frames[1:], strict=False)
-    )
+    assert any((labels[a][0] != labels[b][0]).any() for a, b in pairwise(frames))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -1,0 +1,196 @@
+"""Memory: bounded, chosen as SAM2 chooses, and saved without loss."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_sam2track.engine.memory import Entry, MemoryBank, closest, tokens
+from napari_sam2track.engine.propagation import Pass
+from napari_sam2track.engine.selftest import PLAIN
+from napari_sam2track.params import EngineParams
+from napari_sam2track.prompts import Point, Prompt, PromptSet
+
+FRAMES = st.lists(st.integers(0, 60), min_size=1, max_size=20, unique=True)
+
+
+def entry(t):
+    return Entry(
+        t, torch.full((2, 1, 1), float(t), dtype=torch.bfloat16), torch.full((4,), float(t))
+    )
+
+
+@given(t=st.integers(0, 60), frames=FRAMES, most=st.integers(2, 12))
+def test_closest_is_sams(t, frames, most):
+    from sam2.modeling.sam2_utils import select_closest_cond_frames
+
+    theirs, _ = select_closest_cond_frames(t, dict.fromkeys(frames), most)
+    assert closest(t, frames, most) == list(theirs)
+
+
+def frames_read(bank, t, step):
+    maps, pointers = bank.read(t, step)
+    return [(slot, e.frame) for slot, e in maps], [(d, float(p[0])) for d, p in pointers]
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_what_is_read(step):
+    """Six memories and fifteen pointers behind the frame, besides the prompted frame."""
+    bank = MemoryBank(6, 15, 8)
+    start = 0 if step > 0 else 100
+    at = lambda k: start + step * k  # noqa: E731
+    bank.remember(entry(at(0)), conditioning=True)
+    for k in range(1, 30):
+        bank.remember(entry(at(k)), conditioning=False)
+    maps, pointers = frames_read(bank, at(30), step)
+    assert maps == [(0, at(0)), *((7 - back, at(30 - back)) for back in (6, 5, 4, 3, 2, 1))]
+    assert pointers == [(30.0, at(0)), *((float(b), at(30 - b)) for b in range(1, 16))]
+
+
+@given(
+    prompted=st.sets(st.integers(0, 119), min_size=1, max_size=60),
+    most=st.integers(2, 6),
+    ahead=st.booleans(),
+    step=st.sampled_from([1, -1]),
+)
+def test_bounded_and_nothing_is_missed(prompted, most, ahead, step):
+    """Against a bank that keeps everything, over a pass with any prompts.
+
+    ``ahead``: the prompts are remembered before the pass begins, as in the mode ``fresh``.
+    """
+    order = list(range(120))[::step]
+    bounded, full = MemoryBank(6, 15, most), MemoryBank(10**6, 10**6, most)
+    banks = (bounded, full)
+    if ahead:
+        for t in order:
+            if t in prompted:
+                for bank in banks:
+                    bank.remember(entry(t), conditioning=True)
+    biggest = 0
+    for t in order:
+        if bounded.conditioning and t not in (prompted if ahead else ()):
+            # the full bank has no limits: cut what SAM2 does not read
+            maps, pointers = frames_read(bounded, t, step)
+            limited = MemoryBank(6, 15, most)
+            limited.conditioning = full.conditioning
+            limited.recent.extend(list(full.recent)[-6:])
+            limited.pointers.extend(list(full.pointers)[-15:])
+            assert (maps, pointers) == frames_read(limited, t, step)
+            bounded.forget(t, step)
+        if t not in prompted:
+            for bank in banks:
+                bank.remember(entry(t), conditioning=False)
+        elif not ahead:
+            for bank in banks:
+                bank.remember(entry(t), conditioning=True)
+        past = sum((t - f) * step >= 0 for f in bounded.conditioning)
+        biggest = max(biggest, past)
+        assert len(bounded.recent) <= 6
+        assert len(bounded.pointers) <= 15
+    assert biggest <= most + 2 + 15 + 1  # what can be chosen, and what is near
+
+
+def test_tokens_are_grouped_by_number():
+    banks = []
+    for n in (1, 2, 1):
+        bank = MemoryBank(6, 15, 8)
+        bank.remember(entry(0), conditioning=True)
+        for t in range(1, n):
+            bank.remember(entry(t), conditioning=False)
+        banks.append(bank)
+    out = tokens(banks, 2, 1, 16)
+    assert {key: members for key, (members, _) in out.items()} == {(1, 1): [0, 2], (2, 2): [1]}
+    _, memory = out[2, 2]
+    assert memory.slots.tolist() == [[0, 6]]
+    assert memory.distances.tolist() == [[2.0, 1.0]]
+    assert memory.maps.shape == (1, 2, 2, 1, 1)
+    assert memory.take([0]).pointers[0, 1, 0] == 1
+
+
+def saved(state):
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    buffer.seek(0)
+    return torch.load(buffer, weights_only=True)
+
+
+def same(a, b):
+    return (
+        a.frame == b.frame
+        and (a.labels_yx == b.labels_yx).all()
+        and (a.logits_yx == b.logits_yx).all()
+        and a.objects == b.objects
+    )
+
+
+@pytest.mark.parametrize("mode", ["frame", "window"])
+@pytest.mark.parametrize(
+    ("step", "equality", "later"),
+    [(1, "fast", "refine"), (1, "exact", "fresh"), (-1, "fast", "refine"), (1, "fast", "fresh")],
+)
+def test_interrupted_anywhere_is_as_uninterrupted(small, discs, mode, step, equality, later):
+    d = discs(9)
+    start = (lambda t: t) if step > 0 else (lambda t: 8 - t)
+    prompts = PromptSet(
+        {
+            (1, start(0)): d.click(start(0), 0),
+            (2, start(2)): d.box(start(2), 1),
+            (3, start(2)): d.mask(start(2), 2),
+        }
+    )
+    if step > 0:
+        prompts = prompts.put(1, 5, d.click(5, 0, (70.0, 100.0))).put(3, 6, d.mask(6, 2))
+        prompts = prompts.put(2, 7, d.box(7, 1))
+    params = EngineParams(equality=equality, later_prompts=later, max_conditioning=2)
+    order = range(9) if step > 0 else range(8, -1, -1)
+    whole = list(Pass(small, d.movie, prompts, params, mode, order))
+    assert [r.frame for r in whole] == list(order)
+    assert any(r.labels_yx.any() for r in whole[3:])
+    for cut in (0, 1, 3, 6, 9):
+        first = Pass(small, d.movie, prompts, params, mode, order)
+        run = iter(first)
+        results = [next(run) for _ in range(cut)]
+        state = saved(first.state())
+        run.close()
+        second = Pass(small, d.movie, prompts, params, mode, order)
+        second.restore(state)
+        results += list(second)
+        assert len(results) == len(whole)
+        for a, b in zip(results, whole, strict=True):
+            assert same(a, b), f"cut at {cut}, frame {b.frame}"
+
+
+def test_a_pass_goes_on_after_its_generator_was_closed(small, discs):
+    d = discs(6)
+    prompts = PromptSet({(1, 0): d.mask(0, 0)})
+    whole = list(Pass(small, d.movie, prompts, PLAIN, "frame", range(6)))
+    run = Pass(small, d.movie, prompts, PLAIN, "frame", range(6))
+    results = []
+    for r in run:
+        results.append(r)
+        if r.frame == 2:
+            break
+    results += list(run)
+    assert all(same(a, b) for a, b in zip(results, whole, strict=True))
+
+
+def test_memory_does_not_grow_with_frames(small, discs):
+    """Also where somebody prompts every second frame."""
+
+    def size(state):
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        return len(buffer.getvalue())
+
+    d = discs(70, height=40, width=40, n=1, speed=(0.0, 0.0))
+    click = Prompt(points=(Point(34, 36),))
+    prompts = PromptSet({(1, 0): click} | {(2, t): click for t in range(0, 70, 2)})
+    params = PLAIN.model_copy(update={"max_conditioning": 3})
+    run = Pass(small, d.movie, prompts, params, "frame", range(70))
+    sizes = [size(run.state()) for _ in run]
+    assert max(sizes[35:]) <= max(sizes[20:35]) * 1.02
+    assert len(run.followers[1].bank.conditioning) <= 12

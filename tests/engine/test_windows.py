@@ -1,0 +1,252 @@
+"""Windows and views against direct computations."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from PIL import Image
+from scipy import ndimage as ndi
+
+from napari_sam2track.engine.looking import FILL, sensible, sides
+from napari_sam2track.engine.views import FrameView, WindowView
+from napari_sam2track.engine.windows import (
+    MIN_SIDE,
+    Motion,
+    Shape,
+    Window,
+    cut_mask,
+    cut_window,
+    cut_windows,
+    reference_side,
+)
+from napari_sam2track.masks import Mask, resample_logits
+
+SIZE = 32
+WINDOWS = st.builds(Window, st.floats(-40, 110), st.floats(-40, 140), st.floats(MIN_SIDE, 200))
+
+
+@pytest.fixture(scope="module")
+def movie(counting_movie):
+    rng = np.random.default_rng(0)
+    smooth = ndi.gaussian_filter(rng.normal(size=(2, 71, 97)), (0, 2, 2))
+    frames = (smooth - smooth.min()) / np.ptp(smooth) * 255
+    return counting_movie(frames.astype(np.uint8))
+
+
+def cut_directly(frame_yxc, window, size):
+    """Pad the whole frame far enough, then resample the box."""
+    pad = 400
+    padded = np.pad(frame_yxc, ((pad, pad), (pad, pad), (0, 0)), mode="edge")
+    box = (
+        window.x0 + pad,
+        window.y0 + pad,
+        window.x0 + pad + window.side,
+        window.y0 + pad + window.side,
+    )
+    return np.asarray(
+        Image.fromarray(padded).resize((size, size), Image.Resampling.BILINEAR, box=box)
+    )
+
+
+@given(window=WINDOWS)
+def test_cut_window(movie, window):
+    got = cut_window(movie, 1, window, SIZE)
+    assert got.shape == (SIZE, SIZE, 3)
+    expected = cut_directly(movie.movie[1], window, SIZE).astype(int)
+    assert np.abs(got.astype(int) - expected).max() <= 1
+
+
+@given(window=WINDOWS)
+def test_only_the_window_and_a_margin_is_read(movie, window):
+    before = movie.pixels
+    cut_window(movie, 0, window, SIZE)
+    margin = 2 * (math.ceil(max(window.side / SIZE, 1)) + 1) + 2
+    assert 0 < movie.pixels - before <= (window.side + margin) ** 2
+    assert movie.reads == {}  # never the whole frame
+
+
+def test_windows_outside_repeat_the_border(movie):
+    far = cut_window(movie, 0, Window(-500, 40, 30), SIZE)
+    assert (far == far[:1]).all()
+    corner = cut_window(movie, 0, Window(500, 700, 30), SIZE)
+    assert (corner == movie.movie[0, -1, -1]).all()
+    two = cut_windows(movie, 0, [Window(-500, 40, 30), Window(500, 700, 30)], SIZE)
+    assert (two[0] == far).all()
+    assert (two[1] == corner).all()
+
+
+def test_a_window_at_full_size_is_the_frame(movie):
+    window = Window(35.5, 47.5, 32)
+    assert (cut_window(movie, 0, window, 32) == movie.movie[0, 20:52, 32:64]).all()
+
+
+@given(
+    window=WINDOWS,
+    points=st.lists(st.tuples(st.floats(-100, 200), st.floats(-100, 200)), min_size=1, max_size=5),
+)
+def test_points_go_there_and_back(window, points):
+    view = WindowView(window)
+    p = np.array(points)
+    there = view.points(p, SIZE)
+    y0, x0, height, width = view.region
+    back = np.stack([there[:, 1] / SIZE * height + y0, there[:, 0] / SIZE * width + x0], 1) - 0.5
+    np.testing.assert_allclose(back, p, atol=1e-9)
+    middle = view.points(np.array([[window.cy, window.cx]]), SIZE)
+    np.testing.assert_allclose(middle, [[SIZE / 2, SIZE / 2]], atol=1e-9)
+
+
+def test_a_point_marks_the_pixel_that_is_cut_there(counting_movie):
+    """One bright pixel comes out where its point goes."""
+    frame = np.zeros((1, 60, 80), np.uint8)
+    frame[0, 31, 47] = 255
+    view = WindowView(Window(28.25, 51.5, 24))
+    image = view.image(counting_movie(frame), 0, 96)[..., 0].astype(float)
+    x, y = view.points(np.array([[31.0, 47.0]]), 96)[0]
+    cy, cx = ndi.center_of_mass(image)
+    assert (cy + 0.5, cx + 0.5) == pytest.approx((y, x), abs=0.3)
+
+
+def outline_distance(mask):
+    """Per pixel, how far it is from the outline of a mask."""
+    padded = np.pad(mask, 1)
+    inside = ndi.distance_transform_edt(padded)
+    outside = ndi.distance_transform_edt(~padded)
+    return (inside + outside)[1:-1, 1:-1]
+
+
+@given(
+    cy=st.floats(20, 50),
+    cx=st.floats(20, 70),
+    r=st.floats(5, 18),
+    zoom=st.floats(0.7, 1.6),
+    dy=st.floats(-6, 6),
+    dx=st.floats(-6, 6),
+)
+def test_a_mask_goes_there_and_back(cy, cx, r, zoom, dy, dx):
+    yy, xx = np.mgrid[:71, :97]
+    truth = np.hypot(yy - cy, (xx - cx) * 0.8) < r
+    mask = Mask.from_frame(truth)
+    shape = Shape.of(truth)
+    assert shape is not None
+    window = Window(shape.cy + dy, shape.cx + dx, shape.window().side * zoom)
+    assume(window.y0 < cy - r and window.y0 + window.side > cy + r)
+    low = cut_mask(mask, window, 128)
+    patch, y0, x0 = resample_logits(
+        np.where(low, 1.0, -1.0).astype(np.float32), WindowView(window).region, 71, 97
+    )
+    back = np.zeros_like(truth)
+    back[y0 : y0 + patch.shape[0], x0 : x0 + patch.shape[1]] = patch > 0
+    wrong = back != truth
+    assert not (wrong & (outline_distance(truth) > 1.5)).any()
+
+
+@given(window=WINDOWS)
+def test_cut_mask_at_borders(window):
+    """The mask of the whole frame, seen from anywhere, is where the frame is."""
+    whole = Mask.from_frame(np.ones((71, 97), bool))
+    got = cut_mask(whole, window, SIZE)
+    step = window.side / SIZE
+    ys = window.y0 + (np.arange(SIZE) + 0.5) * step
+    xs = window.x0 + (np.arange(SIZE) + 0.5) * step
+    sure = 1.01 * max(step, 1)
+    inside = np.outer((ys > sure) & (ys < 71 - sure), (xs > sure) & (xs < 97 - sure))
+    outside = ~np.outer((ys > -sure) & (ys < 71 + sure), (xs > -sure) & (xs < 97 + sure))
+    assert got[inside].all()
+    assert not got[outside].any()
+
+
+def test_frame_view_is_sams(movie):
+    from napari_sam2track.engine.selftest import load_as_sam2
+
+    view = FrameView(71, 97)
+    x = torch.from_numpy(view.image(movie, 0, SIZE).copy()).permute(2, 0, 1).float() / 255
+    mean = torch.tensor((0.485, 0.456, 0.406))[:, None, None]
+    std = torch.tensor((0.229, 0.224, 0.225))[:, None, None]
+    assert torch.equal((x - mean) / std, load_as_sam2(movie.movie[0], SIZE))
+    np.testing.assert_allclose(view.points(np.array([[71.0, 48.5]]), SIZE), [[16, 32]])
+    mask = view.mask(Mask.from_frame(np.ones((71, 97), bool)), SIZE)
+    assert mask.shape == (SIZE, SIZE)
+    assert mask.all()
+
+
+def test_reference_side():
+    disc = 40.0
+    assert reference_side(disc, math.pi * 400) == pytest.approx(120)  # three diameters
+    assert reference_side(100, 400) == pytest.approx(180)  # a rod: by its length
+    assert reference_side(2, 4) == MIN_SIDE
+
+
+def test_shape():
+    mask = np.zeros((20, 30), bool)
+    mask[4:8, 10:22] = True
+    assert Shape.of(mask, 100, 200) == Shape(105.5, 215.5, 12.0, 48.0)
+    assert Shape.of(np.zeros((3, 3), bool)) is None
+    assert Shape.of(np.zeros((0, 0), bool)) is None
+
+
+def test_motion_follows_and_stays():
+    motion = Motion.at(Window(50, 50, 60))
+    for t in range(1, 6):
+        motion = motion.seen(Shape(50 + 4.0 * t, 50, 20, 314))
+    assert (motion.vy, motion.vx) == (4, 0)
+    assert motion.side == 60  # the size is what it was
+    assert motion.expected(1000, 1000) == Window(72, 50, 60)
+    assert motion.expected(71, 1000).cy == 70  # stays in the frame
+    lost = motion.seen(None)
+    assert lost.expected(1000, 1000) == Window(70, 50, 60)
+
+
+def test_motion_adapts_its_size_slowly():
+    motion = Motion.at(Window(0, 0, 60))
+    sizes = []
+    for _ in range(80):
+        motion = motion.seen(Shape(0, 0, 40, math.pi * 400))  # wants 120
+        sizes.append(motion.side)
+    steps = np.diff([60, *sizes])
+    assert (steps >= 0).all()
+    assert max(steps / np.array([60, *sizes[:-1]])) < 0.12
+    assert 120 / 1.16 < sizes[-1] < 120
+    assert Motion.at(Window(0, 0, 60)).seen(Shape(0, 0, 21, 346)).side == 60  # within the dead band
+
+
+def test_motion_rests_after_a_jump_to_a_prompt():
+    """Found again far away by a correction: that jump is not a speed."""
+    motion = Motion.at(Window(10, 10, 60))
+    found = motion.told(Shape(200, 150, 20, 314), None)
+    assert found.expected(1000, 1000) == Window(200, 150, 60)
+    near = motion.told(Shape(14, 10, 20, 314), None)
+    assert near.vy == 4
+    resized = motion.told(Shape(14, 10, 40, 1256), Window(14, 10, 120))
+    assert resized.side == 120
+    nothing = motion.told(None, Window(300, 300, 90))
+    assert nothing.expected(1000, 1000) == Window(300, 300, 90)
+    assert motion.told(None, None).expected(1000, 1000) == Window(10, 10, 60)
+
+
+def test_sides_cover_all_sizes():
+    got = sides(500, 700, 0)
+    assert got[0] < 40
+    assert got[-1] == 700
+    assert all(b <= 2 * a for a, b in pairwise(got))
+    assert min(sides(500, 700, 100)) >= 150
+    assert sides(50, 50, 100) == [150]
+
+
+def test_sensible_masks():
+    size = 90
+    yy, xx = np.mgrid[:size, :size] - 44.5
+    third = np.hypot(yy, xx) < size / 6
+    assert third.mean() == pytest.approx(FILL, rel=0.05)
+    masks = np.stack([third, np.hypot(yy, xx) < 3, yy < 0, np.zeros_like(third)])[None]
+    good = sensible(masks)[0]
+    assert good[0] > 0.99
+    assert good.argmax() == 0
+    assert good[3] == 0
+    moved = np.roll(third, 30, axis=0)
+    assert sensible(moved[None, None])[0, 0] == pytest.approx(0.5 * good[0])

@@ -1,0 +1,265 @@
+"""Losses, one step, and a very small training run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_sam2track.engine.network import Decoded, Network
+from napari_sam2track.models import bundled_model, load_config
+from napari_sam2track.training.loop import (
+    BUNDLED,
+    Recipe,
+    Stage,
+    _rate,
+    build_model,
+    shortened,
+    train,
+)
+from napari_sam2track.training.losses import Weights, iou_of, mask_loss, total_loss
+from napari_sam2track.training.movies import ClipSet
+from napari_sam2track.training.sampling import Drawing, draw_windows
+from napari_sam2track.training.steps import _Bank, mean_ious, run_sample
+
+
+def decoded(logits, ious=None, score=5.0):
+    """What a network would give for masks (N, M, h, w)."""
+    n, m = logits.shape[:2]
+    best = torch.zeros(n, dtype=torch.long)
+    return Decoded(
+        candidates=logits,
+        ious=torch.full((n, m), 1.0) if ious is None else ious,
+        logits=logits[:, :1],
+        iou=best.float(),
+        pointer=torch.zeros(n, 4),
+        score=torch.full((n, 1), score),
+    )
+
+
+@pytest.fixture
+def truth():
+    yy, xx = np.mgrid[:64, :64]
+    return torch.from_numpy(np.stack([np.hypot(yy - 30, xx - 28 - 3 * k) < 14 for k in range(4)]))
+
+
+def logits_of(truth, shift=0):
+    low = torch.nn.functional.interpolate(truth[:, None].float(), (16, 16), mode="area")
+    return torch.roll((low - 0.5) * 12, shift, -1)
+
+
+@pytest.mark.parametrize("weights", [Weights(), Weights(full_size=0.3)])
+def test_better_masks_cost_less(truth, weights):
+    known = torch.ones(4, dtype=torch.bool)
+    losses, ious = [], []
+    for shift in (0, 1, 3, 6):
+        loss, iou = total_loss(decoded(logits_of(truth, shift)), truth, known, weights)
+        losses.append(float(loss))
+        ious.append(float(iou.mean()))
+    assert losses == sorted(losses)
+    assert ious == sorted(ious, reverse=True)
+    assert losses[0] < 0.5 * losses[-1]
+    assert ious[0] > 0.9
+
+
+def test_the_best_candidate_is_trained_and_the_chosen_one_is_measured(truth):
+    known = torch.ones(4, dtype=torch.bool)
+    good, bad = logits_of(truth), logits_of(truth, 6)
+    both = torch.cat([bad, good], 1)
+    right = torch.tensor([[0.1, 0.9]]).expand(4, -1)
+    wrong = torch.tensor([[0.9, 0.1]]).expand(4, -1)
+    loss_right, iou_right = total_loss(decoded(both, right), truth, known, Weights())
+    loss_wrong, iou_wrong = total_loss(decoded(both, wrong), truth, known, Weights())
+    assert iou_right.min() > 0.9
+    assert iou_wrong.max() < 0.5
+    assert loss_right < loss_wrong
+    assert abs(float(loss_wrong - loss_right)) <= Weights().iou * 0.8 + 1e-5  # the iou term alone
+
+
+def test_what_is_absent_or_unknown_has_no_mask(truth):
+    shown = truth.clone()
+    shown[1] = False
+    known = torch.tensor([True, True, False, True])
+    logits = logits_of(truth).requires_grad_()
+    loss, iou = total_loss(decoded(logits, score=-3.0), shown, known, Weights())
+    assert iou.isnan().tolist() == [False, True, True, False]
+    loss.backward()
+    assert logits.grad[1].abs().max() == 0
+    assert logits.grad[2].abs().max() == 0
+    assert logits.grad[0].abs().max() > 0
+    # saying that a missing object is there costs
+    gone = torch.zeros_like(truth)
+    everything = torch.ones(4, dtype=torch.bool)
+    yes, _ = total_loss(decoded(logits_of(truth), score=5.0), gone, everything, Weights())
+    no, _ = total_loss(decoded(logits_of(truth), score=-5.0), gone, everything, Weights())
+    assert no < 0.1 < yes
+
+
+def test_mask_loss_and_iou_by_hand():
+    truth = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    logits = torch.full((2, 2), 0.0)
+    got = mask_loss(logits, truth, Weights())
+    dice = 1 - (2 * 1 + 1) / (4 * 0.5 + 2 + 1)
+    assert float(got) == pytest.approx(2 * np.log(2) + dice)
+    a = torch.tensor([[True, False], [True, True]])
+    assert float(iou_of(a, truth > 0)) == pytest.approx(2 / 3)
+    assert (
+        float(iou_of(torch.zeros(2, 2, dtype=torch.bool), torch.zeros(2, 2, dtype=torch.bool))) == 1
+    )
+
+
+def test_training_remembers_what_the_engine_reads():
+    """Same slots and distances as the engine's bank, on which the oracle's tests are."""
+    from napari_sam2track.engine.memory import Entry, MemoryBank, tokens
+
+    class Fake:
+        n_memories, max_pointers = 7, 16
+
+        def encode_memory(self, features, shown, score, from_prompt):
+            return features
+
+    bank, engine = _Bank(Fake()), MemoryBank(6, 15)  # type: ignore[arg-type]
+    logits = torch.zeros(1, 1, 4, 4)
+    for t in range(9):
+        d = replace(decoded(logits), pointer=torch.full((1, 4), float(t)))
+        maps = torch.full((1, 2, 1, 1), float(t))
+        prompted = t in (0, 4)
+        bank.add(t, maps, d, logits, prompted)  # type: ignore[arg-type]
+        engine.remember(Entry(t, maps[0], d.pointer[0]), conditioning=prompted)
+        ours = bank.tokens(t + 1, 16)
+        (theirs,) = [m for _, m in tokens([engine], t + 1, 1, 16).values()]
+
+        def pairs(m):
+            maps = sorted(zip(m.slots[0].tolist(), m.maps[0, :, 0, 0, 0].tolist(), strict=True))
+            pointers = zip(m.distances[0].tolist(), m.pointers[0, :, 0].tolist(), strict=True)
+            return maps, sorted(pointers)
+
+        assert pairs(ours) == pairs(theirs)
+
+
+@pytest.fixture(scope="module")
+def config():
+    return load_config(bundled_model())
+
+
+@pytest.mark.parametrize("kind", ["click", "box", "mask"])
+def test_run_sample(config, clips, kind):
+    torch.manual_seed(0)
+    network = Network(build_model(config).train())
+    rng = np.random.default_rng(0)
+    sample = draw_windows(rng, clips, 2, Drawing(4, 2))
+    tally = run_sample(network, sample, kind, rng, Weights(), fixes=2, fix_at=2)
+    asked = {"follow", "fix later"} | (set() if kind == "mask" else {kind, "fix 1", "fix 2"})
+    assert set(tally.ious) <= asked
+    assert {"follow"} < set(tally.ious)
+    assert torch.isfinite(tally.loss)
+    tally.loss.backward()
+    parts = {n.split(".")[0] for n, p in network.model.named_parameters() if p.grad is not None}
+    assert {"image_encoder", "memory_attention", "memory_encoder", "sam_mask_decoder"} <= parts
+    means = mean_ious([tally])
+    assert all(0 <= v <= 1 for v in means.values())
+
+
+def test_rate():
+    stage = replace(BUNDLED.stages[0], steps=1000, warm_up=100, rate=1.0)
+    rates = [_rate(stage, k) for k in range(1000)]
+    assert rates[0] == pytest.approx(0.01, rel=0.02)
+    assert max(rates) > 0.95
+    assert 90 < int(np.argmax(rates)) < 110
+    assert 0.015 < rates[-1] < 0.03
+
+
+def test_shortened():
+    short = shortened(BUNDLED, 0.01)
+    assert [s.steps for s in short.stages] == [42, 19, 8]
+    assert short.clips.n_clips == 28
+    assert short.held_out == BUNDLED.held_out
+
+
+TINY = Recipe(
+    stages=(
+        Stage("images", 1, 2, 30, 2e-3, (("click", 0.5), ("box", 0.5)), warm_up=3, per_window=1),
+        Stage("clips", 2, 1, 6, 5e-4, (("box", 0.5), ("mask", 0.5)), warm_up=1, per_window=1),
+    ),
+    clips=ClipSet(2, n_frames=2, size=96, seed=5),
+    held_out=ClipSet(2, n_frames=8, size=96, seed=6),
+    processes=1,
+    save_every=4,
+)
+
+
+class StoppedError(Exception):
+    """As when the machine is switched off."""
+
+
+@pytest.fixture
+def short_validation(monkeypatch):
+    """The real one follows 96 objects through 8 frames, three times."""
+    from napari_sam2track.training import loop
+
+    calls = []
+
+    def validate(config, weights, held):
+        calls.append(len(held))
+        build_model(config).load_state_dict(weights)
+        return {"click": 0.5}
+
+    monkeypatch.setattr(loop, "validate", validate)
+    return calls
+
+
+def test_a_small_run(config, tmp_path, monkeypatch, short_validation):
+    """It learns, its weights load strictly, and resumed it is what it would have been."""
+    from napari_sam2track.models.building import build_network
+    from napari_sam2track.training import loop
+
+    losses = []
+    real = loop._step
+
+    def recorded(*args):
+        tally = real(*args)
+        losses.append((args[2], float(tally.loss.detach())))
+        return tally
+
+    monkeypatch.setattr(loop, "_step", recorded)
+    whole = tmp_path / "whole"
+    path = train(TINY, config, whole)
+    first = [loss for stage, loss in losses if stage == 0]
+    assert len(first) == 30
+    assert len(losses) == 36
+    assert np.mean(first[-8:]) < 0.8 * np.mean(first[:8])
+    assert short_validation == [2, 2]
+
+    checkpoint = torch.load(path, weights_only=True)
+    build_network(config).load_state_dict(checkpoint["model"], strict=True)
+    assert checkpoint["recipe"]["seed"] == 0
+    rows = (whole / "log.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["images: held out", "clips: held out"]
+
+    # stopped twice: within the first stage, and within the second, not where it saves
+    stopped = tmp_path / "stopped"
+    for name in ("train", "held"):
+        (stopped / name).mkdir(parents=True)
+        for file in (whole / name).iterdir():
+            (stopped / name / file.name).write_bytes(file.read_bytes())
+    for limit in (10, 27):
+        count = []
+
+        def until(*args, count=count, limit=limit):
+            count.append(1)
+            if len(count) > limit:
+                raise StoppedError
+            return real(*args)
+
+        monkeypatch.setattr(loop, "_step", until)
+        with pytest.raises(StoppedError):
+            train(TINY, config, stopped)
+        assert not (stopped / "state.part").exists()
+    monkeypatch.setattr(loop, "_step", recorded)
+    losses.clear()
+    resumed = torch.load(train(TINY, config, stopped), weights_only=True)
+    assert 0 < len(losses) < 6  # in the second stage
+    for name, value in checkpoint["model"].items():
+        assert torch.equal(resumed["model"][name], value), name
