@@ -194,3 +194,19 @@ def test_memory_does_not_grow_with_frames(small, discs):
     sizes = [size(run.state()) for _ in run]
     assert max(sizes[35:]) <= max(sizes[20:35]) * 1.02
     assert len(run.followers[1].bank.conditioning) <= 12
+
+
+def test_a_resumed_pass_does_not_look_back(small, discs):
+    d = discs(6)
+    prompts = PromptSet({(1, 0): d.mask(0, 0), (1, 4): d.mask(4, 0)})
+    params = EngineParams(later_prompts="fresh")
+    first = Pass(small, d.movie, prompts, params, "frame", range(6))
+    run = iter(first)
+    for _ in range(3):
+        next(run)
+    run.close()
+    d.movie.reads.clear()
+    second = Pass(small, d.movie, prompts, params, "frame", range(6))
+    second.restore(saved(first.state()))
+    assert [r.frame for r in second] == [3, 4, 5]
+    assert dict(d.movie.reads) == {3: 1, 4: 1, 5: 1}

@@ -101,7 +101,17 @@ CASES = {
     "many prompts": _many(7, "refine"),
     "many fresh prompts": _many(6, "fresh"),
 }
-TINY = ("several objects", "a correction", "backward")
+TINY = {  # a frame takes a third of a second
+    "several objects and a correction": Case(
+        lambda d: PromptSet(
+            {(1, 0): d.click(0, 0), (2, 1): d.box(1, 1), (1, 2): d.click(2, 0, (70, 90))}
+        ),
+        n_frames=4,
+    ),
+    "backward": Case(
+        lambda d: PromptSet({(1, 3): d.mask(3, 0), (2, 2): d.click(2, 1)}), 4, step=-1
+    ),
+}
 
 
 @pytest.fixture
@@ -119,9 +129,8 @@ def official(monkeypatch):
     return seen
 
 
-def check(predictor, discs, case, official, record_property, n_frames=None, tolerance=1e-5):
-    n_frames = n_frames or case.n_frames
-    d = discs(n_frames)
+def check(predictor, discs, case, official, record_property, tolerance=1e-5):
+    d = discs(case.n_frames)
     prompts = case.prompts(d)
     predictor.max_cond_frames_in_attn = case.most
     try:
@@ -138,7 +147,7 @@ def check(predictor, discs, case, official, record_property, n_frames=None, tole
             allowed = 0 if equality == "exact" else got.pixels / 10_000
             assert got.flipped <= allowed
             assert got.logit_difference <= (1e-6 if equality == "exact" else tolerance)
-            assert got.frames >= n_frames - 2
+            assert got.frames >= case.n_frames - 2
     finally:
         predictor.max_cond_frames_in_attn = -1
     labels = official["labels"]
@@ -169,7 +178,7 @@ def tiny_predictor(make_network):
 
 @pytest.mark.parametrize("name", TINY)
 def test_sams_own_tiny_network(name, tiny_predictor, discs, official, record_property):
-    check(tiny_predictor, discs, CASES[name], official, record_property, n_frames=None)
+    check(tiny_predictor, discs, TINY[name], official, record_property)
 
 
 def test_objects_that_are_absent(make_network, small_config, discs):
