@@ -1,17 +1,18 @@
 """Finding the window for an object that was only clicked on: its size is unknown.
 
-Windows on an octave scale of sides are looked at in one batch; the best mask gives the window.
+Windows on a scale of half octaves are looked at in one batch; the best mask gives the window.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.engine.network import Decoded, Network
+from napari_sam2track.engine.network import Network
 from napari_sam2track.engine.prompting import Clicks, encode_views, point_tensors
 from napari_sam2track.engine.views import Movie, WindowView
 from napari_sam2track.engine.windows import MIN_SIDE, Shape, Window
@@ -19,11 +20,11 @@ from napari_sam2track.masks import resample_logits
 
 #: Fraction of its window that an object is expected to fill (three diameters wide), and how far
 #: off, as a standard deviation of the logarithm, it may be.
-FILL, FILL_SPREAD = math.pi / 4 / 9, 1.0
+FILL, FILL_SPREAD = math.pi / 4 / 9, 0.7
 
 
 def sides(height: int, width: int, spread: float) -> list[float]:
-    """Sides to look at: octaves from the smallest useful one to the whole frame.
+    """Sides to look at: half octaves from the smallest useful one to the whole frame.
 
     Parameters
     ----------
@@ -33,8 +34,8 @@ def sides(height: int, width: int, spread: float) -> list[float]:
         Longest distance between the clicks of the object; windows are at least 1.5 times that.
     """
     longest = float(max(height, width))
-    octaves = [MIN_SIDE * 4 / 3 * 2.0**k for k in range(16)]
-    out = [s for s in octaves if 1.5 * spread <= s < longest]
+    steps = [MIN_SIDE * 4 / 3 * 2.0 ** (k / 2) for k in range(32)]
+    out = [s for s in steps if 1.5 * spread <= s < longest]
     return [*out, max(longest, 1.5 * spread)]
 
 
@@ -59,6 +60,9 @@ def first_look(
 ) -> list[Window]:
     """A window for each object from its clicks alone.
 
+    The scale of sides is looked at round the clicks; then the windows that the best masks ask
+    for; the best of both rounds stays.
+
     Parameters
     ----------
     clicks
@@ -66,54 +70,63 @@ def first_look(
     batch
         Most windows at once.
     """
-    tried: list[tuple[int, WindowView]] = []
+    tried: list[tuple[int, Window]] = []
     for n, click in enumerate(clicks):
         inside = click.points_yx[click.labels == 1]
         centre = (inside if len(inside) else click.points_yx).mean(axis=0)
         spread = float(np.ptp(click.points_yx, axis=0).max())
         middle = float(centre[0]), float(centre[1])
-        tried += [
-            (n, WindowView(Window(*middle, side)))
-            for side in sides(movie.height, movie.width, spread)
-        ]
-    best: list[tuple[float, Window | None]] = [(-1.0, None)] * len(clicks)
-    for k in range(0, len(tried), batch):
-        part = tried[k : k + batch]
-        views = [view for _, view in part]
-        features = encode_views(network, movie, t, views)
-        conditioned = network.without_memory(features)
-        for count in sorted({len(clicks[n].labels) for n, _ in part}):
-            rows = [i for i, (n, _) in enumerate(part) if len(clicks[n].labels) == count]
-            points, labels = point_tensors(
-                [clicks[part[i][0]] for i in rows], [views[i] for i in rows], network
-            )
-            decoded = network.decode(
-                conditioned[rows], features.take(rows), points, labels, trust=True
-            )
-            for i, score, window in _judge(decoded, [views[i] for i in rows], movie):
-                n = part[rows[i]][0]
-                if score > best[n][0]:
-                    best[n] = (score, window)
+        tried += [(n, Window(*middle, side)) for side in sides(movie.height, movie.width, spread)]
+    best: dict[int, _Look] = {}
+    for _ in range(2):
+        for look in _look(network, movie, t, clicks, tried, batch):
+            if look.object not in best or look.score > best[look.object].score:
+                best[look.object] = look
+        tried = [(n, look.shape.window()) for n, look in best.items()]
     fallback = float(min(movie.height, movie.width))
     out = []
-    for (_, found), click in zip(best, clicks, strict=True):
+    for n, click in enumerate(clicks):
         cy, cx = click.points_yx.mean(axis=0)
-        out.append(found or Window(float(cy), float(cx), fallback))
+        found = best.get(n)
+        out.append(Window(float(cy), float(cx), fallback) if found is None else found.window)
     return out
 
 
-def _judge(
-    decoded: Decoded, views: list[WindowView], movie: Movie
-) -> list[tuple[int, float, Window]]:
-    """(row, score, window of the mask) for the best candidate of each row that has a mask."""
-    candidates = decoded.candidates.cpu().numpy()
-    scores = decoded.ious.cpu().numpy() * sensible(candidates > 0)
-    out = []
-    for i, m in enumerate(scores.argmax(axis=1)):
-        patch, y0, x0 = resample_logits(
-            candidates[i, m], views[i].region, movie.height, movie.width
-        )
-        shape = Shape.of(patch > 0, y0, x0)
-        if shape is not None:
-            out.append((i, float(scores[i, m]), shape.window()))
-    return out
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The best mask of one object in one window."""
+
+    object: int
+    score: float
+    window: Window
+    shape: Shape
+
+
+def _look(
+    network: Network,
+    movie: Movie,
+    t: int,
+    clicks: Sequence[Clicks],
+    tried: Sequence[tuple[int, Window]],
+    batch: int,
+) -> Iterator[_Look]:
+    """Decode (object, window) pairs in batches of equally many clicks."""
+    counts = {n: len(click.labels) for n, click in enumerate(clicks)}
+    for count in sorted(set(counts.values())):
+        group = [(n, window) for n, window in tried if counts[n] == count]
+        for k in range(0, len(group), batch):
+            part = group[k : k + batch]
+            views = [WindowView(window) for _, window in part]
+            features = encode_views(network, movie, t, views)
+            points, labels = point_tensors([clicks[n] for n, _ in part], views, network)
+            decoded = network.decode(
+                network.without_memory(features), features, points, labels, trust=True
+            )
+            candidates = decoded.candidates.cpu().numpy()
+            scores = decoded.ious.cpu().numpy() * sensible(candidates > 0)
+            for i, m in enumerate(scores.argmax(axis=1)):
+                region = views[i].region
+                patch, y0, x0 = resample_logits(candidates[i, m], region, movie.height, movie.width)
+                shape = Shape.of(patch > 0, y0, x0)
+                if shape is not None:
+                    yield _Look(part[i][0], float(scores[i, m]), part[i][1], shape)
