@@ -1,6 +1,7 @@
-"""Finding the window for an object that was only clicked on: its size is unknown.
+"""Finding the window for an object from its prompts.
 
-Windows on a scale of half octaves are looked at in one batch; the best mask gives the window.
+A mask or a box says how large the object is; a click does not. Then windows on a scale of half
+octaves are looked at in one batch, and the best mask gives the window.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from napari_sam2track.engine.prompting import Clicks, encode_views, point_tensor
 from napari_sam2track.engine.views import Movie, WindowView
 from napari_sam2track.engine.windows import MIN_SIDE, Shape, Window
 from napari_sam2track.masks import resample_logits
+from napari_sam2track.prompts import Prompt
 
 #: Fraction of its window that an object is expected to fill (three diameters wide), and how far
 #: off, as a standard deviation of the logarithm, it may be.
@@ -53,6 +55,34 @@ def sensible(mask_nmyx: NDArray[np.bool_]) -> NDArray[np.float64]:
         axis=(-2, -1)
     )
     return np.where(edge, 0.5 * good, good)
+
+
+def window_of(prompt: Prompt) -> Window | None:
+    """The window that a prompt asks for; None if it has neither mask nor box."""
+    if prompt.mask is not None:
+        shape = Shape.of(prompt.mask.crop, prompt.mask.y0, prompt.mask.x0)
+        return None if shape is None else shape.window()
+    if prompt.box is not None:
+        y0, x0, y1, x1 = prompt.box
+        h, w = y1 - y0, x1 - x0
+        area = math.pi / 4 * h * w
+        return Shape((y0 + y1) / 2, (x0 + x1) / 2, max(h, w), area).window()
+    return None
+
+
+def containing(window: Window, clicks: Clicks) -> Window:
+    """A window for clicks that correct an object which was expected in ``window``.
+
+    It stays where it is if the positive clicks lie well inside; else they are in its middle.
+    """
+    inside = clicks.points_yx[clicks.labels == 1]
+    points = inside if len(inside) else clicks.points_yx
+    off = np.abs(points - (window.cy, window.cx)).max()
+    if off <= 0.4 * window.side:
+        return window
+    low, high = points.min(axis=0), points.max(axis=0)
+    cy, cx = (low + high) / 2
+    return Window(float(cy), float(cx), max(window.side, float((high - low).max()) / 0.8))
 
 
 def first_look(

@@ -7,32 +7,29 @@ or a window of its own), decodes in batches, remembers, and paints all logits by
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_sam2track.engine.looking import first_look
+from napari_sam2track.engine.looking import containing, first_look, window_of
 from napari_sam2track.engine.memory import Entry, MemoryBank, tokens
 from napari_sam2track.engine.network import Decoded, Features, Network
+from napari_sam2track.engine.painting import Brush, Seen, paint_frame
 from napari_sam2track.engine.prompting import Clicks, encode_views, point_tensors
-from napari_sam2track.engine.results import FrameResult, ObjectResult, State
+from napari_sam2track.engine.results import FrameResult
 from napari_sam2track.engine.views import FrameView, Movie, View, WindowView
-from napari_sam2track.engine.windows import Motion, Shape, Window
+from napari_sam2track.engine.windows import Motion, Window
 from napari_sam2track.errors import DeviceError
-from napari_sam2track.masks import Mask, paint, resample_logits, tidy
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Prompt, PromptSet
 
 T = TypeVar("T")
 Mode = Literal["frame", "window"]
-
-#: Logit of pixels that a person gave: no prediction wins over them.
-GIVEN_LOGIT = np.float32(1e4)
 
 
 @dataclass(eq=False)
@@ -43,19 +40,6 @@ class Follower:
     prompts: dict[int, Prompt]
     bank: MemoryBank
     motion: Motion | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """One object on one frame, before painting."""
-
-    follower: Follower
-    view: View
-    logits_yx: NDArray[np.float32]
-    score: float
-    iou: float
-    prompted: bool
-    given: Mask | None = None
 
 
 class Pass:
@@ -91,11 +75,13 @@ class Pass:
         self.mode, self.order, self.step = mode, order, order.step
         self.position = 0
         self.followers: list[Follower] = []
-        self._ready: dict[tuple[int, int], _Seen] = {}
+        self._ready: dict[tuple[int, int], Seen] = {}
         self._whole = FrameView(movie.height, movie.width)
         self._span = min(movie.n_frames, network.max_pointers)
         self._exact = params.equality == "exact"
         self._chunk = 1 if self._exact else params.batch
+        as_torch = self._exact and mode == "frame"
+        self._brush = Brush(params.fill_holes, params.min_part, as_torch)
         self.add(prompts)
 
     def add(self, prompts: PromptSet) -> None:
@@ -118,7 +104,8 @@ class Pass:
         known = {f.object_id for f in self.followers}
         self.add(prompts)
         new = [f for f in self.followers if f.object_id not in known]
-        return self._paint(t, self._start(t, new))
+        with _memory_guard(self.network, self._chunk):
+            return self._paint(t, self._start(t, new))
 
     @torch.inference_mode()
     def proposals(
@@ -143,19 +130,13 @@ class Pass:
                 )
 
     def __iter__(self) -> Iterator[FrameResult]:
-        try:
+        with _memory_guard(self.network, self._chunk):
             self._look_ahead()
-            while self.position < len(self.order):
+        while self.position < len(self.order):
+            with _memory_guard(self.network, self._chunk):
                 result = self._frame(self.order[self.position])
-                self.position += 1
-                yield result
-        except RuntimeError as e:
-            if not _out_of_memory(e):
-                raise
-            raise DeviceError(
-                f"{self.network.device} has not enough memory for {self._chunk} objects at once; "
-                "use a smaller batch, a smaller model, or the CPU"
-            ) from e
+            self.position += 1
+            yield result
 
     def state(self) -> dict[str, Any]:
         """What a run needs to go on from here with the same result, for `torch.save`."""
@@ -199,12 +180,12 @@ class Pass:
             if self.mode == "frame":
                 whole = encode_views(self.network, self.movie, t, [self._whole])
             for seen in self._start(t, group, whole):
-                self._ready[seen.follower.object_id, t] = seen
+                self._ready[seen.object_id, t] = seen
 
     @torch.inference_mode()
     def _frame(self, t: int) -> FrameResult:
         """See every active object on frame ``t`` and paint what was seen."""
-        seen: list[_Seen] = []
+        seen: list[Seen] = []
         starting, following = [], []
         for f in self.followers:
             ready = self._ready.pop((f.object_id, t), None)
@@ -225,9 +206,9 @@ class Pass:
     def _begun(self, f: Follower, t: int) -> bool:
         return any((t - u) * self.step >= 0 for u in f.prompts)
 
-    def _start(self, t: int, group: list[Follower], whole: Features | None = None) -> list[_Seen]:
+    def _start(self, t: int, group: list[Follower], whole: Features | None = None) -> list[Seen]:
         """Objects that are prompted on frame ``t`` without knowing anything of them yet."""
-        out: list[_Seen] = []
+        out: list[Seen] = []
         for members, views in self._first_views(t, group):
             features = self._features(t, views, whole)
             prompts = [f.prompts[t] for f in members]
@@ -251,7 +232,7 @@ class Pass:
                     yield part, [WindowView(w) for w in self._first_windows(t, part)]
 
     def _first_windows(self, t: int, group: Sequence[Follower]) -> list[Window]:
-        windows = {f.object_id: _window_of(f.prompts[t]) for f in group}
+        windows = {f.object_id: window_of(f.prompts[t]) for f in group}
         unknown = [f for f in group if windows[f.object_id] is None]
         found = first_look(
             self.network,
@@ -280,10 +261,10 @@ class Pass:
         conditioned = network.without_memory(features)
         return network.decode(conditioned, features, points, labels, trust=self.mode == "window")
 
-    def _follow(self, t: int, group: list[Follower], whole: Features | None) -> list[_Seen]:
+    def _follow(self, t: int, group: list[Follower], whole: Features | None) -> list[Seen]:
         """Objects that are known from other frames, some with a correction on this one."""
         banks = [f.bank for f in group]
-        out: list[_Seen] = []
+        out: list[Seen] = []
         for members, memory in tokens(banks, t, self.step, self._span).values():
             for part in _chunks(list(range(len(members))), self._chunk):
                 followers = [group[members[i]] for i in part]
@@ -315,7 +296,7 @@ class Pass:
         features: Features,
         conditioned: Tensor,
         tracked: Decoded,
-    ) -> list[_Seen]:
+    ) -> list[Seen]:
         """A prompt on a frame that was followed: it corrects, and is remembered for good."""
         prompt = f.prompts[t]
         if prompt.mask is not None:
@@ -340,7 +321,7 @@ class Pass:
         prompt = f.prompts.get(t)
         if prompt is None:
             return WindowView(window)
-        return WindowView(_window_of(prompt) or _containing(window, Clicks.of(prompt).points_yx))
+        return WindowView(window_of(prompt) or containing(window, Clicks.of(prompt)))
 
     def _features(self, t: int, views: list[View], whole: Features | None) -> Features:
         if self.mode == "frame":
@@ -357,7 +338,7 @@ class Pass:
         features: Features,
         decoded: Decoded,
         prompted: bool,
-    ) -> list[_Seen]:
+    ) -> list[Seen]:
         """Encode what was seen into the banks."""
         if not followers:
             return []
@@ -376,45 +357,34 @@ class Pass:
             if f.motion is None and isinstance(view, WindowView):
                 f.motion = Motion.at(view.window)
             given = f.prompts[t].mask if prompted and self.params.keep_masks else None
-            out.append(_Seen(f, view, logits[n], float(scores[n]), float(ious[n]), prompted, given))
+            score, iou = float(scores[n]), float(ious[n])
+            out.append(Seen(f.object_id, view, logits[n], score, iou, prompted, given))
         return out
 
-    def _paint(self, t: int, seen: list[_Seen]) -> FrameResult:
+    def _paint(self, t: int, seen: list[Seen]) -> FrameResult:
         """All logits of a frame into one label image, and the windows moved along."""
-        height, width = self.movie.height, self.movie.width
-        labels = np.zeros((height, width), np.uint32)
-        best = np.zeros((height, width), np.float32)
-        painted: list[tuple[_Seen, tuple[slice, slice]]] = []
-        for s in sorted(seen, key=lambda s: s.follower.object_id):
-            if s.given is not None:
-                y0, x0, _, _ = s.given.box
-                patch = np.where(s.given.crop, GIVEN_LOGIT, np.float32(0))
-            else:
-                if self._exact and self.mode == "frame":
-                    low = torch.from_numpy(s.logits_yx)[None, None]
-                    full = F.interpolate(low, (height, width), mode="bilinear", align_corners=False)
-                    patch, y0, x0 = full[0, 0].numpy(), 0, 0
-                else:
-                    patch, y0, x0 = resample_logits(s.logits_yx, s.view.region, height, width)
-                patch = tidy(patch, self.params.fill_holes, self.params.min_part)
-            paint(labels, best, s.follower.object_id, patch, y0, x0)
-            f = s.follower
+        result, shapes = paint_frame(t, seen, self.movie.height, self.movie.width, self._brush)
+        known = {f.object_id: f for f in self.followers}
+        for s in seen:
+            f, shape = known[s.object_id], shapes[s.object_id]
             if f.motion is not None:
-                # its own mask, not what others left of it: objects do not depend on one another
-                shape = Shape.of(patch > 0, y0, x0)
-                f.motion = (
-                    f.motion.told(shape, _window_of(f.prompts[t]))
-                    if s.prompted
-                    else f.motion.seen(shape)
-                )
-            painted.append((s, np.s_[y0 : y0 + patch.shape[0], x0 : x0 + patch.shape[1]]))
-        objects = []
-        for s, part in painted:
-            object_id = s.follower.object_id
-            present = bool((labels[part] == object_id).any())
-            state = State.PROMPTED if s.prompted else State.PROPAGATED if present else State.ABSENT
-            objects.append(ObjectResult(object_id, state, s.score, s.iou))
-        return FrameResult(t, labels, best, tuple(objects))
+                asked = window_of(f.prompts[t]) if s.prompted else None
+                f.motion = f.motion.told(shape, asked) if s.prompted else f.motion.seen(shape)
+        return result
+
+
+@contextmanager
+def _memory_guard(network: Network, batch: int) -> Iterator[None]:
+    """Running out of memory as an error that says what to do."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not _out_of_memory(error):
+            raise
+        raise DeviceError(
+            f"{network.device} has not enough memory for {batch} objects at once; use a smaller "
+            "batch, a smaller model, or the CPU"
+        ) from error
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
@@ -423,28 +393,6 @@ def _out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or (
         "DefaultCPUAllocator" in words or "MPS backend out of memory" in words
     )
-
-
-def _window_of(prompt: Prompt) -> Window | None:
-    """The window that a prompt asks for; None if it has neither mask nor box."""
-    if prompt.mask is not None:
-        shape = Shape.of(prompt.mask.crop, prompt.mask.y0, prompt.mask.x0)
-        return None if shape is None else shape.window()
-    if prompt.box is not None:
-        y0, x0, y1, x1 = prompt.box
-        h, w = y1 - y0, x1 - x0
-        return Shape((y0 + y1) / 2, (x0 + x1) / 2, max(h, w), 0.785 * h * w).window()
-    return None
-
-
-def _containing(window: Window, points_yx: NDArray[np.float64]) -> Window:
-    """The window, moved and grown so that points lie well inside."""
-    inner = 0.4 * window.side
-    low = np.minimum(points_yx.min(0), (window.cy - inner, window.cx - inner))
-    high = np.maximum(points_yx.max(0), (window.cy + inner, window.cx + inner))
-    side = max(window.side, float((high - low).max()) / 0.8)
-    cy, cx = (low + high) / 2
-    return Window(float(cy), float(cx), side)
 
 
 def _chunks(items: list[T], size: int) -> Iterator[list[T]]:
