@@ -1,5 +1,6 @@
 """A viewer, where there is a screen."""
 
+import contextlib
 import os
 import sys
 
@@ -14,4 +15,8 @@ def viewer(request):
         pytest.skip("no screen: run with xvfb-run -a")
     if os.environ.get("QT_QPA_PLATFORM") in ("offscreen", "minimal"):
         pytest.skip("napari draws with OpenGL, which this QT_QPA_PLATFORM does not have")
+    # Mesa's OpenGL loads LLVM, after which importing triton ends the process (Debian 12, triton 3.8);
+    # the other way round works. torch imports triton with the first optimizer, in other tests.
+    with contextlib.suppress(ImportError):
+        import triton  # noqa: F401
     return request.getfixturevalue("make_napari_viewer_proxy")()
