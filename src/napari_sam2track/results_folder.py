@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import OutputError
 from napari_sam2track.formats.label_writers import write_labels
-from napari_sam2track.formats.output import atomic_path, write_text_atomic
+from napari_sam2track.formats.output import atomic_path, check_output, write_text_atomic
 from napari_sam2track.formats.video import write_video
 from napari_sam2track.frames import Frames
 from napari_sam2track.linking.regions import measure_regions
@@ -31,7 +31,6 @@ Watch = Callable[[Iterable[Any], int, str], Iterable[Any]]
 
 RUN = ".run"
 LABELS = {"tif": "labels.tif", "zarr": "labels.zarr", "frames": "labels"}
-_OURS = (*LABELS.values(), "tracks.csv", "session.json", "overlay.mp4", "overlays", RUN)
 COLUMNS = (
     *("track_id", "frame", "state", "score", "iou", "area", "y", "x"),
     *("bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"),
@@ -48,12 +47,13 @@ def prepare(folder: Path, resume: bool, overwrite: bool) -> None:
     resume
         Go on with the run that is there.
     overwrite
-        Remove what a run of ours left there; other files stay.
+        Begin anew where a run of ours left results; they stay until there are new ones.
 
     Raises
     ------
     OutputError
-        If the folder holds something and neither was asked for, or there is nothing to resume.
+        If the folder holds something and neither was asked for, there is nothing to resume, or
+        a folder that would be replaced holds files which are not ours.
     """
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; give a folder for the results")
@@ -64,12 +64,9 @@ def prepare(folder: Path, resume: bool, overwrite: bool) -> None:
                 f"there is no unfinished run in {folder} to resume; leave --resume out to start one"
             )
     elif overwrite:
-        for name in _OURS if filled else ():
-            path = folder / name
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+        for path in _results(folder) if filled else ():
+            check_output(path, overwrite=True)
+        clear_run(folder)
     elif filled:
         more = ", or --resume to go on with the run in it" if (folder / RUN).exists() else ""
         raise OutputError(
@@ -113,6 +110,8 @@ def write_results(
 ) -> None:
     """Write all outputs of a run from its store, frame by frame; existing ones are replaced.
 
+    Pictures are drawn of the frames that were worked on; labels of the others are empty.
+
     Raises
     ------
     OutputError
@@ -129,26 +128,54 @@ def write_results(
         max_id=largest,
     )
     _write_table(folder / "tracks.csv", store)
-    if contents.overlay in ("video", "both"):
-        pictures = watch(_pictures(store, frames, prompts), n, "Writing overlay")
-        write_video(folder / "overlay.mp4", pictures, contents.fps, overwrite=True)
-    if contents.overlay in ("frames", "both"):
-        pictures = watch(_pictures(store, frames, prompts), n, "Writing overlays")
-        _write_pictures(folder / "overlays", pictures, n)
     write_text_atomic(folder / "session.json", write_session(session), overwrite=True)
+    made = {LABELS[contents.save]}
+    done = store.finished()
+    if contents.overlay in ("video", "both") and done:
+        drawn = watch(_pictures(store, frames, prompts), len(done), "Writing overlay")
+        pictures = (picture for _, picture in drawn)
+        write_video(folder / "overlay.mp4", pictures, contents.fps, overwrite=True)
+        made.add("overlay.mp4")
+    if contents.overlay in ("frames", "both") and done:
+        drawn = watch(_pictures(store, frames, prompts), len(done), "Writing overlays")
+        _write_pictures(folder / "overlays", drawn, len(str(n - 1)))
+        made.add("overlays")
+    for path in _results(folder):  # of an earlier run, with other settings
+        if path.name not in made:
+            _remove(path)
 
 
-def _pictures(store: RunStore, frames: Frames, prompts: PromptSet) -> Iterator[NDArray[np.uint8]]:
-    for t, labels in enumerate(store.labels()):
-        yield draw_overlay(frames.read(t), labels, prompts.at_frame(t))
+def _results(folder: Path) -> list[Path]:
+    """Labels and pictures that an earlier run may have left, of all kinds."""
+    names = (*LABELS.values(), "overlay.mp4", "overlays")
+    return [folder / name for name in names if (folder / name).exists()]
 
 
-def _write_pictures(folder: Path, pictures: Iterable[NDArray[np.uint8]], n: int) -> None:
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _pictures(
+    store: RunStore, frames: Frames, prompts: PromptSet
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """The finished frames with their objects."""
+    for t in store.finished():
+        stored = store.read(t)
+        if stored is not None:
+            yield t, draw_overlay(frames.read(t), stored.labels_yx, prompts.at_frame(t))
+
+
+def _write_pictures(
+    folder: Path, pictures: Iterable[tuple[int, NDArray[np.uint8]]], digits: int
+) -> None:
     from PIL import Image
 
     folder.mkdir(exist_ok=True)
-    digits = max(4, len(str(n - 1)))
-    for t, picture in enumerate(pictures):
+    digits = max(4, digits)
+    for t, picture in pictures:
         with atomic_path(folder / f"overlay_{t:0{digits}d}.png", overwrite=True) as part:
             Image.fromarray(picture).save(part)
 

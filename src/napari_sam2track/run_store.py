@@ -81,9 +81,15 @@ class RunStore:
         else:
             self._write(note, write_session(session).encode())
 
+    def put(self, result: FrameResult) -> None:
+        """Store a frame; what an earlier, interrupted try left of it is gone."""
+        self._store(result, None)
+
     def merge(self, result: FrameResult) -> None:
         """Put the objects of a result into their frame, by the overlap rule."""
-        old = self.read(result.frame)
+        self._store(result, self.read(result.frame))
+
+    def _store(self, result: FrameResult, old: StoredFrame | None) -> None:
         labels, best = result.labels_yx, result.logits_yx
         rows = np.array(
             [(o.object_id, STATES.index(o.state), o.score, o.iou) for o in result.objects], ROW
@@ -121,7 +127,7 @@ class RunStore:
                 return StoredFrame(file["labels"], file["logits"], file["rows"])
         except (OSError, ValueError, zipfile.BadZipFile, KeyError) as error:
             raise FormatError(
-                f"the finished frame {path} is damaged; delete it and run again with --overwrite"
+                f"the finished frame {path} is damaged; start the run anew with --overwrite"
             ) from error
 
     def labels(self) -> Iterator[NDArray[np.uint32]]:

@@ -83,6 +83,8 @@ class Session:
     engine: EngineParams = field(default_factory=EngineParams)
     auto: AutoParams | None = None
     device: str = "cpu"
+    #: What the network is shown in the run, and why; decided when it begins.
+    mode: tuple[Literal["frame", "window"], str] = ("frame", "not decided yet")
 
     frame_done = Signal(object)
     prompts_changed = Signal(object)
@@ -100,9 +102,8 @@ class Session:
         self.prompts = prompts
         self.prompts_changed.emit(prompts)
 
-    @cached_property
-    def mode(self) -> tuple[Literal["frame", "window"], str]:
-        """What the network is shown, and why."""
+    def choose(self) -> tuple[Literal["frame", "window"], str]:
+        """What the network would be shown, and why."""
         from napari_sam2track.engine.modes import choose_mode
 
         return choose_mode(
@@ -138,16 +139,16 @@ class Session:
             )
         if self.prompts:
             self.prompts.validate(n, self.frames.height, self.frames.width)
-        if self.auto is None:
-            starts = [self.prompts.first_frame(i) for i in self.prompts.objects]
-            if not starts:
+        if self.auto is None and not self.prompts:
+            raise PromptError(
+                "there are no prompts, so nothing to follow; give points, a box or masks"
+            )
+        for object_id in self.prompts.objects:
+            frames = sorted(self.prompts.of_object(object_id))
+            if not any(first <= t <= last for t in frames):
                 raise PromptError(
-                    "there are no prompts, so nothing to follow; give points, a box or masks"
-                )
-            if not any(first <= t <= last for t in starts):
-                raise PromptError(
-                    f"no object has its first prompt within frames {first} to {last} (they begin "
-                    f"on {sorted(set(starts))}); widen the range, or prompt inside it"
+                    f"object {object_id} has no prompt within frames {first} to {last} (it has "
+                    f"some on {frames}); widen the range, prompt inside it, or leave it out"
                 )
 
     @property
@@ -160,28 +161,25 @@ class Session:
         first, last = self.engine.start, self._last
         if self.auto is not None:
             return [_Leg(self.prompts, range(first, last + 1))]
-        starts = {i: self.prompts.first_frame(i) for i in self.prompts.objects}
-        starts = {i: t for i, t in starts.items() if first <= t <= last}
+        inside = PromptSet({k: p for k, p in self.prompts.items() if first <= k[1] <= last})
+        starts = {i: inside.first_frame(i) for i in inside.objects}
         out = []
         if self.engine.direction in ("forward", "both"):
-            out.append(
-                _Leg(_only(self.prompts, set(starts)), range(min(starts.values()), last + 1))
-            )
+            out.append(_Leg(inside, range(min(starts.values()), last + 1)))
         early = (
             starts
             if self.engine.direction == "backward"
             else {i: t for i, t in starts.items() if t > first}
         )
         if self.engine.direction in ("backward", "both") and early:
-            out.append(
-                _Leg(_only(self.prompts, set(early)), range(max(early.values()), first - 1, -1))
-            )
+            out.append(_Leg(_only(inside, set(early)), range(max(early.values()), first - 1, -1)))
         return out
 
     def propagate(self, store: RunStore) -> Generator[Progress, None, None]:
         """Follow all objects, from where the store left off.
 
-        Closing the generator (or an error) keeps all frames that were finished and the state.
+        Closing the generator keeps all frames that were finished and the state; after an error
+        or a kill a run goes on from the state that was saved last, with the same result.
 
         Parameters
         ----------
@@ -199,6 +197,8 @@ class Session:
         saved = store.load_state()
         if saved is not None and saved["found"] is not None:
             self.set_prompts(prompts_from_json(saved["found"], "the objects found so far"))
+        # decided once: what is found later must not change what a resumed run is shown
+        self.mode = (saved["mode"][0], saved["mode"][1]) if saved is not None else self.choose()
         legs = self.legs()
         total = sum(len(leg.order) for leg in legs)
         done = 0
@@ -212,10 +212,9 @@ class Session:
                 done += run.position
             try:
                 for result in run:
-                    store.merge(result)
-                    if self.auto is not None:
-                        self._discover(run, result.frame, store)
-                    if run.position % STATE_EVERY == 0:
+                    (store.merge if k else store.put)(result)
+                    found = self._discover(run, result.frame, store)
+                    if found or run.position % STATE_EVERY == 0:
                         self._save(store, k, run)
                     done += 1
                     self.frame_done.emit(result)
@@ -227,19 +226,24 @@ class Session:
 
     def _save(self, store: RunStore, leg: int, run: Pass) -> None:
         found = prompts_to_dict(self.prompts) if self.auto is not None else None
-        state: dict[str, Any] = {"leg": leg, "pass": run.state(), "found": found}
+        state: dict[str, Any] = {
+            "leg": leg,
+            "pass": run.state(),
+            "found": found,
+            "mode": list(self.mode),
+        }
         store.save_state(state)
 
-    def _discover(self, run: Pass, t: int, store: RunStore) -> None:
-        """On key frames, follow what no object covers yet."""
+    def _discover(self, run: Pass, t: int, store: RunStore) -> bool:
+        """On key frames, follow what no object covers yet; whether there was any."""
         from napari_sam2track.engine.automatic import discover
 
         auto = self.auto
         if auto is None:
-            return
+            return False
         since = t - self.engine.start
         if since != 0 and (auto.every == 0 or since % auto.every):
-            return
+            return False
         stored = store.read(t)
         labels = None if stored is None else stored.labels_yx
         used = max(self.prompts.objects, default=0)
@@ -257,6 +261,7 @@ class Session:
         if found:
             self.set_prompts(self.prompts.merge(found))
             store.merge(run.join(found))
+        return bool(found)
 
 
 def _only(prompts: PromptSet, objects: set[int]) -> PromptSet:

@@ -44,6 +44,8 @@ class SessionFile(BaseModel):
         As `prompts_to_dict` gives them, found objects included once they were found.
     fingerprint
         Of the movie's content (`Frames.fingerprint`); None if unknown.
+    mode
+        What the network was shown, once that was decided.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +60,7 @@ class SessionFile(BaseModel):
     auto: AutoParams | None = None
     prompts: dict[str, Any]
     fingerprint: str | None = None
+    mode: Literal["frame", "window"] | None = None
 
     def prompt_set(self) -> PromptSet:
         """The prompts as values.
@@ -70,9 +73,17 @@ class SessionFile(BaseModel):
         return prompts_from_json(self.prompts, "the session's prompts")
 
     def same_run(self, other: SessionFile) -> list[str]:
-        """Names of the fields on which two sessions differ, those that decide the result."""
-        decisive = ("frames", "model", "engine", "auto", "fingerprint")
+        """Names of the fields on which two sessions differ, those that decide the result.
+
+        The other one may stop earlier: that is a way round a frame which cannot be read.
+        """
+        mine, stop = self.engine, other.engine.stop
+        if stop is not None and (mine.stop is None or stop <= mine.stop):
+            mine = mine.model_copy(update={"stop": stop})
+        decisive = ("frames", "model", "auto", "fingerprint")
         differ = [name for name in decisive if getattr(self, name) != getattr(other, name)]
+        if mine != other.engine:
+            differ.append("engine")
         if self.auto is None and self.prompts != other.prompts:
             differ.append("prompts")
         return differ

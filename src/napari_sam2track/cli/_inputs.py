@@ -82,8 +82,11 @@ def collect_prompts(
     file: Path | None,
     height: int,
     width: int,
+    frame: int = 0,
 ) -> PromptSet:
     """All prompts of a command as one set.
+
+    Label images that name no frame are those of ``frame``.
 
     Points and boxes get the ids 1, 2, ... in the order given, after those of masks and files.
     A single box and a single set of points belong to the same object.
@@ -98,8 +101,9 @@ def collect_prompts(
 
     prompts = PromptSet() if file is None else read_prompts(file)
     for text in masks or ():
-        path, frame = parse_mask_source(text)
-        prompts = prompts.merge(_masks_of(path, frame, height, width))
+        path, at = parse_mask_source(text)
+        at = frame if path == Path(text) else at
+        prompts = prompts.merge(_masks_of(path, at, height, width))
     first = max(prompts.objects, default=0) + 1
     clicked = prompts_from_texts(points or (), first_id=first)
     together = len(points or ()) == 1 and len(boxes or ()) == 1

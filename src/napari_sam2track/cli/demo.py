@@ -53,7 +53,7 @@ def demo(
     results_folder.prepare(results, resume=False, overwrite=overwrite)
     sample = samples.moving_cells()
     movie_path = out_dir / "movie.tif"
-    _write_movie(movie_path, sample)
+    _write_movie(movie_path, sample, overwrite)
     clicks = samples.centre_pixels(sample.labels_tyx[0])
     prompts = PromptSet({(i, 0): Prompt(points=(Point(y, x),)) for i, (y, x) in clicks.items()})
     info = ready_model("bundled", None)
@@ -108,7 +108,7 @@ def demo(
     typer.echo(f"Look at them in napari:  napari {movie_path} {results / 'labels.tif'}")
 
 
-def _write_movie(path: Path, sample: Sample) -> None:
+def _write_movie(path: Path, sample: Sample, overwrite: bool) -> None:
     """The movie, and its truth beside it."""
     import tifffile
 
@@ -118,7 +118,7 @@ def _write_movie(path: Path, sample: Sample) -> None:
         (path, sample.images_tyx),
         (path.with_name("truth.tif"), sample.labels_tyx),
     ):
-        with atomic_path(name, overwrite=True) as part:
+        with atomic_path(name, overwrite) as part:
             tifffile.imwrite(
                 part, stack, compression="zlib", photometric="minisblack", metadata={"axes": "TYX"}
             )

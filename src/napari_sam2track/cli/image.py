@@ -101,13 +101,16 @@ def image(
                 check_output(path, overwrite)
     if overlay is not None:
         _check_suffix("--overlay", overlay, (".png", ".jpg", ".jpeg", ".tif", ".tiff"))
+    if overlay is not None and overlay.absolute() == out.absolute():
+        raise UsageError(f"--overlay {overlay} is the mask's name as well; choose another one")
     with open_movie(image, frames) as movie:
         if frame >= movie.n_frames:
             raise UsageError(
                 f"--frame {frame} is outside {image}, which has {movie.n_frames} frames; choose "
                 f"one from 0 to {movie.n_frames - 1}"
             )
-        wanted = collect_prompts(points, box, mask_prompts, prompts, movie.height, movie.width)
+        size = movie.height, movie.width
+        wanted = collect_prompts(points, box, mask_prompts, prompts, *size, frame)
         wanted = _on_frame(wanted, frame)
         if not wanted:
             raise UsageError(
@@ -121,7 +124,9 @@ def image(
         from napari_sam2track.engine.still import segment
         from napari_sam2track.models.loading import load_network
 
-        found = segment(Network(load_network(info, where)), movie, frame, wanted, mask)
+        found = segment(
+            Network(load_network(info, where)), movie, frame, wanted, mask, candidates is not None
+        )
         _write_mask(out, found.labels_yx, len(wanted.objects), overwrite)
         if overlay is not None:
             from napari_sam2track.overlays import draw_overlay
@@ -147,9 +152,14 @@ def _on_frame(prompts: PromptSet, frame: int) -> PromptSet:
     """Prompts that name no frame belong to the one that was chosen."""
     from napari_sam2track.prompts import PromptSet
 
-    if frame and set(prompts.frames) == {0}:
-        return PromptSet({(i, frame): p for (i, _), p in prompts.items()})
-    return prompts
+    moved = PromptSet({(i, frame if t == 0 else t): p for (i, t), p in prompts.items()})
+    others = sorted(set(moved.frames) - {frame})
+    if others:
+        raise UsageError(
+            f"there are prompts on frame {others[0]}, but the image is frame {frame}; leave the "
+            f"frame out of them, or choose it with --frame {others[0]}"
+        )
+    return moved
 
 
 def _check_suffix(option: str, path: Path, known: tuple[str, ...]) -> None:

@@ -27,7 +27,7 @@ from napari_sam2track.cli._inputs import (
     ready_model,
 )
 from napari_sam2track.cli._options import with_params
-from napari_sam2track.errors import ModelError, UsageError
+from napari_sam2track.errors import FramesError, ModelError, Sam2TrackError, UsageError
 from napari_sam2track.params import AutoParams, EngineParams, FramesParams
 
 if TYPE_CHECKING:
@@ -133,11 +133,14 @@ def video(
     from napari_sam2track.run_store import RunStore
 
     replay = _replayed(session, (points, box, mask_prompts, prompts))
-    if replay is not None:
-        video = video or Path(replay.source)
+    asked = any((points, box, mask_prompts, prompts))
+    if asked and auto.every:
+        raise UsageError("--every looks for objects where no prompts are given; leave one out")
+    if replay is not None and session is not None:
+        video = video or _source(replay, session)
         frames, engine, model, config = (
             replay.frames,
-            replay.engine,
+            replay.engine.model_copy(update=_as_it_was(replay)),
             replay.model.name,
             replay.model.config,
         )
@@ -146,27 +149,40 @@ def video(
     with open_movie(video, frames) as movie:
         if replay is None:
             wanted = collect_prompts(points, box, mask_prompts, prompts, movie.height, movie.width)
-            find = None if wanted else auto
+            find = None if asked else auto
         else:
             wanted, find = replay.prompt_set(), None
         work = _session(movie, ready_model(model, config), wanted, engine, find)
         work.check()
-        results_folder.prepare(out_dir, resume, overwrite)
         work.device = ready_device(device, threads)
         note = _session_file(work, video, frames)
-        if replay is not None and replay.model.sha256 not in (None, note.model.sha256):
-            raise ModelError(
-                f"the model {model} is not the one that {session} was made with: its weights have "
-                "another sha256"
-            )
+        if replay is not None and session is not None:
+            _same_inputs(replay, note, session)
+        results_folder.prepare(out_dir, resume, overwrite)
         store = RunStore(out_dir / results_folder.RUN, (movie.n_frames, movie.height, movie.width))
         store.begin(note)
-        finished = _run(work, store)
-        final = note.model_copy(update={"prompts": _session_file(work, video, frames).prompts})
-        contents = results_folder.Contents(save.value, overlay.value, fps)
-        results_folder.write_results(
-            out_dir, store, movie, final, work.prompts, _provenance(work, video), contents, _watch
-        )
+
+        def write() -> None:
+            final = _session_file(work, video, frames).model_copy(update={"mode": work.mode[0]})
+            contents = results_folder.Contents(save.value, overlay.value, fps)
+            origin = _provenance(work, video, store.finished())
+            results_folder.write_results(
+                out_dir, store, movie, final, work.prompts, origin, contents, _watch
+            )
+
+        try:
+            finished = _run(work, store)
+        except Sam2TrackError as error:
+            done = len(store.finished())
+            if done:
+                write()
+                typer.echo(
+                    f"{done} of {movie.n_frames} frames were finished and are in {out_dir}; "
+                    "--resume goes on from there, --stop N --resume ends before the trouble",
+                    err=True,
+                )
+            raise error
+        write()
     if not finished:
         typer.echo(
             f"Stopped: {len(store.finished())} of {movie.n_frames} frames have results in "
@@ -192,6 +208,37 @@ def _replayed(session: Path | None, prompts: tuple[object, ...]) -> SessionFile 
     return read_session(session)
 
 
+def _source(replay: SessionFile, session: Path) -> Path:
+    """The movie of a session: where it was, or beside the session file."""
+    path = Path(replay.source)
+    if path.exists():
+        return path
+    for folder in (session.parent, session.parent.parent):
+        if (folder / path.name).exists():
+            return folder / path.name
+    raise FramesError(f"the movie of {session}, {path}, is not there; say where it is with --video")
+
+
+def _as_it_was(replay: SessionFile) -> dict[str, Any]:
+    """What was decided in the run itself: objects that were found were followed forward."""
+    decided: dict[str, Any] = {} if replay.mode is None else {"mode": replay.mode}
+    return decided if replay.auto is None else {**decided, "direction": "forward"}
+
+
+def _same_inputs(replay: SessionFile, now: SessionFile, session: Path) -> None:
+    """Refuse to replay on another movie or with other weights."""
+    if replay.fingerprint not in (None, now.fingerprint):
+        raise FramesError(
+            f"the movie {now.source} is not the one that {session} was made with: its pixels "
+            "differ; say where that one is with --video"
+        )
+    if replay.model.sha256 not in (None, now.model.sha256):
+        raise ModelError(
+            f"the model {now.model.name} is not the one that {session} was made with: its weights "
+            "have another sha256; install the version that the session names"
+        )
+
+
 def _session(
     movie: Any, info: Any, prompts: Any, engine: EngineParams, auto: AutoParams | None
 ) -> Session:
@@ -207,7 +254,7 @@ def _session_file(work: Session, video: Path, frames: FramesParams) -> SessionFi
     info = work.model
     name = info.name if info.kind != "local" else str(info.path)
     return session_of(
-        source=str(video),
+        source=str(video.absolute()),
         frames=frames,
         engine=work.engine,
         auto=work.auto,
@@ -219,16 +266,17 @@ def _session_file(work: Session, video: Path, frames: FramesParams) -> SessionFi
     )
 
 
-def _provenance(work: Session, video: Path) -> dict[str, Any]:
+def _provenance(work: Session, video: Path, done: list[int]) -> dict[str, Any]:
     from napari_sam2track.formats.provenance import provenance
     from napari_sam2track.models.download import verify
 
     return provenance(
         source=str(video),
-        frames=range(work.frames.n_frames),
+        frames=done,
         parameters={
             **work.engine.model_dump(),
             "mode_used": work.mode[0],
+            "auto": None if work.auto is None else work.auto.model_dump(),
             "movie": work.frames.describe(),
         },
         model={"name": work.model.name, "sha256": verify(work.model)},

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_sam2track.engine.looking import sensible
 from napari_sam2track.engine.network import Network
 from napari_sam2track.engine.prompting import encode_views
-from napari_sam2track.engine.propagation import Mode
+from napari_sam2track.engine.propagation import Mode, memory_guard
 from napari_sam2track.engine.views import FrameView, Movie, View, WindowView
 from napari_sam2track.engine.windows import Window
 from napari_sam2track.masks import Mask, resample_logits, tidy
@@ -60,7 +60,9 @@ def discover(
     room
         Most new objects.
     """
-    found = keep_best(propose(network, movie, t, params, mode, batch), params.max_overlap)
+    with memory_guard(network, batch):
+        proposals = propose(network, movie, t, params, mode, batch)
+    found = keep_best(proposals, params.max_overlap)
     prompts = PromptSet()
     taken = np.zeros((movie.height, movie.width), bool) if labels_yx is None else labels_yx > 0
     for proposal in found:

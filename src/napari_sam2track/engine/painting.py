@@ -94,16 +94,15 @@ def paint_frame(
     labels = np.zeros((height, width), np.uint32)
     best = np.zeros((height, width), np.float32)
     ordered = sorted(seen, key=lambda s: s.object_id)
-    parts: dict[int, tuple[slice, slice]] = {}
     shapes: dict[int, Shape | None] = {}
     for s in ordered:
         patch, y0, x0 = brush.patch(s, height, width)
         paint(labels, best, s.object_id, patch, y0, x0)
         shapes[s.object_id] = Shape.of(patch > 0, y0, x0)
-        parts[s.object_id] = np.s_[y0 : y0 + patch.shape[0], x0 : x0 + patch.shape[1]]
     objects = []
     for s in ordered:
-        present = bool((labels[parts[s.object_id]] == s.object_id).any())
+        # absent is what has no mask; one that others hide is still there
+        present = shapes[s.object_id] is not None
         state = State.PROMPTED if s.prompted else State.PROPAGATED if present else State.ABSENT
         objects.append(ObjectResult(s.object_id, state, s.score, s.iou))
     return FrameResult(t, labels, best, tuple(objects)), shapes

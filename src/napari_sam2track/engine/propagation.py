@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -77,9 +77,12 @@ class Pass:
         self.followers: list[Follower] = []
         self._ready: dict[tuple[int, int], Seen] = {}
         self._whole = FrameView(movie.height, movie.width)
-        self._span = min(movie.n_frames, network.max_pointers)
+        # SAM2 scales the age of pointers by the length of short movies; the bundled model, made
+        # for windows, was trained with one scale
+        longest = movie.n_frames if mode == "frame" else network.max_pointers
+        self._span = min(longest, network.max_pointers)
         self._exact = params.equality == "exact"
-        self._chunk = 1 if self._exact else params.batch
+        self._chunk = 1 if self._exact else fitting_batch(params.batch, network, mode)
         as_torch = self._exact and mode == "frame"
         self._brush = Brush(params.fill_holes, params.min_part, as_torch)
         self.add(prompts)
@@ -104,7 +107,7 @@ class Pass:
         known = {f.object_id for f in self.followers}
         self.add(prompts)
         new = [f for f in self.followers if f.object_id not in known]
-        with _memory_guard(self.network, self._chunk):
+        with memory_guard(self.network, self._chunk):
             return self._paint(t, self._start(t, new))
 
     @torch.inference_mode()
@@ -119,8 +122,9 @@ class Pass:
         """
         group = [f for f in self.followers if t in f.prompts]
         for members, views in self._first_views(t, group):
-            features = self._features(t, views, None)
-            decoded = self._decode_prompts(features, [f.prompts[t] for f in members], views)
+            with memory_guard(self.network, self._chunk):
+                features = self._features(t, views, None)
+                decoded = self._decode_prompts(features, [f.prompts[t] for f in members], views)
             for n, (f, view) in enumerate(zip(members, views, strict=True)):
                 yield (
                     f.object_id,
@@ -130,10 +134,10 @@ class Pass:
                 )
 
     def __iter__(self) -> Iterator[FrameResult]:
-        with _memory_guard(self.network, self._chunk):
+        with memory_guard(self.network, self._chunk):
             self._look_ahead()
         while self.position < len(self.order):
-            with _memory_guard(self.network, self._chunk):
+            with memory_guard(self.network, self._chunk):
                 result = self._frame(self.order[self.position])
             self.position += 1
             yield result
@@ -146,9 +150,7 @@ class Pass:
                 {
                     "id": f.object_id,
                     "bank": f.bank.state(),
-                    "motion": None
-                    if f.motion is None
-                    else [f.motion.cy, f.motion.cx, f.motion.vy, f.motion.vx, f.motion.side],
+                    "motion": None if f.motion is None else astuple(f.motion),
                 }
                 for f in self.followers
             ],
@@ -239,7 +241,7 @@ class Pass:
             self.movie,
             t,
             [Clicks.of(f.prompts[t]) for f in unknown],
-            self.params.batch,
+            self._chunk,
         )
         windows |= {f.object_id: w for f, w in zip(unknown, found, strict=True)}
         return [w for f in group if (w := windows[f.object_id]) is not None]
@@ -373,8 +375,15 @@ class Pass:
         return result
 
 
+def fitting_batch(batch: int, network: Network, mode: Mode) -> int:
+    """At most ``batch`` windows, fewer for large ones: 32 of 256 px need what 2 of 1024 px do."""
+    if mode == "frame":
+        return batch
+    return max(1, min(batch, round(batch * (256 / network.image_size) ** 2)))
+
+
 @contextmanager
-def _memory_guard(network: Network, batch: int) -> Iterator[None]:
+def memory_guard(network: Network, batch: int) -> Iterator[None]:
     """Running out of memory as an error that says what to do."""
     try:
         yield

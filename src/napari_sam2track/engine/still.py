@@ -63,19 +63,27 @@ class Still:
 
 
 def segment(
-    network: Network, movie: Movie, t: int, prompts: PromptSet, params: MaskParams
+    network: Network,
+    movie: Movie,
+    t: int,
+    prompts: PromptSet,
+    params: MaskParams,
+    candidates: bool = False,
 ) -> Still:
-    """Outline objects on frame ``t`` from their prompts on it."""
+    """Outline objects on frame ``t`` from their prompts on it.
+
+    Proposals are collected on request, since they cost as much again.
+    """
     mode, reason = choose_mode(params.mode, network.image_size, prompts, movie.height, movie.width)
     engine = EngineParams(mode=mode, fill_holes=params.fill_holes, min_part=params.min_part)
     run = Pass(network, movie, prompts, engine, mode, range(t, t + 1))
-    candidates = []
-    for object_id, view, logits_myx, ious_m in run.proposals(t):
+    every: list[Candidate] = []
+    for object_id, view, logits_myx, ious_m in run.proposals(t) if candidates else ():
         for rank, m in enumerate(np.argsort(-ious_m, kind="stable"), start=1):
             patch, y0, x0 = resample_logits(logits_myx[m], view.region, movie.height, movie.width)
             mask = np.zeros((movie.height, movie.width), bool)
             mask[y0 : y0 + patch.shape[0], x0 : x0 + patch.shape[1]] = patch > 0
-            candidates.append(Candidate(object_id, rank, mask, float(ious_m[m])))
+            every.append(Candidate(object_id, rank, mask, float(ious_m[m])))
     (result,) = run
-    candidates.sort(key=lambda c: (c.object_id, c.rank))
-    return Still(result.labels_yx, result.objects, tuple(candidates), mode, reason)
+    every.sort(key=lambda c: (c.object_id, c.rank))
+    return Still(result.labels_yx, result.objects, tuple(every), mode, reason)

@@ -181,13 +181,17 @@ GROWTH, DEAD_BAND = 0.15, 1.15
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """Where an object was last seen, and the window for the next frame."""
+    """Where an object was last seen, and the window for the next frame.
+
+    ``on_track`` says that it was seen on the frame before: only then is a step a speed.
+    """
 
     cy: float
     cx: float
     vy: float
     vx: float
     side: float
+    on_track: bool = False
 
     @classmethod
     def at(cls, window: Window) -> Motion:
@@ -203,12 +207,13 @@ class Motion:
     def seen(self, shape: Shape | None) -> Motion:
         """After a frame on which the object had this shape, or none."""
         if shape is None:
-            return replace(self, vy=0.0, vx=0.0)
+            return replace(self, vy=0.0, vx=0.0, on_track=False)
         ratio = reference_side(shape.extent, shape.area) / self.side
         side = self.side
         if not 1 / DEAD_BAND < ratio < DEAD_BAND:
             side *= min(max(ratio, 0.5), 2.0) ** GROWTH
-        return Motion(shape.cy, shape.cx, shape.cy - self.cy, shape.cx - self.cx, side)
+        vy, vx = (shape.cy - self.cy, shape.cx - self.cx) if self.on_track else (0.0, 0.0)
+        return Motion(shape.cy, shape.cx, vy, vx, side, on_track=True)
 
     def told(self, shape: Shape | None, window: Window | None) -> Motion:
         """After a frame that a person prompted.
@@ -221,7 +226,7 @@ class Motion:
             What the prompt asks for; None if it does not say how large the object is.
         """
         if shape is None:
-            return replace(self, vy=0.0, vx=0.0) if window is None else Motion.at(window)
+            return self.seen(None) if window is None else Motion.at(window)
         new = (self if window is None else replace(self, side=window.side)).seen(shape)
         if max(abs(new.vy), abs(new.vx)) > self.side / 2:
             return replace(new, vy=0.0, vx=0.0)  # it had been lost: this jump is not a speed

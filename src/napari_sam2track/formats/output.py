@@ -16,8 +16,8 @@ from pathlib import Path
 
 from napari_sam2track.errors import OutputError
 
-#: What a folder may hold and still be replaced: the label images and the note we write.
-_OURS = re.compile(r"labels_\d+\.tif|provenance\.json")
+#: What a folder may hold and still be replaced: the images and the note that we write.
+_OURS = re.compile(r"labels_\d+\.tif|overlay_\d+\.png|provenance\.json")
 _ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray")
 
 #: Errors of the disk rather than of the program, and what to say about them.

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from napari_sam2track.errors import FramesError
 
 _LETTERS = "TZYXCSQI"
-_WAY_OUT = 'give one letter per axis with axes=, for example axes="TYX" (T, Z, Y, X, C, or S)'
+_WAY_OUT = (
+    "give one letter per axis (--axes, or axes= in Python), for example TYX (T, Z, Y, X, C, or S)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,7 @@ def _guessed(shape: tuple[int, ...], name: str) -> str:
     if sum(size > 1 for size in lead) > 1:
         raise FramesError(
             f"{name} has {len(shape)} axes (shape {shape}), and which of them is time cannot be "
-            f'guessed; give one letter per axis with axes=, for example axes="TCYX" or "TZYX"'
+            f"guessed; give one letter per axis (--axes, or axes= in Python), such as TCYX or TZYX"
         )
     # Q on axes of length 1: they are dropped, whatever they were.
     return "".join("T" if size > 1 else "Q" for size in lead) + tail
@@ -210,7 +212,7 @@ def _z_axis(letters: str, shape: tuple[int, ...], z: int, name: str) -> int:
     if axis < 0:
         raise FramesError(
             f"z={z} was given, but {name} has no Z axis (axes {letters!r}, shape {shape}); "
-            "leave z out, or name the axes with axes="
+            "leave z out, or name the axes with --axes (axes= in Python)"
         )
     if not 0 <= z < shape[axis]:
         raise FramesError(

@@ -151,8 +151,8 @@ def to_uint8(values: NDArray[Any], window: Window) -> NDArray[np.uint8]:
     """
     if values.dtype == np.uint8 and window == (0.0, 255.0):
         return values
-    if values.dtype.kind in "ui" and values.dtype.itemsize <= 2:
-        # All values there are, mapped once: faster than arithmetic on every pixel.
+    if values.dtype.kind in "ui" and values.size > 2 ** (8 * values.dtype.itemsize):
+        # Fewer values than pixels: mapping them once is faster than arithmetic on every pixel.
         native = values.astype(values.dtype.newbyteorder("="), copy=False)
         unsigned = np.dtype(f"u{native.itemsize}")
         all_values = np.arange(2 ** (8 * native.itemsize), dtype=unsigned).view(native.dtype)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from napari_sam2track.engine.network import Network
 from napari_sam2track.models.config import named_config
-from napari_sam2track.models.registry import bundled_model
+from napari_sam2track.models.loading import load_network
+from napari_sam2track.models.registry import bundled_model, find_model
 from napari_sam2track.training.evaluate import on_clips, on_windows
-from napari_sam2track.training.export import export
-from napari_sam2track.training.loop import BUNDLED, Recipe, build_model, shortened, train
+from napari_sam2track.training.export import export, write_card
+from napari_sam2track.training.loop import BUNDLED, Recipe, shortened, train
 from napari_sam2track.training.movies import open_clips
 
 
@@ -31,20 +31,17 @@ def main() -> None:
     config = named_config(bundled_model())
     recipe = BUNDLED if args.part == 1 else shortened(BUNDLED, args.part)
     weights = torch.load(train(recipe, config, args.work), weights_only=True)["model"]
-    scores = score(weights, config, recipe, args.work)
+    path = export(weights, args.work)
+    scores = score(path, recipe, args.work)
     for name, values in scores.items():
         print(name, {k: round(v, 3) for k, v in values.items()})
-    for path in export(weights, recipe, scores, args.work):
-        print(path)
+    print(path, write_card(path, weights, recipe, scores))
 
 
-def score(
-    weights: dict[str, Any], config: dict[str, Any], recipe: Recipe, work: Path
-) -> dict[str, dict[str, float]]:
-    """Scores on the held-out clips."""
-    model = build_model(config)
-    model.load_state_dict(weights)
-    network = Network(model.eval().requires_grad_(False))
+def score(path: Path, recipe: Recipe, work: Path) -> dict[str, dict[str, float]]:
+    """Scores on the held-out clips, of the file as users load it."""
+    torch.set_num_threads(1)
+    network = Network(load_network(find_model(path, "bundled")))
     held = open_clips(work / "held", recipe.held_out)
     return {"windows": on_windows(network, held), "clips": on_clips(network, held)}
 

@@ -16,30 +16,30 @@ from napari_sam2track.training.loop import Recipe
 NAME = "sam2track_small"
 
 
-def export(
-    weights: dict[str, Tensor], recipe: Recipe, scores: dict[str, dict[str, float]], folder: Path
-) -> tuple[Path, Path]:
-    """Write ``sam2track_small.pt`` (float16) and ``sam2track_small.json``.
+def export(weights: dict[str, Tensor], folder: Path) -> Path:
+    """Write ``sam2track_small.pt``, in float16; returns its path."""
+    small = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+    path = folder / f"{NAME}.pt"
+    torch.save({"model": small}, path)
+    return path
+
+
+def write_card(
+    path: Path, weights: dict[str, Tensor], recipe: Recipe, scores: dict[str, dict[str, float]]
+) -> Path:
+    """Write the card beside exported weights; returns its path.
 
     Parameters
     ----------
+    path
+        What `export` wrote.
     weights
         State dict.
     recipe
         What they were made with.
     scores
         Name of a test to its scores.
-    folder
-        Where to write.
-
-    Returns
-    -------
-    tuple
-        The two paths.
     """
-    small = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
-    path, card = folder / f"{NAME}.pt", folder / f"{NAME}.json"
-    torch.save({"model": small}, path)
     content: dict[str, Any] = {
         "name": "bundled",
         "file": path.name,
@@ -54,5 +54,6 @@ def export(
         "seed": recipe.seed,
         "scores": {k: {n: round(x, 4) for n, x in v.items()} for k, v in scores.items()},
     }
+    card = path.with_suffix(".json")
     card.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    return path, card
+    return card
