@@ -115,6 +115,40 @@ def test_a_run_that_was_killed_goes_on_from_the_last_saved_state(sample, movie, 
     np.testing.assert_array_equal(stack(resumed), stack(whole))
 
 
+def test_found_objects_survive_a_kill(movie, tmp_path):
+    def auto():
+        work = session(movie, {})
+        work.auto = AutoParams(every=4)
+        return work
+
+    whole, _ = run(auto(), tmp_path / "whole")
+    killed = auto()
+    steps = killed.propagate(store_at(tmp_path / "part", movie))
+    for _ in range(3):
+        next(steps)
+    killed._save = lambda *_: None  # a kill leaves no time to save anything
+    for _ in range(4):
+        next(steps)
+    steps.close()
+    resumed, _ = run(auto(), tmp_path / "part")
+    np.testing.assert_array_equal(stack(resumed), stack(whole))
+    assert stack(whole).max() > 0
+
+
+def test_prompts_before_the_range_are_not_needed(sample, movie, tmp_path):
+    work = session(movie, given(sample, 1, 0) | given(sample, 1, 4), start=3, stop=6)
+    store, _ = run(work, tmp_path)
+    assert store.finished() == [3, 4, 5, 6]
+    np.testing.assert_array_equal(store.read(4).labels_yx == 1, sample.labels_tyx[4] == 1)
+
+
+def test_what_the_network_is_shown_is_decided_once(sample, movie, tmp_path):
+    store, _ = run(session(movie, given(sample, 1, 0)), tmp_path)
+    work = session(movie, given(sample, 1, 0), mode="frame")
+    list(work.propagate(store))
+    assert work.mode[0] == "window"  # as the run in the store
+
+
 def test_events_tell_of_each_frame(sample, movie, tmp_path):
     work = session(movie, given(sample, 1, 0), direction="forward")
     seen = []
@@ -166,7 +200,7 @@ def test_found_objects_survive_a_stop(movie, tmp_path):
             {(1, 0): Prompt(points=(Point(5, 1),))},
             {"start": 3},
             PromptError,
-            "no object has its first prompt within frames 3 to 9",
+            "object 1 has no prompt within frames 3 to 9",
         ),
     ],
 )

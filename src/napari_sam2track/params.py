@@ -156,14 +156,14 @@ class AutoParams(Params):
         "only.",
     )
     grid: int = Field(
-        default=6,
+        default=8,
         ge=1,
         le=64,
         title="Grid",
         description="Points along each side of the grid that is asked for masks (in each tile).",
     )
     min_quality: float = Field(
-        default=0.7,
+        default=0.6,
         ge=0,
         le=1,
         title="Least quality",

@@ -23,6 +23,11 @@ def test_the_demo_beats_doing_nothing(sam2track, tmp_path):
     again = sam2track("demo", "--out-dir", tmp_path / "demo")
     assert again.exit_code == 1
     assert "--overwrite" in again.stderr
+    other = tmp_path / "mine"
+    other.mkdir()
+    (other / "movie.tif").write_text("precious")
+    assert sam2track("demo", "--out-dir", other).exit_code == 1
+    assert (other / "movie.tif").read_text() == "precious"
 
 
 @pytest.mark.slow

@@ -50,7 +50,7 @@ def test_a_frame_of_a_stack_from_mask_prompts(sam2track, sample, movie_path, tmp
     out = tmp_path / "mask.tif"
     result = sam2track(
         *("image", "--image", movie_path, "--frame", 3, "--out", out),
-        *("--mask-prompts", f"{labels}@3"),
+        *("--mask-prompts", labels),
     )
     assert result.exit_code == 0, result.output
     np.testing.assert_array_equal(tifffile.imread(out), sample.labels_tyx[3])
@@ -73,6 +73,7 @@ def test_points_without_a_frame_belong_to_the_chosen_one(sam2track, sample, movi
         (("--points", "5;3"), 2, "5"),
         ((), 2, "there are no prompts"),
         (("--points", "5,3", "--frame", "2"), 2, "--frame 2 is outside"),
+        (("--points", "3@5,3"), 2, "there are prompts on frame 3, but the image is frame 0"),
         (("--points", "5,3", "--model", "sam2.1_hiera_tinny"), 2, "sam2.1_hiera_tiny"),
         (("--points", "5,3", "--model", "sam2.1_hiera_large"), 1, "sam2track models download"),
         (("--points", "5,3", "--mask-prompts", "no.tif"), 1, "no.tif does not exist"),

@@ -173,7 +173,6 @@ def test_movies_that_cannot_be_read(sam2track, sample, tmp_path):
         result = sam2track("video", "--video", path, "--out-dir", out, "--points", "3,3")
         assert result.exit_code == 1, result.output
         assert "Traceback" not in result.stderr
-        assert not out.exists() or not any(out.glob("*.tif"))
         return result.stderr
 
     assert "no.tif" in message(tmp_path / "no.tif")
@@ -183,6 +182,74 @@ def test_movies_that_cannot_be_read(sam2track, sample, tmp_path):
     nan[2, 5, 5] = np.nan
     tifffile.imwrite(tmp_path / "nan.tif", nan, photometric="minisblack")
     assert "not finite" in message(tmp_path / "nan.tif")
+
+
+def test_a_frame_that_cannot_be_read_leaves_those_before_it(
+    sam2track, sample, labels_path, tmp_path
+):
+    nan = sample.images_tyx.astype(np.float32)
+    nan[3] = np.nan
+    tifffile.imwrite(tmp_path / "nan.tif", nan, photometric="minisblack")
+    out = tmp_path / "out"
+    args = ("video", "--video", tmp_path / "nan.tif", "--out-dir", out, "--intensity", "400,9000")
+    args += ("--mask-prompts", labels_path, "--overlay", "frames")
+    failed = sam2track(*args)
+    assert failed.exit_code == 1
+    assert "not finite" in failed.stderr
+    assert "3 of 6 frames were finished" in failed.stderr
+    assert labels_of(out)[2].any()
+    assert len(list((out / "overlays").iterdir())) == 3
+    around = sam2track(*args, "--stop", 2, "--resume")
+    assert around.exit_code == 0, around.output
+    assert not (out / ".run").exists()
+
+
+def test_overwriting_keeps_what_others_put_there_and_old_results_until_new_ones(
+    sam2track, movie_path, labels_path, tmp_path
+):
+    out = tmp_path / "out"
+    args = ("video", "--video", movie_path, "--out-dir", out, "--mask-prompts", labels_path)
+    args += ("--stop", 1)
+    assert sam2track(*args, "--save", "frames").exit_code == 0
+    before = labels_of(out, "labels")
+    failed = sam2track(*args, "--overwrite", "--device", "nonsense")
+    assert failed.exit_code != 0
+    np.testing.assert_array_equal(labels_of(out, "labels"), before)
+    assert sam2track(*args, "--overwrite", "--overlay", "none").exit_code == 0
+    assert sorted(p.name for p in out.iterdir()) == ["labels.tif", "session.json", "tracks.csv"]
+    (out / "labels").mkdir()
+    (out / "labels" / "my_annotation.tif").write_text("mine")
+    refused = sam2track(*args, "--overwrite")
+    assert refused.exit_code == 1
+    assert (out / "labels" / "my_annotation.tif").read_text() == "mine"
+
+
+def test_a_session_is_not_replayed_on_another_movie(
+    sam2track, sample, movie_path, labels_path, tmp_path
+):
+    out = tmp_path / "out"
+    args = ("--stop", 1, "--overlay", "none")
+    done = sam2track(
+        *("video", "--video", movie_path, "--out-dir", out, "--mask-prompts", labels_path), *args
+    )
+    assert done.exit_code == 0
+    other = tmp_path / "other.tif"
+    tifffile.imwrite(other, sample.images_tyx + 1, photometric="minisblack")
+    again = ("video", "--session", out / "session.json", "--out-dir", tmp_path / "again")
+    assert "its pixels differ" in sam2track(*again, "--video", other).stderr
+    movie_path.rename(tmp_path / "moved.tif")
+    assert "say where it is with --video" in sam2track(*again).stderr
+    assert sam2track(*again, "--video", tmp_path / "moved.tif").exit_code == 0
+
+
+def test_prompts_that_hold_nothing_do_not_start_a_search(sam2track, movie_path, tmp_path):
+    empty = tmp_path / "empty.tif"
+    tifffile.imwrite(empty, np.zeros((120, 150), np.uint16))
+    args = ("video", "--video", movie_path, "--out-dir", tmp_path / "out")
+    result = sam2track(*args, "--mask-prompts", empty)
+    assert result.exit_code == 2
+    assert "no prompts" in result.stderr
+    assert "leave one out" in sam2track(*args, "--points", "3,3", "--every", 2).stderr
 
 
 def test_a_video_cut_in_half(sam2track, shared_data, tmp_path):

@@ -220,8 +220,10 @@ def test_motion_rests_after_a_jump_to_a_prompt():
     motion = Motion.at(Window(10, 10, 60))
     found = motion.told(Shape(200, 150, 20, 314), None)
     assert found.expected(1000, 1000) == Window(200, 150, 60)
-    near = motion.told(Shape(14, 10, 20, 314), None)
-    assert near.vy == 4
+    assert motion.told(Shape(14, 10, 20, 314), None).vy == 0  # a first click off the middle
+    on_track = Motion(10, 10, 0, 0, 60, on_track=True)
+    assert on_track.told(Shape(14, 10, 20, 314), None).vy == 4
+    assert on_track.seen(None).seen(Shape(14, 10, 20, 314)).vy == 0  # it had been away
     resized = motion.told(Shape(14, 10, 40, 1256), Window(14, 10, 120))
     assert resized.side == 120
     nothing = motion.told(None, Window(300, 300, 90))

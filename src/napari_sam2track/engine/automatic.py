@@ -13,16 +13,18 @@ from numpy.typing import NDArray
 
 from napari_sam2track.engine.looking import sensible
 from napari_sam2track.engine.network import Network
-from napari_sam2track.engine.prompting import encode_views
+from napari_sam2track.engine.prompting import Clicks, encode_views, point_tensors
 from napari_sam2track.engine.propagation import Mode, memory_guard
 from napari_sam2track.engine.views import FrameView, Movie, View, WindowView
-from napari_sam2track.engine.windows import Window
+from napari_sam2track.engine.windows import Shape, Window
 from napari_sam2track.masks import Mask, resample_logits, tidy
 from napari_sam2track.params import AutoParams
 from napari_sam2track.prompts import Prompt, PromptSet
 
 #: Tiles are halved down to this side in pixels, and overlap by half.
 SMALLEST_TILE = 96
+#: Part of the least quality that is enough for a closer look.
+SEED_QUALITY = 0.5
 #: Logits at which stability is judged.
 STABILITY_OFFSET = 1.0
 #: Most pixels of a new object that known ones may cover, as a fraction of it.
@@ -61,8 +63,11 @@ def discover(
         Most new objects.
     """
     with memory_guard(network, batch):
-        proposals = propose(network, movie, t, params, mode, batch)
-    found = keep_best(proposals, params.max_overlap)
+        found = propose(network, movie, t, params, mode, batch)
+        if mode == "window":
+            seeds = keep_best(found, params.max_overlap)
+            found = look_closer(network, movie, t, seeds, params, batch)
+    found = keep_best(found, params.max_overlap)
     prompts = PromptSet()
     taken = np.zeros((movie.height, movie.width), bool) if labels_yx is None else labels_yx > 0
     for proposal in found:
@@ -146,10 +151,10 @@ def _filtered(
     mode: Mode,
 ) -> list[Proposal]:
     """The candidates that are sure, stable, and (in tiles) whole."""
-    high = (logits_nmyx > STABILITY_OFFSET).sum((-2, -1))
-    low = (logits_nmyx > -STABILITY_OFFSET).sum((-2, -1))
-    stability = high / np.maximum(low, 1)
-    good = (ious_nm >= params.min_quality) & (stability >= params.min_stability)
+    stability = _stability(logits_nmyx)
+    # in tiles of the wrong size this is only a first guess, which a closer look will judge
+    least = params.min_quality * (SEED_QUALITY if mode == "window" else 1.0)
+    good = (ious_nm >= least) & (stability >= params.min_stability)
     quality = ious_nm * stability
     if mode == "window":
         quality = quality * sensible(logits_nmyx > 0)
@@ -166,6 +171,82 @@ def _filtered(
                 Proposal(Mask(whole.crop, y0 + whole.y0, x0 + whole.x0), float(quality[n, m]))
             )
     return out
+
+
+def _stability(logits_nmyx: NDArray[np.float32]) -> NDArray[np.float64]:
+    """IoU between the masks at a high and at a low threshold, (N, M)."""
+    high = (logits_nmyx > STABILITY_OFFSET).sum((-2, -1))
+    low = (logits_nmyx > -STABILITY_OFFSET).sum((-2, -1))
+    stability: NDArray[np.float64] = high / np.maximum(low, 1)
+    return stability
+
+
+def look_closer(
+    network: Network,
+    movie: Movie,
+    t: int,
+    seeds: list[Proposal],
+    params: AutoParams,
+    batch: int,
+) -> list[Proposal]:
+    """Click on the middle of each proposal again, in the window that it asks for.
+
+    Only masks that are sure and stable there stay, of each the part that was clicked on.
+    """
+    out: list[Proposal] = []
+    for k in range(0, len(seeds), batch):
+        part = [(p.mask, _middle(p.mask)) for p in seeds[k : k + batch]]
+        views = [WindowView(_window_of(mask)) for mask, _ in part]
+        clicks = [Clicks(np.array([point]), np.ones(1, np.int32)) for _, point in part]
+        features = encode_views(network, movie, t, views)
+        points, labels = point_tensors(clicks, views, network)
+        decoded = network.decode(network.without_memory(features), features, points, labels)
+        logits, ious = decoded.candidates.cpu().numpy(), decoded.ious.cpu().numpy()
+        stability = _stability(logits)
+        quality = ious * stability * sensible(logits > 0)
+        for n, m in enumerate(quality.argmax(axis=1)):
+            if ious[n, m] < params.min_quality or stability[n, m] < params.min_stability:
+                continue
+            mask = _part_at(logits[n, m], views[n], part[n][1], movie, params.min_area)
+            if mask is not None:
+                out.append(Proposal(mask, float(quality[n, m])))
+    return out
+
+
+def _window_of(mask: Mask) -> Window:
+    shape = Shape.of(mask.crop, mask.y0, mask.x0)
+    assert shape is not None  # proposals have pixels
+    return shape.window()
+
+
+def _middle(mask: Mask) -> tuple[float, float]:
+    """The pixel (y, x) that is furthest from the outline."""
+    from scipy.ndimage import distance_transform_edt
+
+    depth = distance_transform_edt(np.pad(mask.crop, 1))[1:-1, 1:-1]
+    y, x = np.unravel_index(int(depth.argmax()), mask.crop.shape)
+    return float(mask.y0 + y), float(mask.x0 + x)
+
+
+def _part_at(
+    logits_yx: NDArray[np.float32],
+    view: View,
+    point_yx: tuple[float, float],
+    movie: Movie,
+    min_area: int,
+) -> Mask | None:
+    """The connected part of a mask under a point; None if there is none, or it is small."""
+    from scipy import ndimage as ndi
+
+    patch, y0, x0 = resample_logits(logits_yx, view.region, movie.height, movie.width)
+    parts, _ = ndi.label(tidy(patch, min_area, 0) > 0)
+    y, x = round(point_yx[0]) - y0, round(point_yx[1]) - x0
+    if not (0 <= y < patch.shape[0] and 0 <= x < patch.shape[1]) or parts[y, x] == 0:
+        return None
+    whole = Mask.from_frame(parts == parts[y, x])
+    if whole.area < min_area:
+        return None
+    return Mask(whole.crop, y0 + whole.y0, x0 + whole.x0)
 
 
 def keep_best(proposals: list[Proposal], max_overlap: float) -> list[Proposal]:

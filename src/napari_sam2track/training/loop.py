@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import time
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +16,7 @@ import torch.multiprocessing as mp
 from torch import Tensor, nn
 
 from napari_sam2track.engine.network import Network
+from napari_sam2track.errors import FormatError
 from napari_sam2track.training.losses import Weights
 from napari_sam2track.training.movies import Clips, ClipSet, open_clips
 from napari_sam2track.training.sampling import Drawing, augment, draw_windows
@@ -181,6 +183,11 @@ def _worker(rank: int, recipe: Recipe, config: dict[str, Any], work: Path, share
     saved: dict[str, Any] | None = None
     if state_file.exists():
         saved = torch.load(state_file, weights_only=True)
+        if saved["recipe"] != _plain(recipe, config):
+            raise FormatError(
+                f"{state_file} is of another recipe or network; train in another folder, or delete "
+                "it to begin anew"
+            )
         first_stage, first_step = saved["stage"], saved["step"]
         model.load_state_dict(saved["model"])
         average = saved["average"]
@@ -215,6 +222,7 @@ def _worker(rank: int, recipe: Recipe, config: dict[str, Any], work: Path, share
                 _save(
                     state_file,
                     {
+                        "recipe": _plain(recipe, config),
                         "stage": s,
                         "step": step + 1,
                         "model": model.state_dict(),
@@ -269,6 +277,12 @@ def validate(config: dict[str, Any], weights: dict[str, Tensor], held: Clips) ->
                 tally.ious[f"follow after {kind}"] = tally.ious.pop("follow")
             tallies.append(tally)
     return mean_ious(tallies)
+
+
+def _plain(recipe: Recipe, config: dict[str, Any]) -> str:
+    """What decides the result, as text that can be compared."""
+    decisive = {**asdict(recipe), "save_every": None, "config": config}
+    return json.dumps(decisive, sort_keys=True)
 
 
 def _save(path: Path, state: dict[str, Any]) -> None:
