@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# Before torch is imported. Small operations are slower on two threads, and far slower on a busy
+# machine.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # No deadline: a machine that trains at the same time is slow, not wrong.
 settings.register_profile("sam2track", deadline=None)
@@ -22,3 +27,11 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set SAM2TRACK_TEST_DATA to its folder")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Undo what a test may have chosen; torch is not imported for tests that do without."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)

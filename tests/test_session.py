@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from napari_sam2track.errors import PromptError, UsageError
 from napari_sam2track.frames import open_frames
@@ -13,14 +12,6 @@ from napari_sam2track.prompts import Point, Prompt, PromptSet
 from napari_sam2track.run_store import RunStore
 from napari_sam2track.samples import centre_pixels, mean_overlap, moving_cells
 from napari_sam2track.session import Session
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,9 @@
 import pytest
 import tifffile
-import torch
 from typer.testing import CliRunner
 
 from napari_sam2track.cli import app
 from napari_sam2track.samples import moving_cells
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

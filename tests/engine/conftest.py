@@ -23,15 +23,6 @@ WEIGHTS = Path(
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small operations are slower on two threads, and far slower on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 class CountingMovie:
     """A grey movie in memory that counts what is read of it."""
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from napari_sam2track.engine.network import Decoded, Network
+from napari_sam2track.errors import FormatError
 from napari_sam2track.models import bundled_model, load_config
 from napari_sam2track.training.loop import (
     BUNDLED,
@@ -259,6 +260,8 @@ def test_a_small_run(config, tmp_path, monkeypatch, short_validation):
         assert not (stopped / "state.part").exists()
     monkeypatch.setattr(loop, "_step", recorded)
     losses.clear()
+    with pytest.raises(FormatError, match=r"state\.pt is of another recipe or network"):
+        train(replace(TINY, seed=TINY.seed + 1), config, stopped)
     resumed = torch.load(train(TINY, config, stopped), weights_only=True)
     assert 0 < len(losses) < 6  # in the second stage
     for name, value in checkpoint["model"].items():

@@ -32,16 +32,18 @@ def main() -> None:
     recipe = BUNDLED if args.part == 1 else shortened(BUNDLED, args.part)
     weights = torch.load(train(recipe, config, args.work), weights_only=True)["model"]
     path = export(weights, args.work)
-    scores = score(path, recipe, args.work)
+    network = load_network(find_model(path, "bundled"))
+    scores = score(network, recipe, args.work)
     for name, values in scores.items():
         print(name, {k: round(v, 3) for k, v in values.items()})
-    print(path, write_card(path, weights, recipe, scores))
+    parameters = sum(p.numel() for p in network.parameters())
+    print(path, write_card(path, parameters, recipe, scores))
 
 
-def score(path: Path, recipe: Recipe, work: Path) -> dict[str, dict[str, float]]:
-    """Scores on the held-out clips, of the file as users load it."""
+def score(model: torch.nn.Module, recipe: Recipe, work: Path) -> dict[str, dict[str, float]]:
+    """Scores on the held-out clips, of the network as users load it."""
     torch.set_num_threads(1)
-    network = Network(load_network(find_model(path, "bundled")))
+    network = Network(model)
     held = open_clips(work / "held", recipe.held_out)
     return {"windows": on_windows(network, held), "clips": on_clips(network, held)}
 

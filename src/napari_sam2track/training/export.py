@@ -25,7 +25,7 @@ def export(weights: dict[str, Tensor], folder: Path) -> Path:
 
 
 def write_card(
-    path: Path, weights: dict[str, Tensor], recipe: Recipe, scores: dict[str, dict[str, float]]
+    path: Path, parameters: int, recipe: Recipe, scores: dict[str, dict[str, float]]
 ) -> Path:
     """Write the card beside exported weights; returns its path.
 
@@ -33,8 +33,8 @@ def write_card(
     ----------
     path
         What `export` wrote.
-    weights
-        State dict.
+    parameters
+        How many the network has.
     recipe
         What they were made with.
     scores
@@ -45,7 +45,7 @@ def write_card(
         "file": path.name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "n_bytes": path.stat().st_size,
-        "parameters": sum(v.numel() for v in weights.values()),
+        "parameters": parameters,
         "made_with": f"napari-sam2track {__version__}",
         "licence": "BSD-3-Clause",
         "data": f"{recipe.clips.n_clips} synthetic clips of {recipe.clips.n_frames} frames "
