@@ -59,7 +59,8 @@ def info() -> None:
         "Qt",
         ", ".join(qt) or "none: napari's window needs one, pip install 'napari-sam2track\\[all]'",
     )
-    for name in ("cpu", "cuda", "mps"):
+    table.add_row("cpu", "there")
+    for name in ("cuda", "mps"):
         try:
             table.add_row(name, choose_device(name).reason)
         except DeviceError as error:
