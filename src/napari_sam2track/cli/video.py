@@ -191,6 +191,8 @@ def video(
         )
         raise typer.Exit(130)
     results_folder.clear_run(out_dir)
+    if not work.prompts:
+        typer.echo("No objects were found: give prompts, or lower --min-quality", err=True)
     typer.echo(
         f"{movie.n_frames} frames, {len(work.prompts.objects)} objects, {work.mode[0]} "
         f"mode ({work.mode[1]}): {out_dir}"
