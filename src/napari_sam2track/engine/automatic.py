@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_sam2track.engine.batches import Mode, memory_guard
 from napari_sam2track.engine.looking import sensible
 from napari_sam2track.engine.network import Network
 from napari_sam2track.engine.prompting import Clicks, encode_views, point_tensors
-from napari_sam2track.engine.propagation import Mode, memory_guard
 from napari_sam2track.engine.views import FrameView, Movie, View, WindowView
 from napari_sam2track.engine.windows import Shape, Window
 from napari_sam2track.masks import Mask, resample_logits, tidy

@@ -7,15 +7,15 @@ or a window of its own), decodes in batches, remembers, and paints all logits by
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import astuple, dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_sam2track.engine.batches import Mode, chunks, fitting_batch, memory_guard
 from napari_sam2track.engine.looking import containing, first_look, window_of
 from napari_sam2track.engine.memory import Entry, MemoryBank, tokens
 from napari_sam2track.engine.network import Decoded, Features, Network
@@ -24,12 +24,8 @@ from napari_sam2track.engine.prompting import Clicks, encode_views, point_tensor
 from napari_sam2track.engine.results import FrameResult
 from napari_sam2track.engine.views import FrameView, Movie, View, WindowView
 from napari_sam2track.engine.windows import Motion, Window
-from napari_sam2track.errors import DeviceError
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Prompt, PromptSet
-
-T = TypeVar("T")
-Mode = Literal["frame", "window"]
 
 
 @dataclass(eq=False)
@@ -227,7 +223,7 @@ class Pass:
             prompt = f.prompts[t]
             kinds.setdefault((prompt.mask is not None, len(Clicks.of(prompt).labels)), []).append(f)
         for members in kinds.values():
-            for part in _chunks(members, self._chunk):
+            for part in chunks(members, self._chunk):
                 if self.mode == "frame":
                     yield part, [self._whole] * len(part)
                 else:
@@ -268,7 +264,7 @@ class Pass:
         banks = [f.bank for f in group]
         out: list[Seen] = []
         for members, memory in tokens(banks, t, self.step, self._span).values():
-            for part in _chunks(list(range(len(members))), self._chunk):
+            for part in chunks(list(range(len(members))), self._chunk):
                 followers = [group[members[i]] for i in part]
                 views = [self._view(f, t) for f in followers]
                 features = self._features(t, views, whole)
@@ -373,37 +369,3 @@ class Pass:
                 asked = window_of(f.prompts[t]) if s.prompted else None
                 f.motion = f.motion.told(shape, asked) if s.prompted else f.motion.seen(shape)
         return result
-
-
-def fitting_batch(batch: int, network: Network, mode: Mode) -> int:
-    """At most ``batch`` windows, fewer for large ones: 32 of 256 px need what 2 of 1024 px do."""
-    if mode == "frame":
-        return batch
-    return max(1, min(batch, round(batch * (256 / network.image_size) ** 2)))
-
-
-@contextmanager
-def memory_guard(network: Network, batch: int) -> Iterator[None]:
-    """Running out of memory as an error that says what to do."""
-    try:
-        yield
-    except RuntimeError as error:
-        if not _out_of_memory(error):
-            raise
-        raise DeviceError(
-            f"{network.device} has not enough memory for {batch} objects at once; use a smaller "
-            "batch, a smaller model, or the CPU"
-        ) from error
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    """CUDA has an exception of its own for it; the CPU and Apple's GPU only have words."""
-    words = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or (
-        "DefaultCPUAllocator" in words or "MPS backend out of memory" in words
-    )
-
-
-def _chunks(items: list[T], size: int) -> Iterator[list[T]]:
-    for k in range(0, len(items), size):
-        yield items[k : k + size]
