@@ -67,7 +67,7 @@ class Recipe:
     save_every: int = 200
 
 
-#: What the bundled model is made of: some 75 minutes on two cores.
+#: What the bundled model is made of: 98 minutes on two cores that did other work as well.
 BUNDLED = Recipe(
     stages=(
         Stage("images", 1, 16, 4200, 1e-3, (("click", 0.7), ("box", 0.3))),
