@@ -25,14 +25,18 @@ class Mask:
     x0: int
 
     @classmethod
-    def from_frame(cls, mask_yx: NDArray[np.bool_]) -> Mask:
-        """Cut a frame-sized mask (Y, X) down to its bounding box; empty gives a (0, 0) crop."""
+    def from_frame(cls, mask_yx: NDArray[np.bool_], top: int = 0, left: int = 0) -> Mask:
+        """Cut a mask (Y, X) down to its bounding box; empty gives a (0, 0) crop.
+
+        ``mask_yx[0, 0]`` is pixel (``top``, ``left``) of the frame.
+        """
         ys = np.flatnonzero(mask_yx.any(axis=1))
         if len(ys) == 0:
             return cls(np.zeros((0, 0), bool), 0, 0)
         xs = np.flatnonzero(mask_yx[ys[0] : ys[-1] + 1].any(axis=0))
         y0, x0 = int(ys[0]), int(xs[0])
-        return cls(mask_yx[y0 : ys[-1] + 1, x0 : xs[-1] + 1].copy(), y0, x0)
+        crop = mask_yx[y0 : ys[-1] + 1, x0 : xs[-1] + 1].copy()
+        return cls(crop, top + y0, left + x0)
 
     @property
     def box(self) -> tuple[int, int, int, int]:
@@ -52,6 +56,15 @@ class Mask:
         if a0 < a1 and b0 < b1:
             out[a0:a1, b0:b1] = self.crop[a0 - y0 : a1 - y0, b0 - x0 : b1 - x0]
         return out
+
+
+def deepest_pixel(mask_yx: NDArray[np.bool_]) -> tuple[int, int]:
+    """The pixel (y, x) of a mask that is furthest from its outline: where a person clicks."""
+    from scipy.ndimage import distance_transform_edt
+
+    depth = distance_transform_edt(np.pad(mask_yx, 1))[1:-1, 1:-1]
+    y, x = np.unravel_index(int(depth.argmax()), mask_yx.shape)
+    return int(y), int(x)
 
 
 def paint(

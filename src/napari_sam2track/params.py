@@ -189,3 +189,25 @@ class AutoParams(Params):
     max_objects: int = Field(
         default=200, ge=1, title="Most objects", description="Most objects that are followed."
     )
+
+
+class OutputParams(Params):
+    """What a run leaves in its folder."""
+
+    save: Literal["tif", "zarr", "frames"] = Field(
+        default="tif",
+        title="Labels",
+        description="labels.tif, labels.zarr (OME-Zarr), or one TIFF a frame.",
+    )
+    overlay: Literal["none", "video", "frames", "both"] = Field(
+        default="video",
+        title="Overlay",
+        description="Pictures of the result: overlay.mp4, one PNG a frame.",
+    )
+    fps: float = Field(
+        default=10.0,
+        ge=0.1,
+        le=240,
+        title="Frames per second",
+        description="Of the overlay video.",
+    )

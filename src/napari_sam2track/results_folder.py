@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +18,11 @@ from napari_sam2track.formats.video import write_video
 from napari_sam2track.frames import Frames
 from napari_sam2track.linking.regions import measure_regions
 from napari_sam2track.overlays import draw_overlay
+from napari_sam2track.params import OutputParams
 from napari_sam2track.prompts import PromptSet
 from napari_sam2track.run_store import STATES, RunStore
 from napari_sam2track.session_file import SessionFile, write_session
 
-T = TypeVar("T")
-Save = Literal["tif", "zarr", "frames"]
-Overlay = Literal["none", "video", "frames", "both"]
 #: Passes items on and shows how many of the total are done.
 Watch = Callable[[Iterable[Any], int, str], Iterable[Any]]
 
@@ -79,25 +76,6 @@ def prepare(folder: Path, resume: bool, overwrite: bool) -> None:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
-@dataclass(frozen=True)
-class Contents:
-    """What to write.
-
-    Attributes
-    ----------
-    save
-        Kind of the labels.
-    overlay
-        Pictures of the result.
-    fps
-        Of the overlay video.
-    """
-
-    save: Save = "tif"
-    overlay: Overlay = "video"
-    fps: float = 10.0
-
-
 def write_results(
     folder: Path,
     store: RunStore,
@@ -105,7 +83,7 @@ def write_results(
     session: SessionFile,
     prompts: PromptSet,
     note: dict[str, Any],
-    contents: Contents,
+    contents: OutputParams,
     watch: Watch,
 ) -> None:
     """Write all outputs of a run from its store, frame by frame; existing ones are replaced.

@@ -10,21 +10,19 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2track.engine.results import FrameResult, State
 from napari_sam2track.errors import FormatError, OutputError
 from napari_sam2track.masks import paint
 from napari_sam2track.session_file import SessionFile, read_session, write_session
 
-if TYPE_CHECKING:
-    from napari_sam2track.engine.results import FrameResult
-
 #: What is known of an object on a frame: id, state (index into STATES), score, predicted IoU.
 ROW = np.dtype([("id", np.uint32), ("state", np.uint8), ("score", np.float32), ("iou", np.float32)])
-STATES = ("prompted", "propagated", "absent")
+STATES = tuple(State)
 
 
 @dataclass(frozen=True, eq=False)

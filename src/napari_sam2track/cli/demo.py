@@ -42,7 +42,7 @@ def demo(
     from napari_sam2track import results_folder, samples
     from napari_sam2track.cli._progress import progress
     from napari_sam2track.formats.provenance import provenance
-    from napari_sam2track.params import EngineParams, FramesParams
+    from napari_sam2track.params import EngineParams, FramesParams, OutputParams
     from napari_sam2track.prompts import Point, Prompt, PromptSet
     from napari_sam2track.run_store import RunStore
     from napari_sam2track.session import Session
@@ -93,7 +93,7 @@ def demo(
             note,
             prompts,
             origin,
-            results_folder.Contents(),
+            OutputParams(),
             lambda items, n, what: items,
         )
         labels = list(store.labels())

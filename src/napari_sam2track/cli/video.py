@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,7 +27,7 @@ from napari_sam2track.cli._inputs import (
 )
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.errors import FramesError, ModelError, Sam2TrackError, UsageError
-from napari_sam2track.params import AutoParams, EngineParams, FramesParams
+from napari_sam2track.params import AutoParams, EngineParams, FramesParams, OutputParams
 
 if TYPE_CHECKING:
     from napari_sam2track.session import Session
@@ -49,24 +48,7 @@ EXAMPLES = """\
 """
 
 
-class Save(StrEnum):
-    """Kinds of label files."""
-
-    tif = "tif"
-    zarr = "zarr"
-    frames = "frames"
-
-
-class Overlay(StrEnum):
-    """Pictures of the result."""
-
-    none = "none"
-    video = "video"
-    frames = "frames"
-    both = "both"
-
-
-@with_params(frames=FramesParams, engine=EngineParams, auto=AutoParams)
+@with_params(output=OutputParams, frames=FramesParams, engine=EngineParams, auto=AutoParams)
 def video(
     *,
     video: Annotated[
@@ -101,17 +83,6 @@ def video(
     config: Config = None,
     device: Device = "auto",
     threads: Threads = None,
-    save: Annotated[
-        Save,
-        typer.Option("--save", help="labels.tif, labels.zarr (OME-Zarr), or one TIFF a frame."),
-    ] = Save.tif,
-    overlay: Annotated[
-        Overlay,
-        typer.Option("--overlay", help="Pictures of the result: overlay.mp4, one PNG a frame."),
-    ] = Overlay.video,
-    fps: Annotated[
-        float, typer.Option("--fps", min=0.1, max=240, help="Of the overlay video.")
-    ] = 10,
     resume: Annotated[
         bool,
         typer.Option(
@@ -119,6 +90,7 @@ def video(
         ),
     ] = False,
     overwrite: Overwrite = False,
+    output: OutputParams,
     frames: FramesParams,
     engine: EngineParams,
     auto: AutoParams,
@@ -130,7 +102,9 @@ def video(
     finished, and --resume goes on from there.
     """
     from napari_sam2track import results_folder
+    from napari_sam2track.prompts import prompts_to_dict
     from napari_sam2track.run_store import RunStore
+    from napari_sam2track.session import Session
 
     replay = _replayed(session, (points, box, mask_prompts, prompts))
     asked = any((points, box, mask_prompts, prompts))
@@ -152,7 +126,7 @@ def video(
             find = None if asked else auto
         else:
             wanted, find = replay.prompt_set(), None
-        work = _session(movie, ready_model(model, config), wanted, engine, find)
+        work = Session(movie, ready_model(model, config), wanted, engine, find)
         work.check()
         work.device = ready_device(device, threads)
         note = _session_file(work, video, frames)
@@ -163,16 +137,16 @@ def video(
         store.begin(note)
 
         def write() -> None:
-            final = _session_file(work, video, frames).model_copy(update={"mode": work.mode[0]})
-            contents = results_folder.Contents(save.value, overlay.value, fps)
-            origin = _provenance(work, video, store.finished())
+            decided = {"prompts": prompts_to_dict(work.prompts), "mode": work.mode[0]}
+            final = note.model_copy(update=decided)
+            origin = _provenance(work, video, note.model.sha256, store.finished())
             results_folder.write_results(
-                out_dir, store, movie, final, work.prompts, origin, contents, _watch
+                out_dir, store, movie, final, work.prompts, origin, output, _watch
             )
 
         try:
             finished = _run(work, store)
-        except Sam2TrackError as error:
+        except Sam2TrackError:
             done = len(store.finished())
             if done:
                 write()
@@ -181,7 +155,7 @@ def video(
                     "--resume goes on from there, --stop N --resume ends before the trouble",
                     err=True,
                 )
-            raise error
+            raise
         write()
     if not finished:
         typer.echo(
@@ -241,14 +215,6 @@ def _same_inputs(replay: SessionFile, now: SessionFile, session: Path) -> None:
         )
 
 
-def _session(
-    movie: Any, info: Any, prompts: Any, engine: EngineParams, auto: AutoParams | None
-) -> Session:
-    from napari_sam2track.session import Session
-
-    return Session(movie, info, prompts, engine, auto)
-
-
 def _session_file(work: Session, video: Path, frames: FramesParams) -> SessionFile:
     from napari_sam2track.models.download import verify
     from napari_sam2track.session_file import ModelRef, session_of
@@ -268,9 +234,8 @@ def _session_file(work: Session, video: Path, frames: FramesParams) -> SessionFi
     )
 
 
-def _provenance(work: Session, video: Path, done: list[int]) -> dict[str, Any]:
+def _provenance(work: Session, video: Path, sha256: str | None, done: list[int]) -> dict[str, Any]:
     from napari_sam2track.formats.provenance import provenance
-    from napari_sam2track.models.download import verify
 
     return provenance(
         source=str(video),
@@ -281,7 +246,7 @@ def _provenance(work: Session, video: Path, done: list[int]) -> dict[str, Any]:
             "auto": None if work.auto is None else work.auto.model_dump(),
             "movie": work.frames.describe(),
         },
-        model={"name": work.model.name, "sha256": verify(work.model)},
+        model={"name": work.model.name, "sha256": sha256},
     )
 
 

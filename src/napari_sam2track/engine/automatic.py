@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from napari_sam2track.engine.batches import Mode, memory_guard
-from napari_sam2track.engine.looking import sensible
+from napari_sam2track.engine.looking import sensible, touches_edge
 from napari_sam2track.engine.network import Network
 from napari_sam2track.engine.prompting import Clicks, encode_views, point_tensors
 from napari_sam2track.engine.views import FrameView, Movie, View, WindowView
 from napari_sam2track.engine.windows import Shape, Window
-from napari_sam2track.masks import Mask, resample_logits, tidy
+from napari_sam2track.masks import Mask, deepest_pixel, resample_logits, tidy
 from napari_sam2track.params import AutoParams
 from napari_sam2track.prompts import Prompt, PromptSet
 
@@ -157,19 +157,15 @@ def _filtered(
     good = (ious_nm >= least) & (stability >= params.min_stability)
     quality = ious_nm * stability
     if mode == "window":
-        quality = quality * sensible(logits_nmyx > 0)
-        mask = logits_nmyx > 0
-        cut = (mask[..., [0, -1], :].any((-2, -1))) | (mask[..., :, [0, -1]].any((-2, -1)))
-        good &= ~cut
+        masks = logits_nmyx > 0
+        quality = quality * sensible(masks)
+        good &= ~touches_edge(masks)
     out = []
     for n, m in np.argwhere(good):
         patch, y0, x0 = resample_logits(logits_nmyx[n, m], view.region, movie.height, movie.width)
         crop = tidy(patch, params.min_area, params.min_area) > 0
         if crop.sum() >= params.min_area:
-            whole = Mask.from_frame(crop)
-            out.append(
-                Proposal(Mask(whole.crop, y0 + whole.y0, x0 + whole.x0), float(quality[n, m]))
-            )
+            out.append(Proposal(Mask.from_frame(crop, y0, x0), float(quality[n, m])))
     return out
 
 
@@ -221,10 +217,7 @@ def _window_of(mask: Mask) -> Window:
 
 def _middle(mask: Mask) -> tuple[float, float]:
     """The pixel (y, x) that is furthest from the outline."""
-    from scipy.ndimage import distance_transform_edt
-
-    depth = distance_transform_edt(np.pad(mask.crop, 1))[1:-1, 1:-1]
-    y, x = np.unravel_index(int(depth.argmax()), mask.crop.shape)
+    y, x = deepest_pixel(mask.crop)
     return float(mask.y0 + y), float(mask.x0 + x)
 
 
@@ -243,10 +236,8 @@ def _part_at(
     y, x = round(point_yx[0]) - y0, round(point_yx[1]) - x0
     if not (0 <= y < patch.shape[0] and 0 <= x < patch.shape[1]) or parts[y, x] == 0:
         return None
-    whole = Mask.from_frame(parts == parts[y, x])
-    if whole.area < min_area:
-        return None
-    return Mask(whole.crop, y0 + whole.y0, x0 + whole.x0)
+    mask = Mask.from_frame(parts == parts[y, x], y0, x0)
+    return mask if mask.area >= min_area else None
 
 
 def keep_best(proposals: list[Proposal], max_overlap: float) -> list[Proposal]:

@@ -51,10 +51,14 @@ def sensible(mask_nmyx: NDArray[np.bool_]) -> NDArray[np.float64]:
     with np.errstate(divide="ignore"):
         off = (np.log(fill) - math.log(FILL)) / FILL_SPREAD
     good = np.exp(-0.5 * off**2)
-    edge = mask_nmyx[..., [0, -1], :].any(axis=(-2, -1)) | mask_nmyx[..., :, [0, -1]].any(
-        axis=(-2, -1)
-    )
-    return np.where(edge, 0.5 * good, good)
+    return np.where(touches_edge(mask_nmyx), 0.5 * good, good)
+
+
+def touches_edge(mask_nmyx: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether masks reach the edge of their window, (N, M)."""
+    rows, columns = mask_nmyx[..., [0, -1], :], mask_nmyx[..., :, [0, -1]]
+    edge: NDArray[np.bool_] = np.asarray(rows.any(axis=(-2, -1)) | columns.any(axis=(-2, -1)))
+    return edge
 
 
 def window_of(prompt: Prompt) -> Window | None:

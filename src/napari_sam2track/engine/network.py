@@ -321,8 +321,11 @@ class Network:
         )
 
     def _pointer(self, token: Tensor, present: Tensor) -> Tensor:
+        return self._unless_absent(self.model.obj_ptr_proj(token), present)
+
+    def _unless_absent(self, pointer: Tensor, present: Tensor) -> Tensor:
+        """The pointer (N, C), or the learned one for absence where ``present`` (N, 1) is False."""
         model = self.model
-        pointer: Tensor = model.obj_ptr_proj(token)
         if model.pred_obj_scores:
             there = present.to(pointer.dtype)
             if model.fixed_no_obj_ptr:
@@ -353,12 +356,7 @@ class Network:
         # as SAM2 does, the pixel features go in without any memory embedding here
         decoded = self.decode(features.top, features, previous_n1yx=hint, multimask=False)
         present = masks.flatten(1).any(dim=1, keepdim=True)
-        pointer = decoded.pointer
-        if model.pred_obj_scores:
-            there = present.to(pointer.dtype)
-            if model.fixed_no_obj_ptr:
-                pointer = there * pointer
-            pointer = pointer + (1 - there) * model.no_obj_ptr
+        pointer = self._unless_absent(decoded.pointer, present)
         score = 20.0 * present.to(pointer.dtype) - 10.0
         ious = torch.ones(len(masks), 1, device=masks.device)
         return Decoded(low, ious, low, ious[:, 0], pointer, score)

@@ -10,7 +10,6 @@ Coordinates follow napari: the centre of a pixel is at the integer, so that pixe
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -113,16 +112,6 @@ def cut_window(frames: Readable, t: int, window: Window, size: int) -> NDArray[n
         y0, x0 = min(y0, a0), min(x0, b0)
     left, top = window.x0 - x0, window.y0 - y0
     return resample(crop, (left, top, left + window.side, top + window.side), size)
-
-
-def cut_windows(
-    frames: Readable, t: int, windows: Sequence[Window], size: int
-) -> NDArray[np.uint8]:
-    """Windows of frame ``t``, shape (N, size, size, 3), uint8."""
-    out = np.empty((len(windows), size, size, 3), np.uint8)
-    for n, window in enumerate(windows):
-        out[n] = cut_window(frames, t, window, size)
-    return out
 
 
 def cut_mask(mask: Mask, window: Window, size: int) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sam2track.engine.windows import Window, cut_window, reference_side, resample
+from napari_sam2track.masks import deepest_pixel
 from napari_sam2track.training.movies import Clips
 from napari_sam2track.training.shapes import Rng
 
@@ -193,11 +194,8 @@ def random_point(rng: Rng, mask_yx: NDArray[np.bool_]) -> tuple[float, float]:
 
 def deepest_point(mask_yx: NDArray[np.bool_]) -> tuple[float, float]:
     """The pixel furthest from the outline of a mask, as (x, y) edge coordinates."""
-    from scipy.ndimage import distance_transform_edt
-
-    inside = distance_transform_edt(np.pad(mask_yx, 1))[1:-1, 1:-1]
-    y, x = np.unravel_index(int(inside.argmax()), mask_yx.shape)
-    return float(x) + 0.5, float(y) + 0.5
+    y, x = deepest_pixel(mask_yx)
+    return x + 0.5, y + 0.5
 
 
 def click(rng: Rng | None, mask_yx: NDArray[np.bool_]) -> tuple[float, float]:
