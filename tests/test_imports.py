@@ -22,7 +22,7 @@ ROOT = Path(napari_sam2track.__file__).parent
 #: Lowest first. A part imports itself and parts of lower levels; "" is the package itself.
 LEVELS = (
     {"", "errors", "params", "samples"},
-    {"masks"},
+    {"labels", "masks"},
     {"frames", "prompts"},
     {"models", "overlays", "tracks"},
     {"engine", "formats", "linking"},

@@ -16,12 +16,12 @@ from napari_sam2track.formats.label_writers import write_labels
 from napari_sam2track.formats.output import atomic_path, check_output, write_text_atomic
 from napari_sam2track.formats.video import write_video
 from napari_sam2track.frames import Frames
-from napari_sam2track.linking.regions import measure_regions
 from napari_sam2track.overlays import draw_overlay
 from napari_sam2track.params import OutputParams
 from napari_sam2track.prompts import PromptSet
 from napari_sam2track.run_store import STATES, RunStore
 from napari_sam2track.session_file import SessionFile, write_session
+from napari_sam2track.tracks.regions import measure_regions
 
 #: Passes items on and shows how many of the total are done.
 Watch = Callable[[Iterable[Any], int, str], Iterable[Any]]
@@ -178,13 +178,9 @@ def _write_table(path: Path, store: RunStore) -> None:
                 if k is None:
                     row += [0, "", "", "", "", "", ""]
                 else:
-                    y, x = regions.centroids[k]
-                    row += [
-                        int(regions.areas[k]),
-                        f"{y:.2f}",
-                        f"{x:.2f}",
-                        *regions.boxes[k].tolist(),
-                    ]
+                    _, y, x = regions.centroids[k]
+                    _, y0, x0, _, y1, x1 = regions.boxes[k].tolist()
+                    row += [int(regions.areas[k]), f"{y:.2f}", f"{x:.2f}", y0, x0, y1, x1]
                 writer.writerow(row)
 
 

@@ -42,7 +42,7 @@ def test_every_output(masks, tmp_path, name):
     if name in ("t.json", "t.csv"):
         read = read_tracks_json if name == "t.json" else read_tracks_csv
         table, note = read(out)
-        assert (table.n_tracks, table.n_frames, table.height, table.width) == (2, 4, 30, 40)
+        assert (table.n_tracks, table.n_frames, table.frame_shape) == (2, 4, (30, 40))
         assert note["parameters"] == {
             "min_iou": 0.3,
             "max_gap": 1,

@@ -11,6 +11,7 @@ from napari_sam2track.formats.tracks_json import read_tracks_json, write_tracks_
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 
 NOTE = provenance(source="masks", frames=range(3, 9), parameters={"min_iou": 0.3})
+BOXES = [(1, 2, 1, 3, 4), (0, 1, 1, 3, 4), (3, 4, 1, 4, 5), (5, 6, 1, 6, 8)]  # y0, x0, z1, y1, x1
 KINDS = {
     "json": (write_tracks_json, read_tracks_json),
     "csv": (write_tracks_csv, read_tracks_csv),
@@ -24,10 +25,10 @@ def table():
     rows["frame"] = [0, 2, 3, 3]
     rows["label"] = [7, 2**32 - 1, 7, 8]
     rows["area"] = [4, 9, 1, 2]
-    rows["centroid"] = [(1.5, 2.25), (1, 2), (3.125, 4), (5, 6)]
-    rows["bbox"] = [(1, 2, 3, 4), (0, 1, 3, 4), (3, 4, 4, 5), (5, 6, 6, 8)]
+    rows["centroid"] = [(0, 1.5, 2.25), (0, 1, 2), (0, 3.125, 4), (0, 5, 6)]
+    rows["bbox"] = [(0, *b) for b in BOXES]
     rows["iou"] = [np.nan, 0.25, np.nan, np.nan]
-    return TrackTable(rows, 6, 10, 20, {2: 1, 2**32 - 1: 1})
+    return TrackTable(rows, 6, (10, 20), {2: 1, 2**32 - 1: 1})
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -37,7 +38,7 @@ def test_round_trip(tmp_path, table, kind):
     back, note = read(tmp_path / "t")
     for name in DETECTION.names:
         np.testing.assert_array_equal(back.detections[name], table.detections[name])
-    assert (back.n_frames, back.height, back.width) == (6, 10, 20)
+    assert (back.n_frames, back.frame_shape) == (6, (10, 20))
     assert back.parents == table.parents
     assert note == NOTE
     assert note["frame_range"] == [3, 8]
@@ -46,7 +47,7 @@ def test_round_trip(tmp_path, table, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_tracks(tmp_path, kind):
     write, read = KINDS[kind]
-    write(tmp_path / "t", TrackTable(np.zeros(0, DETECTION), 6, 10, 20), NOTE)
+    write(tmp_path / "t", TrackTable(np.zeros(0, DETECTION), 6, (10, 20)), NOTE)
     assert read(tmp_path / "t")[0].n_tracks == 0
 
 
@@ -151,7 +152,7 @@ def test_csv_can_be_read_without_its_note(tmp_path, table):
     write_tracks_csv(tmp_path / "t.csv", table, NOTE)
     (tmp_path / "t.csv.json").unlink()
     back, note = read_tracks_csv(tmp_path / "t.csv")
-    assert (back.n_frames, back.height, back.width, note) == (4, 6, 8, {})
+    assert (back.n_frames, back.frame_shape, note) == (4, (6, 8), {})
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_sam2track.formats.labels import from_arrays
-from napari_sam2track.linking import link, link_all, relabel, separate
-from napari_sam2track.linking.linker import map_labels
+from napari_sam2track.linking import link, link_all, separate
 from napari_sam2track.params import LinkParams
+from napari_sam2track.tracks.movie import RelabelledFrames, map_labels
 
 
 def squares(*frames: dict[int, tuple[int, int]], side: int = 6, size: int = 40) -> np.ndarray:
@@ -72,7 +72,7 @@ def test_relabelled_frames_have_track_ids_and_nothing_else_changes():
     movie = squares({9: (2, 2), 2**32 - 1: (2, 20)}, {}, {3: (2, 2)})
     source = from_arrays(movie, "m")
     table = link_all(source, LinkParams())
-    out = np.stack(list(relabel(source, table)))
+    out = np.stack([RelabelledFrames(source, table).read(t) for t in range(3)])
     np.testing.assert_array_equal(out > 0, movie > 0)
     assert out.dtype == np.uint32
     assert [sorted(set(f[f > 0].tolist())) for f in out] == [[1, 2], [], [1]]
@@ -86,7 +86,7 @@ def test_two_frames_are_in_memory_whatever_the_movie():
     alive: list[weakref.ref] = []
 
     class Frames:
-        n_frames, height, width = 30, 20, 20
+        n_frames, frame_shape = 30, (20, 20)
 
         def read(self, t):
             frame = np.zeros((20, 20), np.uint32)
@@ -121,7 +121,7 @@ def test_binary_masks_are_split_into_connected_parts(value):
     frames, split = separate(from_arrays(binary(value), "m"), "auto")
     assert split
     assert link_all(frames, LinkParams()).n_tracks == 2
-    assert (frames.n_frames, frames.height, frames.width) == (2, 40, 40)
+    assert (frames.n_frames, frames.frame_shape) == (2, (40, 40))
 
 
 def test_binary_can_be_said_and_denied():
@@ -155,7 +155,8 @@ def test_scrambled_bacteria_link_as_well_as_overlap_can(shared_data):
         ids = np.unique(frame[frame > 0])
         scrambled.append(map_labels(frame, ids, rng.permutation(len(ids)).astype(np.uint32) + 1))
     source = from_arrays(scrambled, "bacteria")
-    linked = relabel(source, link_all(source, LinkParams()))
+    found = RelabelledFrames(source, link_all(source, LinkParams()))
+    linked = map(found.read, range(len(frames)))
     wrong = links = 0
     last: dict[int, int] = {}
     for frame, found in zip(frames, linked, strict=True):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_sam2track.linking.overlap import count_pairs, overlap_table
-from napari_sam2track.linking.regions import cut_mask, measure_regions
+from napari_sam2track.tracks.regions import measure_regions
 
 IDS = st.sampled_from([0, 1, 2, 300, 70_000, 2**32 - 1])
 FRAMES = arrays(np.uint32, (7, 9), elements=IDS)
@@ -28,20 +28,6 @@ def test_overlaps_are_those_of_boolean_masks(a, b):
                 assert pixels == both
                 assert iou == pytest.approx(both / ((a == i) | (b == j)).sum())
     assert not found
-
-
-@settings(deadline=None)
-@given(FRAMES)
-def test_regions_are_those_of_boolean_masks(frame):
-    regions = measure_regions(frame)
-    assert regions.labels.tolist() == [i for i in np.unique(frame).tolist() if i]
-    for k, label in enumerate(regions.labels):
-        ys, xs = np.nonzero(frame == label)
-        assert regions.areas[k] == len(ys)
-        assert regions.centroids[k] == pytest.approx([ys.mean(), xs.mean()])
-        assert regions.boxes[k].tolist() == [ys.min(), xs.min(), ys.max() + 1, xs.max() + 1]
-        whole = cut_mask(frame, regions, k).to_frame(*frame.shape)
-        np.testing.assert_array_equal(whole, frame == label)
 
 
 def test_pairs_of_large_ids_do_not_wrap():

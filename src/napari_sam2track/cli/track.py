@@ -13,7 +13,7 @@ from napari_sam2track.params import LinkParams
 
 if TYPE_CHECKING:
     from napari_sam2track.formats.labels import LabelStack
-    from napari_sam2track.linking import LabelFrames
+    from napari_sam2track.labels import LabelFrames
     from napari_sam2track.tracks.table import TrackTable
 
 EXAMPLES = """\
@@ -103,7 +103,7 @@ def _write(
     from napari_sam2track.formats.label_writers import write_labels
     from napari_sam2track.formats.tracks_csv import write_tracks_csv
     from napari_sam2track.formats.tracks_json import write_tracks_json
-    from napari_sam2track.linking import relabel
+    from napari_sam2track.tracks.movie import RelabelledFrames
 
     suffix = out.suffix.lower()
     if suffix == ".json":
@@ -111,7 +111,8 @@ def _write(
     elif suffix == ".csv":
         write_tracks_csv(out, table, note, overwrite)
     else:
-        relabelled = progress(relabel(frames, table), table.n_frames, "Writing")
+        source = RelabelledFrames(frames, table)
+        relabelled = progress(map(source.read, range(table.n_frames)), table.n_frames, "Writing")
         write_labels(out, relabelled, table.n_frames, note, overwrite, max_id=table.max_id)
 
 

@@ -77,7 +77,7 @@ def open_npz(path: Path) -> LabelStack:
         except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise FormatError(f"{names[t]} cannot be read: {error}") from error
 
-    stack = LabelStack(str(path), n_frames, height, width, numbers, names, load, member.close)
+    stack = LabelStack(str(path), n_frames, (height, width), numbers, names, load, member.close)
     weakref.finalize(stack, member.close)
     return stack
 
@@ -150,7 +150,7 @@ def open_zarr(path: Path) -> LabelStack:
         except (OSError, ValueError, RuntimeError) as error:
             raise FormatError(f"{names[t]} cannot be read: {error}") from error
 
-    return LabelStack(str(path), *shape, numbers, names, load)
+    return LabelStack(str(path), shape[0], shape[1:], numbers, names, load)
 
 
 def _labels_in_group(group: Any, path: Path) -> Any:

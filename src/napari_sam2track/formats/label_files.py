@@ -49,7 +49,7 @@ def open_tiff(path: Path) -> LabelStack:
         raise FormatError(f"{path} cannot be read as a TIFF: {error}") from error
     numbers, names = counted(n_frames, path.name)
     read = _explained(load, names)
-    stack = LabelStack(str(path), n_frames, height, width, numbers, names, read, file.close)
+    stack = LabelStack(str(path), n_frames, (height, width), numbers, names, read, file.close)
     weakref.finalize(stack, file.close)  # for those who do not close it
     return stack
 
@@ -148,7 +148,7 @@ def _files(paths: list[Path], numbers: tuple[int, ...], source: str) -> LabelSta
     names = tuple(str(path) for path in paths)
     height, width = sizes[0]
     load = _explained(lambda t: _read_image(paths[t]), names)
-    return LabelStack(source, len(paths), height, width, numbers, names, load)
+    return LabelStack(source, len(paths), (height, width), numbers, names, load)
 
 
 def _header(path: Path) -> tuple[int, int]:

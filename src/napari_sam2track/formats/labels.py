@@ -26,8 +26,10 @@ class LabelStack:
     ----------
     source
         What was opened, for messages and provenance.
-    n_frames, height, width
-        Size, in frames and pixels.
+    n_frames
+        Number of frames.
+    frame_shape
+        (Y, X) or (Z, Y, X), in pixels.
     frame_numbers
         The number of each frame in the source (from file names, or 0, 1, ...); consecutive.
     names
@@ -36,12 +38,21 @@ class LabelStack:
 
     source: str
     n_frames: int
-    height: int
-    width: int
+    frame_shape: tuple[int, ...]
     frame_numbers: tuple[int, ...]
     names: tuple[str, ...]
     _load: Callable[[int], NDArray[Any]] = field(repr=False)
     _close: Callable[[], object] | None = field(default=None, repr=False)
+
+    @property
+    def height(self) -> int:
+        """Rows of a frame, in pixels."""
+        return self.frame_shape[-2]
+
+    @property
+    def width(self) -> int:
+        """Columns of a frame, in pixels."""
+        return self.frame_shape[-1]
 
     def read(self, t: int) -> NDArray[np.uint32]:
         """Read one frame.
@@ -54,7 +65,7 @@ class LabelStack:
         Returns
         -------
         ndarray
-            Shape (height, width), uint32, 0 is the background; the caller's to change.
+            Of `frame_shape`, uint32, 0 is the background; the caller's to change.
 
         Raises
         ------
@@ -62,10 +73,10 @@ class LabelStack:
             If the frame cannot be read, has another size, or holds what cannot be labels.
         """
         labels = as_labels(self._load(t), self.names[t])
-        if labels.shape != (self.height, self.width):
+        if labels.shape != self.frame_shape:
             raise FormatError(
                 f"{self.names[t]} has {size_text(labels.shape)} pixels, but {self.names[0]} has "
-                f"{size_text((self.height, self.width))}: all frames must be of one size"
+                f"{size_text(self.frame_shape)}: all frames must be of one size"
             )
         return labels
 
@@ -209,10 +220,10 @@ def from_arrays(frames: NDArray[Any] | Sequence[NDArray[Any]], source: str) -> L
         raise FormatError(f"{source} holds no label images: it has no frames of (Y, X) pixels")
     numbers, names = counted(len(frames), source)
     return LabelStack(
-        source, len(frames), first[0], first[1], numbers, names, lambda t: np.asarray(frames[t])
+        source, len(frames), tuple(first), numbers, names, lambda t: np.asarray(frames[t])
     )
 
 
 def size_text(shape: tuple[int, ...]) -> str:
     """A size as people write it, width first."""
-    return f"{shape[1]} x {shape[0]}"
+    return " x ".join(str(n) for n in reversed(shape))

@@ -23,6 +23,8 @@ COLUMNS = (
     *("track_id", "frame", "label", "y", "x", "area"),
     *("bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1", "iou", "parent_id"),
 )
+#: Those that a movie with depth has beside.
+DEPTH_COLUMNS = ("z", "bbox_z0", "bbox_z1")
 
 
 def note_path(path: Path) -> Path:
@@ -37,7 +39,7 @@ def write_tracks_csv(
 
     Columns: track_id, frame (from 0), label, y and x (centroid, pixels), area (pixels),
     bbox_y0, bbox_x0, bbox_y1, bbox_x1 (ends excluded), iou (empty where a track begins),
-    parent_id (0 if there is none).
+    parent_id (0 if there is none); and z, bbox_z0, bbox_z1 where the movie has depth.
 
     Raises
     ------
@@ -50,15 +52,20 @@ def write_tracks_csv(
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        deep = len(table.frame_shape) == 3
+        writer.writerow((*COLUMNS, *DEPTH_COLUMNS) if deep else COLUMNS)
         for rows in table.tracks():
             parent = table.parents.get(int(rows["track"][0]), 0)
-            for track, frame, label, area, (y, x), box, iou in rows.tolist():
+            for track, frame, label, area, (z, y, x), box, iou in rows.tolist():
+                z0, y0, x0, z1, y1, x1 = box
                 overlap = "" if math.isnan(iou) else f"{iou:.6f}"
-                place = f"{y:.3f}", f"{x:.3f}"
-                writer.writerow([track, frame, label, *place, area, *box, overlap, parent])
-    size = {"n_frames": table.n_frames, "height": table.height, "width": table.width}
-    note = {"size": size, "provenance": dict(provenance)}
+                row = [track, frame, label, f"{y:.3f}", f"{x:.3f}", area]
+                row += [y0, x0, y1, x1, overlap, parent]
+                writer.writerow([*row, f"{z:.3f}", z0, z1] if deep else row)
+    note = {
+        "size": {"n_frames": table.n_frames, "frame_shape": list(table.frame_shape)},
+        "provenance": dict(provenance),
+    }
     write_text_atomic(note_path(path), json.dumps(note, indent=2) + "\n", overwrite)
 
 
@@ -108,24 +115,29 @@ def read_tracks_csv(path: Path) -> tuple[TrackTable, dict[str, Any]]:
 
 def _detection(row: Mapping[str, str]) -> tuple[Any, ...]:
     """A line as a row of a `TrackTable`."""
-    box = tuple(int(row[name]) for name in COLUMNS[6:10])
+    y0, x0, y1, x1 = (int(row[name]) for name in COLUMNS[6:10])
+    z, z0, z1 = (
+        row.get(name) or default for name, default in zip(DEPTH_COLUMNS, "001", strict=True)
+    )
     iou = float(row["iou"]) if row["iou"] else math.nan
     ints = (int(row[name]) for name in ("track_id", "frame", "label", "area"))
-    return (*ints, (float(row["y"]), float(row["x"])), box, iou)
+    place = float(z), float(row["y"]), float(row["x"])
+    return (*ints, place, (int(z0), y0, x0, int(z1), y1, x1), iou)
 
 
-def _note(path: Path, rows: Any) -> tuple[tuple[int, int, int], dict[str, Any]]:
+def _note(path: Path, rows: Any) -> tuple[tuple[int, tuple[int, ...]], dict[str, Any]]:
     """Size and provenance from the file beside, or the size from the tracks themselves."""
     note = note_path(path)
     if not note.exists():
         if len(rows) == 0:
-            return (1, 1, 1), {}
-        bottom, right = rows["bbox"][:, 2].max(), rows["bbox"][:, 3].max()
-        return (int(rows["frame"].max()) + 1, int(bottom), int(right)), {}
+            return (1, (1, 1)), {}
+        depth, height, width = rows["bbox"][:, 3:].max(axis=0).tolist()
+        shape = (height, width) if depth == 1 else (depth, height, width)
+        return (int(rows["frame"].max()) + 1, shape), {}
     try:
         content = json.loads(note.read_text(encoding="utf-8"))
         size = content["size"]
-        numbers = int(size["n_frames"]), int(size["height"]), int(size["width"])
+        numbers = int(size["n_frames"]), tuple(int(n) for n in size["frame_shape"])
         return numbers, dict(content["provenance"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FormatError(

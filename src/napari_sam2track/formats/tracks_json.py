@@ -29,21 +29,22 @@ class _Model(BaseModel):
 
 
 class Size(_Model):
-    """Frames, rows and columns of the movie."""
+    """Frames, rows and columns of the movie, and planes where it has depth."""
 
     n_frames: int = Field(ge=1)
+    depth: int | None = Field(default=None, ge=1)
     height: int = Field(ge=1)
     width: int = Field(ge=1)
 
 
 class Detection(_Model):
-    """An object in one frame; coordinates are (y, x) in pixels, box ends are excluded."""
+    """An object in one frame; places are ([z,] y, x) in pixels, box ends are excluded."""
 
     frame: int = Field(ge=0)
     label: int = _ID
-    area: int = Field(ge=1)
-    centroid: tuple[float, float]
-    bbox: tuple[int, int, int, int]
+    area: int = Field(ge=0)
+    centroid: tuple[float, float] | tuple[float, float, float]
+    bbox: tuple[int, int, int, int] | tuple[int, int, int, int, int, int]
     iou: float | None = Field(ge=0, le=1)
 
 
@@ -88,7 +89,9 @@ def write_tracks_json(
     OutputError
         If the file exists or cannot be written.
     """
-    size = {"n_frames": table.n_frames, "height": table.height, "width": table.width}
+    ndim = len(table.frame_shape)
+    names = ("depth", "height", "width")[-ndim:]
+    size = {"n_frames": table.n_frames, **dict(zip(names, table.frame_shape, strict=True))}
     with (
         atomic_path(path, overwrite) as temporary,
         temporary.open("w", encoding="utf-8", newline="\n") as file,
@@ -97,7 +100,7 @@ def write_tracks_json(
         file.write(f' "provenance": {json.dumps(dict(provenance), allow_nan=False)},\n')
         file.write(f' "size": {json.dumps(size)},\n "tracks": [')
         for k, rows in enumerate(table.tracks()):
-            track = _track(rows, table.parents.get(int(rows["track"][0])))
+            track = _track(rows, table.parents.get(int(rows["track"][0])), ndim)
             file.write(",\n  " if k else "\n  ")
             file.write(json.dumps(track, allow_nan=False))
         file.write("\n ]}\n")
@@ -140,15 +143,15 @@ def read_tracks_json(path: Path) -> tuple[TrackTable, dict[str, Any]]:
         raise FormatError(f"{path} contradicts itself: {error}") from error
 
 
-def _track(rows: NDArray[np.void], parent: int | None) -> dict[str, Any]:
+def _track(rows: NDArray[np.void], parent: int | None, ndim: int) -> dict[str, Any]:
     """One track, ready for JSON."""
     detections = [
         {
             "frame": frame,
             "label": label,
             "area": area,
-            "centroid": [round(float(value), 3) for value in centroid],
-            "bbox": [int(value) for value in bbox],
+            "centroid": [round(float(value), 3) for value in centroid[-ndim:]],
+            "bbox": [int(value) for value in (*bbox[3 - ndim : 3], *bbox[6 - ndim :])],
             "iou": None if math.isnan(iou) else round(iou, 6),
         }
         for _, frame, label, area, centroid, bbox, iou in rows.tolist()
@@ -165,6 +168,9 @@ def _track(rows: NDArray[np.void], parent: int | None) -> dict[str, Any]:
 def _table(file: TracksFile) -> TrackTable:
     """The tracks of a file; raises ValueError if they do not go together."""
     rows: list[tuple[Any, ...]] = []
+    size = file.size
+    plane = (size.height, size.width)
+    shape = plane if size.depth is None else (size.depth, *plane)
     for track in file.tracks:
         frames = [d.frame for d in track.detections]
         if (min(frames), max(frames)) != (track.start, track.end):
@@ -174,10 +180,15 @@ def _table(file: TracksFile) -> TrackTable:
             )
         for d in track.detections:
             iou = math.nan if d.iou is None else d.iou
-            rows.append((track.id, d.frame, d.label, d.area, d.centroid, d.bbox, iou))
+            if len(d.centroid) != len(shape) or len(d.bbox) != 2 * len(shape):
+                raise ValueError(
+                    f"track {track.id} has {len(d.centroid)} coordinates and {len(d.bbox)} ends of "
+                    f"a box in frame {d.frame}, in a movie of {len(shape)} axes"
+                )
+            centroid = d.centroid if size.depth else (0.0, *d.centroid)
+            box = d.bbox if size.depth else (0, *d.bbox[:2], 1, *d.bbox[2:])
+            rows.append((track.id, d.frame, d.label, d.area, centroid, box, iou))
     parents = {track.id: track.parent for track in file.tracks if track.parent is not None}
     if len({track.id for track in file.tracks}) != len(file.tracks):
         raise ValueError("two tracks have the same id")
-    size = file.size
-    detections = np.array(rows, DETECTION)
-    return TrackTable(detections, size.n_frames, size.height, size.width, parents)
+    return TrackTable(np.array(rows, DETECTION), size.n_frames, shape, parents)

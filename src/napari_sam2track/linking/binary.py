@@ -8,12 +8,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.linking.linker import LabelFrames
+from napari_sam2track.labels import LabelFrames
 
 
 @dataclass(frozen=True)
 class SeparatedFrames:
-    """Binary masks, read as labels of their connected parts (8 neighbours).
+    """Binary masks, read as labels of their connected parts (8 neighbours; in 3D 26).
 
     Attributes
     ----------
@@ -29,20 +29,16 @@ class SeparatedFrames:
         return self.frames.n_frames
 
     @property
-    def height(self) -> int:
-        """Rows of a frame, in pixels."""
-        return self.frames.height
-
-    @property
-    def width(self) -> int:
-        """Columns of a frame, in pixels."""
-        return self.frames.width
+    def frame_shape(self) -> tuple[int, ...]:
+        """Shape of a frame."""
+        return self.frames.frame_shape
 
     def read(self, t: int) -> NDArray[np.uint32]:
-        """Frame `t` with its connected parts numbered from 1, shape (Y, X), uint32."""
+        """Frame `t` with its connected parts numbered from 1, uint32."""
         from scipy import ndimage
 
-        parts, _ = ndimage.label(self.frames.read(t) != 0, structure=np.ones((3, 3), bool))
+        mask = self.frames.read(t) != 0
+        parts, _ = ndimage.label(mask, structure=np.ones((3,) * mask.ndim, bool))
         return np.asarray(parts, np.uint32)
 
 

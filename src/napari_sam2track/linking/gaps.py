@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.linking.assignment import assign
 from napari_sam2track.linking.overlap import Overlaps
-from napari_sam2track.linking.regions import Regions
-from napari_sam2track.masks import Mask
+from napari_sam2track.tracks.regions import Regions
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -24,12 +23,15 @@ class OpenTrack:
     frame
         Position of the frame in which it was last seen.
     mask
-        Its mask there, cropped.
+        Its mask there, within `box`.
+    box
+        Where that is.
     """
 
     track: int
     frame: int
-    mask: Mask
+    mask: NDArray[np.bool_]
+    box: tuple[slice, ...]
 
 
 @dataclass(slots=True)
@@ -100,13 +102,12 @@ class OpenTracks:
         """Overlaps of the open tracks' last masks with the free objects."""
         first, second, pixels, iou = [], [], [], []
         for k, track in enumerate(self._open):
-            y0, x0, y1, x1 = track.mask.box
-            under = labels_yx[y0:y1, x0:x1][track.mask.crop]
+            under = labels_yx[track.box][track.mask]
             values, counts = np.unique(under[under != 0], return_counts=True)
             at = np.searchsorted(regions.labels, values)
             at, counts = at[free[at]], counts[free[at]]
             first.append(np.full(len(at), k, np.int64))
             second.append(at)
             pixels.append(counts)
-            iou.append(counts / (track.mask.area + regions.areas[at] - counts))
+            iou.append(counts / (track.mask.sum() + regions.areas[at] - counts))
         return Overlaps(*(np.concatenate(column) for column in (first, second, pixels, iou)))

@@ -8,40 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2track.labels import LabelFrames
 from napari_sam2track.linking.assignment import assign
 from napari_sam2track.linking.gaps import OpenTrack, OpenTracks
 from napari_sam2track.linking.overlap import overlap_table
-from napari_sam2track.linking.regions import Regions, cut_mask, measure_regions
 from napari_sam2track.params import LinkParams
+from napari_sam2track.tracks.movie import detections_of
+from napari_sam2track.tracks.regions import Regions, cut_mask, measure_regions
 from napari_sam2track.tracks.table import DETECTION, TrackTable
-
-
-class LabelFrames(Protocol):
-    """A movie of label images that is read frame by frame."""
-
-    @property
-    def n_frames(self) -> int:
-        """Number of frames."""
-        ...
-
-    @property
-    def height(self) -> int:
-        """Rows of a frame, in pixels."""
-        ...
-
-    @property
-    def width(self) -> int:
-        """Columns of a frame, in pixels."""
-        ...
-
-    def read(self, t: int) -> NDArray[np.uint32]:
-        """Frame `t`, shape (Y, X), uint32, 0 is the background."""
-        ...
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -72,10 +50,8 @@ class LinkedFrame:
 
     def detections(self) -> NDArray[np.void]:
         """The frame's rows of a `TrackTable`, dtype `DETECTION`."""
-        rows = np.zeros(len(self.tracks), DETECTION)
-        rows["track"], rows["frame"], rows["iou"] = self.tracks, self.frame, self.ious
-        rows["label"], rows["area"] = self.regions.labels, self.regions.areas
-        rows["centroid"], rows["bbox"] = self.regions.centroids, self.regions.boxes
+        rows = detections_of(self.frame, self.regions, self.tracks)
+        rows["iou"] = self.ious
         return rows
 
 
@@ -133,7 +109,12 @@ class Linker:
             return []
         lost = np.setdiff1d(np.arange(len(last.tracks)), first, assume_unique=True)
         return [
-            OpenTrack(int(last.tracks[k]), last.frame, cut_mask(last_yx, last.regions, int(k)))
+            OpenTrack(
+                int(last.tracks[k]),
+                last.frame,
+                cut_mask(last_yx, last.regions, int(k)),
+                last.regions.box(int(k), last_yx.ndim),
+            )
             for k in lost
         ]
 
@@ -162,57 +143,9 @@ def collect(frames: LabelFrames, linked: Iterable[LinkedFrame]) -> TrackTable:
     """Put linked frames (all of `frames`, in any order) together as one table."""
     rows = [frame.detections() for frame in linked]
     detections = np.concatenate([np.zeros(0, DETECTION), *rows])
-    return TrackTable(detections, frames.n_frames, frames.height, frames.width)
+    return TrackTable(detections, frames.n_frames, frames.frame_shape)
 
 
 def link_all(frames: LabelFrames, params: LinkParams) -> TrackTable:
     """Link a whole movie; as `link`, with the result as one table."""
     return collect(frames, link(frames, params))
-
-
-def relabel(frames: LabelFrames, table: TrackTable) -> Iterator[NDArray[np.uint32]]:
-    """The frames again, with track ids in place of labels, read one at a time.
-
-    Parameters
-    ----------
-    frames
-        What `table` was made from.
-    table
-        Tracks; a label that is in none becomes background.
-
-    Yields
-    ------
-    ndarray
-        Shape (Y, X), uint32.
-    """
-    for t in range(frames.n_frames):
-        yield map_labels(frames.read(t), *table.frame_map(t))
-
-
-def map_labels(
-    labels_yx: NDArray[np.uint32], labels: NDArray[np.uint32], values: NDArray[np.uint32]
-) -> NDArray[np.uint32]:
-    """Replace labels by values; labels that are not listed become 0.
-
-    Parameters
-    ----------
-    labels_yx
-        Shape (Y, X), uint32.
-    labels, values
-        Shape (n,), uint32; `labels` ascending, without 0.
-
-    Returns
-    -------
-    ndarray
-        Shape (Y, X), uint32.
-    """
-    if len(labels) == 0:
-        return np.zeros_like(labels_yx)
-    largest = int(labels_yx.max())
-    if largest <= max(labels_yx.size, 0xFFFF):  # ids are usually small: a table is fastest
-        table = np.zeros(max(largest, int(labels[-1])) + 1, np.uint32)
-        table[labels] = values
-        return table[labels_yx]
-    at = np.searchsorted(labels, labels_yx)
-    at[at == len(labels)] = 0
-    return np.where(labels[at] == labels_yx, values[at], np.uint32(0))

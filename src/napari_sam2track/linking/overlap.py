@@ -67,7 +67,7 @@ def count_pairs(
     key <<= np.uint64(32)
     key |= second_yx.ravel()
     # Equal neighbours first, so that what is sorted is runs, not pixels.
-    begins = np.flatnonzero(np.diff(key, prepend=key[:1] + np.uint64(1)))
+    begins = np.flatnonzero(np.diff(key, prepend=~key[:1]))
     lengths = np.diff(begins, append=key.size)
     pairs, index = np.unique(key[begins], return_inverse=True)
     pixels = np.bincount(index, weights=lengths, minlength=len(pairs)).astype(np.int64)

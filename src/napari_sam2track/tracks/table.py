@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: One object in one frame. Pixels are counted from 0, the centre of a pixel is at the integer,
-#: a bounding box (y0, x0, y1, x1) excludes its ends, and an IoU that does not exist is NaN.
+#: a centroid is (z, y, x), a bounding box (z0, y0, x0, z1, y1, x1) excludes its ends, z is 0 in a
+#: movie of planes, and an IoU that does not exist is NaN.
 DETECTION = np.dtype(
     [
         ("track", np.uint32),
         ("frame", np.int64),
         ("label", np.uint32),
         ("area", np.int64),
-        ("centroid", np.float64, (2,)),
-        ("bbox", np.int64, (4,)),
+        ("centroid", np.float64, (3,)),
+        ("bbox", np.int64, (6,)),
         ("iou", np.float64),
     ]
 )
@@ -33,9 +34,12 @@ class TrackTable:
     detections
         Shape (N,), dtype `DETECTION`, sorted by (track, frame) on the way in. ``frame`` is the
         position in the movie, from 0; ``label`` the value of the object in the masks that were
-        read; ``iou`` the overlap with the track's detection before it.
-    n_frames, height, width
-        Size of the movie, in frames and pixels.
+        read; ``iou`` the overlap with the track's detection before it, moved to where it was
+        expected. An area of 0 stands for an object of which only the place is known.
+    n_frames
+        Number of frames.
+    frame_shape
+        (Y, X) or (Z, Y, X), in pixels.
     parents
         Track id of a daughter to the track id of its mother. Tracks without one are not in it.
 
@@ -47,8 +51,7 @@ class TrackTable:
 
     detections: NDArray[np.void]
     n_frames: int
-    height: int
-    width: int
+    frame_shape: tuple[int, ...]
     parents: Mapping[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
