@@ -36,6 +36,24 @@ class LinkParams(Params):
         description="How many frames in a row an object may be missing and still keep its "
         "track; 0 ends a track at once.",
     )
+    divisions: Literal["auto", "off"] = Field(
+        default="auto",
+        title="Divisions",
+        description="Whether an object may become two: auto finds divisions, off finds none.",
+    )
+    motion: Literal["on", "off"] = Field(
+        default="on",
+        title="Motion",
+        description="Whether to look where objects are expected (jumps of the stage, drift, "
+        "growth), or only where they were.",
+    )
+    max_distance: float | None = Field(
+        default=None,
+        ge=0,
+        title="Longest way",
+        description="How far, in pixels, an object may lie from where it is expected without "
+        "overlap; 0 asks for overlap; found out if not given.",
+    )
     binary: Literal["auto", "yes", "no"] = Field(
         default="auto",
         title="Binary masks",
@@ -210,4 +228,48 @@ class OutputParams(Params):
         le=240,
         title="Frames per second",
         description="Of the overlay video.",
+    )
+
+
+class ReadParams(Params):
+    """How files of tracks and labels are understood."""
+
+    join: Literal["gaps", "single", "none"] = Field(
+        default="gaps",
+        title="Join",
+        description="Cell Tracking Challenge: which tracks that are their parent's only child "
+        "become one track with it: those after a gap (gaps), all (single), or none.",
+    )
+    merges: Literal["refuse", "cut"] = Field(
+        default="refuse",
+        title="Merges",
+        description="What to do where two tracks become one, which our tracks cannot hold: refuse "
+        "the file, or cut all links but the one from the nearest object.",
+    )
+    visible: bool = Field(
+        default=False,
+        title="Visible only",
+        description="TrackMate: leave out spots and tracks that its filters hide.",
+    )
+    axes: str | None = Field(
+        default=None,
+        title="Axes",
+        description="Axes of label images, such as TYX or TZYX; found out if not given.",
+    )
+
+
+class WriteParams(Params):
+    """How tracks and labels are written."""
+
+    renumber: bool = Field(
+        default=False,
+        title="Renumber",
+        description="Number tracks anew from 1 where a format has no room for the ids.",
+    )
+    radius: float | None = Field(
+        default=None,
+        gt=0,
+        title="Radius",
+        description="Draw tracks of which only the places are known as discs (in 3D: balls) of "
+        "this radius in pixels, for formats that hold masks.",
     )

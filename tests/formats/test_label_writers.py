@@ -36,7 +36,8 @@ def test_tiff_has_axes_provenance_and_the_smallest_type(tmp_path):
         assert tiff.series[0].axes == "TYX"
         assert tiff.series[0].dtype == np.uint16
         assert tiff.pages[0].compression.name == "ADOBE_DEFLATE"
-        assert json.loads(tiff.pages[0].description)["napari_sam2track"] == NOTE
+        assert tiff.is_imagej
+        assert json.loads(tiff.imagej_metadata["Info"])["napari_sam2track"] == NOTE
         assert not tiff.is_bigtiff
 
 
@@ -67,7 +68,9 @@ def test_folder_has_a_note(tmp_path):
         *(f"labels_000{t}.tif" for t in range(3)),
         "provenance.json",
     ]
-    assert json.loads((tmp_path / "a" / "provenance.json").read_text()) == NOTE
+    note = json.loads((tmp_path / "a" / "provenance.json").read_text())
+    assert note.pop("sam2track_tracks")["shape"] == [3, 5, 3]
+    assert note == NOTE
 
 
 @pytest.mark.parametrize("name", ["a.tif", "a.zarr", "folder"])

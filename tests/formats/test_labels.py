@@ -201,8 +201,11 @@ def test_several_channels_are_refused(tmp_path):
     data = np.zeros((3, 2, 8, 8), np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", data, metadata={"axes": "TCYX"}, photometric="minisblack")
     refused(tmp_path / "a.tif", "axes TCYX of shape")
-    np.save(tmp_path / "a.npy", data)
-    refused(tmp_path / "a.npy", r"shape \(3, 2, 8, 8\), which is not \(T, Y, X\)")
+    np.save(tmp_path / "a.npy", data[None, [0, 1]])
+    with open_labels(tmp_path / "a.npy") as stack:  # time and depth, for all we know
+        assert (stack.n_frames, stack.frame_shape) == (2, (2, 8, 8))
+    np.save(tmp_path / "a.npy", np.zeros((2, 3, 2, 8, 8), np.uint16))
+    refused(tmp_path / "a.npy", r"shape \(2, 3, 2, 8, 8\), which is neither \(T, Y, X\) nor")
 
 
 @pytest.mark.parametrize("name", ["a.tif", "a.png", "a.npy", "a.npz"])

@@ -114,10 +114,11 @@ def collect_prompts(
 
 def _masks_of(path: Path, frame: int, height: int, width: int) -> PromptSet:
     """The labels of one frame as mask prompts."""
-    from napari_sam2track.formats.labels import open_labels
+    from napari_sam2track.formats.labels import open_labels, plane_stack
     from napari_sam2track.prompts import masks_from_labels
 
     with open_labels(path) as stack:
+        plane_stack(stack, "a mask prompt")
         if stack.n_frames == 1:
             at = 0
         elif frame in stack.frame_numbers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import weakref
 import zipfile
@@ -12,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.labels import LabelStack, counted, from_arrays
+from napari_sam2track.formats.label_axes import label_axes
+from napari_sam2track.formats.label_notes import ome_axes, read_note
+from napari_sam2track.formats.labels import LabelStack, counted
 
 _ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup")
 _MEMBER_NAMES = ("labels", "masks", "label", "mask")
@@ -23,8 +26,8 @@ def is_zarr(folder: Path) -> bool:
     return any((folder / mark).is_file() for mark in _ZARR_MARKS)
 
 
-def open_npy(path: Path) -> LabelStack:
-    """Open an array (T, Y, X) or (Y, X) as a memory map.
+def open_npy(path: Path, axes: str | None = None) -> LabelStack:
+    """Open an array (T, Y, X), (T, Z, Y, X) or (Y, X) as a memory map.
 
     Raises
     ------
@@ -35,10 +38,19 @@ def open_npy(path: Path) -> LabelStack:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise FormatError(f"{path} cannot be read as an array: {error}") from error
-    return from_arrays(array.reshape(_as_tyx(array.shape, path)), str(path))
+    layout = label_axes(array.shape, str(path), axes)
+    numbers, names = counted(layout.n_frames, str(path))
+    return LabelStack(
+        str(path),
+        layout.n_frames,
+        layout.frame_shape,
+        numbers,
+        names,
+        lambda t: layout.arrange(np.asarray(array[layout.index(t)])),
+    )
 
 
-def open_npz(path: Path) -> LabelStack:
+def open_npz(path: Path, axes: str | None = None) -> LabelStack:
     """Open an array in an .npz: ``labels``, ``masks``, ``label``, ``mask``, or the only one.
 
     Frames are unpacked one at a time, which is fast in their order.
@@ -62,22 +74,28 @@ def open_npz(path: Path) -> LabelStack:
             )
         chosen = (known or members)[0]
         member = _NpzMember(archive, f"{chosen}.npy")
-        n_frames, height, width = _as_tyx(member.shape, path)
+        layout = label_axes(member.shape, str(path), axes)
+        if layout.time not in (None, *range(len(member.shape) - len(layout.frame_shape))):
+            raise FormatError(
+                f"{path} has axes {axes} of shape {member.shape}, and its frames are not one after "
+                "another in the file; save time as the first axis"
+            )
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         archive.close()
         raise FormatError(f"{path} cannot be read as an .npz: {error}") from error
     except FormatError:
         archive.close()
         raise
+    n_frames, shape = layout.n_frames, layout.frame_shape
     numbers, names = counted(n_frames, f"{path.name}[{chosen}]")
 
     def load(t: int) -> NDArray[Any]:
         try:
-            return member.read(t, height, width)
+            return member.read(t, shape)
         except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise FormatError(f"{names[t]} cannot be read: {error}") from error
 
-    stack = LabelStack(str(path), n_frames, (height, width), numbers, names, load, member.close)
+    stack = LabelStack(str(path), n_frames, shape, numbers, names, load, member.close)
     weakref.finalize(stack, member.close)
     return stack
 
@@ -103,15 +121,15 @@ class _NpzMember:
             raise ValueError("the array is in Fortran order; save it with np.ascontiguousarray")
         self._begin = self._stream.tell()
 
-    def read(self, t: int, height: int, width: int) -> NDArray[Any]:
-        """Frame `t`, shape (height, width)."""
-        n_bytes = height * width * self._dtype.itemsize
+    def read(self, t: int, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Frame `t` of a shape."""
+        n_bytes = math.prod(shape) * self._dtype.itemsize
         with self._lock:
             self._stream.seek(self._begin + t * n_bytes)
             raw = self._stream.read(n_bytes)
         if len(raw) < n_bytes:
             raise EOFError("the file ends too early")
-        return np.frombuffer(raw, self._dtype).reshape(height, width)
+        return np.frombuffer(raw, self._dtype).reshape(shape)
 
     def close(self) -> None:
         """Close the member and its archive."""
@@ -119,42 +137,56 @@ class _NpzMember:
         self._archive.close()
 
 
-def open_zarr(path: Path) -> LabelStack:
-    """Open a zarr array (T, Y, X), or the full resolution of OME-Zarr labels.
+def open_zarr(path: Path, axes: str | None = None) -> LabelStack:
+    """Open a zarr array (T, Y, X) or (T, Z, Y, X), or the full resolution of OME-Zarr labels.
 
-    For an OME-Zarr image the only entry of its ``labels`` group is taken.
+    For an OME-Zarr image the only entry of its ``labels`` group is taken. Axes and scale are
+    those of the metadata, where there are some (OME-Zarr 0.4 and 0.5, names of dimensions).
 
     Raises
     ------
     FormatError
         If it cannot be read, there is no array or more than one set of labels, or it has
-        several channels or planes.
+        several channels.
     """
     import zarr
 
     try:
         node = zarr.open(str(path), mode="r")
-    except (OSError, ValueError, KeyError, zarr.errors.BaseZarrError) as error:
+    except (OSError, ValueError, KeyError, TypeError, zarr.errors.BaseZarrError) as error:
         raise FormatError(f"{path} cannot be read as zarr: {error}") from error
-    array = node if isinstance(node, zarr.Array) else _labels_in_group(node, path)
-    shape = _as_tyx(array.shape, path)
-    axis = _time_axis(array.shape)
-    numbers, names = counted(shape[0], path.name)
+    group: Any = None
+    if isinstance(node, zarr.Array):
+        array: Any = node
+    else:
+        group, array = _labels_in_group(node, path)
+    attributes = (array if group is None else group).attrs.asdict()
+    known, scale = ome_axes(attributes, array)
+    note = read_note(attributes)
+    layout = label_axes(array.shape, str(path), axes or note.axes_of(array.shape), known)
+    numbers, names = counted(layout.n_frames, path.name)
 
     def load(t: int) -> NDArray[Any]:
-        index: list[int | slice] = [0] * (array.ndim - 2) + [slice(None)] * 2
-        if axis is not None:
-            index[axis] = t
         try:
-            return np.asarray(array[tuple(index)])
+            return np.asarray(layout.arrange(np.asarray(array[layout.index(t)])))
         except (OSError, ValueError, RuntimeError) as error:
             raise FormatError(f"{names[t]} cannot be read: {error}") from error
 
-    return LabelStack(str(path), shape[0], shape[1:], numbers, names, load)
+    return LabelStack(
+        str(path),
+        layout.n_frames,
+        layout.frame_shape,
+        numbers,
+        names,
+        load,
+        scale=note.scale_near(scale),
+        parents=note.parents,
+        note=note.provenance,
+    )
 
 
-def _labels_in_group(group: Any, path: Path) -> Any:
-    """The array with the labels in a zarr group."""
+def _labels_in_group(group: Any, path: Path) -> tuple[Any, Any]:
+    """The group that describes the labels in a zarr group, and the array with them."""
     import zarr
 
     attributes = group.attrs.asdict()
@@ -180,22 +212,4 @@ def _labels_in_group(group: Any, path: Path) -> Any:
         (array,) = arrays
     if not isinstance(array, zarr.Array):
         raise FormatError(f"{path} points to {array}, which is not an array")
-    return array
-
-
-def _time_axis(shape: tuple[int, ...]) -> int | None:
-    """The axis of the frames: the long one before (Y, X), or the first."""
-    leading = shape[:-2]
-    long = [axis for axis, n in enumerate(leading) if n > 1]
-    return long[0] if long else (0 if leading else None)
-
-
-def _as_tyx(shape: tuple[int, ...], path: Path) -> tuple[int, int, int]:
-    """The shape as (T, Y, X), with axes of length one dropped or added."""
-    leading = [n for n in shape[:-2] if n != 1]
-    if len(shape) < 2 or len(leading) > 1 or 0 in shape:
-        raise FormatError(
-            f"{path} has shape {shape}, which is not (T, Y, X): save one channel and one plane, "
-            "with at least one frame"
-        )
-    return (leading[0] if leading else 1), shape[-2], shape[-1]
+    return group, array

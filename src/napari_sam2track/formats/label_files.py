@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
+import math
 import re
 import struct
 import weakref
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
+from napari_sam2track.formats.label_axes import LabelAxes, label_axes
+from napari_sam2track.formats.label_notes import (
+    PROVENANCE,
+    TRACKS,
+    Note,
+    note_in_text,
+    read_note,
+    tiff_scale,
+)
 from napari_sam2track.formats.labels import LabelStack, counted, size_text
+from napari_sam2track.labels import Scale
 
+#: Our note in a folder of label images.
+NOTE_NAME = "provenance.json"
 _SUFFIXES = (".tif", ".tiff", ".png")
 _LAST_DIGITS = re.compile(r"(\d+)\D*$")
 
@@ -24,14 +39,13 @@ _LAST_DIGITS = re.compile(r"(\d+)\D*$")
 _INDEX_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
 
 
-def open_tiff(path: Path) -> LabelStack:
-    """Open a TIFF; each page, or each step along its first axis, is a frame.
+def open_tiff(path: Path, axes: str | None = None) -> LabelStack:
+    """Open a TIFF; each page, each step along its first axis, or each stack of planes is a frame.
 
     Raises
     ------
     FormatError
-        If it is not a TIFF, has colours, several channels or a depth beside time, or pages of
-        different sizes.
+        If it is not a TIFF, has colours, several channels, or pages of different sizes.
     """
     import tifffile
 
@@ -40,7 +54,10 @@ def open_tiff(path: Path) -> LabelStack:
     except (tifffile.TiffFileError, OSError, ValueError, struct.error) as error:
         raise FormatError(f"{path} cannot be read as a TIFF: {error}") from error
     try:
-        n_frames, (height, width), load = _tiff_frames(file, path)
+        note = _note_of(file)
+        n_frames, shape, load = tiff_frames(file, path, axes, note.shape)
+        scale = note.scale_near(tiff_scale(file)) if note.scale and file.is_imagej else note.scale
+        scale = scale or tiff_scale(file)
     except FormatError:
         file.close()
         raise
@@ -48,10 +65,29 @@ def open_tiff(path: Path) -> LabelStack:
         file.close()
         raise FormatError(f"{path} cannot be read as a TIFF: {error}") from error
     numbers, names = counted(n_frames, path.name)
-    read = _explained(load, names)
-    stack = LabelStack(str(path), n_frames, (height, width), numbers, names, read, file.close)
+    stack = LabelStack(
+        str(path),
+        n_frames,
+        shape,
+        numbers,
+        names,
+        _explained(load, names),
+        file.close,
+        scale,
+        note.parents,
+        note.provenance,
+    )
     weakref.finalize(stack, file.close)  # for those who do not close it
     return stack
+
+
+def _note_of(file: Any) -> Note:
+    """Our note in a TIFF: in ImageJ's info, or in the JSON of the first page's description."""
+    if file.is_imagej:
+        return note_in_text(str((file.imagej_metadata or {}).get("Info", "")))
+    if file.is_shaped:
+        return read_note(dict(file.shaped_metadata[0]))
+    return Note()
 
 
 def open_png(path: Path) -> LabelStack:
@@ -65,12 +101,14 @@ def open_png(path: Path) -> LabelStack:
     return _files([path], (0,), str(path))
 
 
-def open_folder(folder: Path) -> LabelStack:
+def open_folder(folder: Path, axes: str | None = None, *, one_a_frame: bool = False) -> LabelStack:
     """Open a folder with one file a frame.
 
     Frames are in the order of the last group of digits in the names. Files named
     ``man_track*`` or ``mask*`` (Cell Tracking Challenge) are taken before others; files that
-    are not TIFF or PNG are ignored.
+    are not TIFF or PNG are ignored. Pages of a TIFF are the planes of a frame, unless it is the
+    only file; then they are frames, if `one_a_frame` does not say otherwise. Files of our own
+    may have ``provenance.json`` beside.
 
     Raises
     ------
@@ -89,11 +127,26 @@ def open_folder(folder: Path) -> LabelStack:
             f"the folder {folder} holds no TIFF or PNG files; give the folder with the masks, "
             "one file a frame"
         )
-    if len(images) == 1:
+    note = _note_beside(folder)
+    if len(images) == 1 and not one_a_frame and not note.shape:
         path = images[0]
-        return open_png(path) if path.suffix.lower() == ".png" else open_tiff(path)
+        return open_png(path) if path.suffix.lower() == ".png" else open_tiff(path, axes)
     numbered = _number(images, folder)
-    return _files([p for _, p in numbered], tuple(n for n, _ in numbered), str(folder))
+    stack = _files([p for _, p in numbered], tuple(n for n, _ in numbered), str(folder), axes)
+    scale = note.scale or stack.scale
+    return replace(stack, scale=scale, parents=note.parents, note=note.provenance)
+
+
+def _note_beside(folder: Path) -> Note:
+    """Our note in a folder that we wrote; a damaged one counts as none."""
+    try:
+        content = json.loads((folder / NOTE_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return Note()
+    if not isinstance(content, dict):
+        return Note()
+    tracks = content.pop(TRACKS, None)
+    return read_note({PROVENANCE: content, TRACKS: tracks})
 
 
 def _number(images: Iterable[Path], folder: Path) -> list[tuple[int, Path]]:
@@ -136,31 +189,34 @@ def _listed(numbers: list[int], most: int = 10) -> str:
     return shown if total <= most else f"{shown} and {total - most} more"
 
 
-def _files(paths: list[Path], numbers: tuple[int, ...], source: str) -> LabelStack:
-    """Single-frame files as a stack; headers are read now, pixels later."""
-    sizes = [_header(path) for path in paths]
-    for path, size in zip(paths, sizes, strict=True):
-        if size != sizes[0]:
+def _files(
+    paths: list[Path], numbers: tuple[int, ...], source: str, axes: str | None = None
+) -> LabelStack:
+    """Files of one frame each as a stack; headers are read now, pixels later."""
+    heads = [_header(path, axes) for path in paths]
+    for path, (shape, _) in zip(paths, heads, strict=True):
+        if shape != heads[0][0]:
             raise FormatError(
-                f"{path} has {size_text(size)} pixels, but {paths[0].name} has "
-                f"{size_text(sizes[0])}: all frames must be of one size"
+                f"{path} has {size_text(shape)} pixels, but {paths[0].name} has "
+                f"{size_text(heads[0][0])}: all frames must be of one size"
             )
     names = tuple(str(path) for path in paths)
-    height, width = sizes[0]
-    load = _explained(lambda t: _read_image(paths[t]), names)
-    return LabelStack(source, len(paths), (height, width), numbers, names, load)
+    load = _explained(lambda t: _read_image(paths[t], axes), names)
+    shape, scale = heads[0]
+    return LabelStack(source, len(paths), shape, numbers, names, load, scale=scale)
 
 
-def _header(path: Path) -> tuple[int, int]:
-    """Height and width of a file that holds one label image."""
+def _header(path: Path, axes: str | None = None) -> tuple[tuple[int, ...], Scale]:
+    """Shape of the frame that a file holds, and the scale that it declares."""
     if path.suffix.lower() != ".png":
-        with open_tiff(path) as stack:
-            if stack.n_frames != 1:
+        with open_tiff(path, axes) as stack:
+            one = stack.n_frames == 1 or len(stack.frame_shape) == 3
+            if stack.n_frames > 1 and len(stack.frame_shape) == 3:
                 raise FormatError(
-                    f"{path} holds {stack.n_frames} images, but there are other files beside it; "
+                    f"{path} holds {stack.n_frames} frames of planes, but it should hold one; "
                     "give one file with all frames, or a folder with one frame a file"
                 )
-            return stack.height, stack.width
+            return (stack.frame_shape if one else (stack.n_frames, *stack.frame_shape)), stack.scale
     from PIL import Image
 
     try:
@@ -173,24 +229,29 @@ def _header(path: Path) -> tuple[int, int]:
             f"{path} is a colour image ({mode}), in which labels cannot be told apart from a "
             "picture of them; save the label values as 8 or 16 bit, or with a palette"
         )
-    return height, width
+    return (height, width), Scale()
 
 
-def _read_image(path: Path) -> NDArray[Any]:
-    """The pixels of a file with one label image; a palette image gives its indices."""
+def _read_image(path: Path, axes: str | None = None) -> NDArray[Any]:
+    """The pixels of a file with one frame; a palette image gives its indices."""
     if path.suffix.lower() != ".png":
-        with open_tiff(path) as stack:
-            return stack.read(0)
+        with open_tiff(path, axes) as stack:
+            if stack.n_frames == 1:
+                return stack.read(0)
+            return np.stack([stack.read(k) for k in range(stack.n_frames)])
     from PIL import Image
 
     with Image.open(path) as image:
         return np.asarray(image)
 
 
-def _tiff_frames(
-    file: Any, path: Path
-) -> tuple[int, tuple[int, int], Callable[[int], NDArray[Any]]]:
-    """Number of frames, (height, width), and a reader, of an open `tifffile.TiffFile`."""
+def tiff_frames(
+    file: Any, path: Path, axes: str | None = None, shape: tuple[int, ...] = ()
+) -> tuple[int, tuple[int, ...], Callable[[int], NDArray[Any]]]:
+    """Number of frames, shape of one, and a reader, of an open `tifffile.TiffFile`.
+
+    `shape` is what our note in it says: (frames, [planes,] rows, columns).
+    """
     series = file.series
     if not series:
         raise FormatError(f"{path} holds no images")
@@ -211,32 +272,53 @@ def _tiff_frames(
                     f"page {k} of {path} has {size_text(other.shape)} pixels, but page 0 has "
                     f"{size_text(pages[0].shape)}: all frames must be of one size"
                 )
-        return len(pages), pages[0].shape, lambda t: np.asarray(pages[t].asarray())
+        layout = label_axes((len(pages), *pages[0].shape), str(path), axes)
+        return _of_planes(layout, lambda k: np.asarray(pages[k].asarray()))
 
     (one,) = series
-    *leading, height, width = one.shape
-    if sum(n > 1 for n in leading) > 1:
+    if shape and math.prod(shape) == math.prod(one.shape) and shape[-2:] == one.shape[-2:]:
+        known: tuple[int, ...] = shape  # with axes of length 1, which files leave out
+        layout = label_axes(known, str(path), axes or "T" + "ZYX"[-len(shape) + 1 :])
+    else:
+        layout = label_axes(one.shape, str(path), axes, one.axes)
+    if (layout.rows, layout.columns) != (len(layout.shape) - 2, len(layout.shape) - 1):
         raise FormatError(
-            f"{path} has axes {one.axes} of shape {one.shape}: it holds more than frames of "
-            "(Y, X) pixels; save one channel and one plane, axes TYX"
+            f"{path} has axes {axes or one.axes}: rows and columns must be the last; save it as "
+            "TYX or TZYX"
         )
-    n_frames = int(np.prod(leading, dtype=int))
+    planes = math.prod(layout.shape[:-2])
     if one.dataoffset is not None:
         # Uncompressed and in one piece, as ImageJ writes it: only the first page is described.
         dtype = one.dtype.newbyteorder(file.byteorder)
-        frame_bytes = height * width * dtype.itemsize
+        plane = layout.shape[-2:]
+        plane_bytes = math.prod(plane) * dtype.itemsize
 
-        def read_raw(t: int) -> NDArray[Any]:
-            file.filehandle.seek(one.dataoffset + t * frame_bytes)
-            raw: NDArray[Any] = file.filehandle.read_array(dtype, height * width)
-            return raw.reshape(height, width)
+        def read_raw(k: int) -> NDArray[Any]:
+            file.filehandle.seek(one.dataoffset + k * plane_bytes)
+            raw: NDArray[Any] = file.filehandle.read_array(dtype, math.prod(plane))
+            return raw.reshape(plane)
 
-        return n_frames, (height, width), read_raw
-    if len(one.pages) != n_frames:
+        return _of_planes(layout, read_raw)
+    if len(one.pages) != planes:
         raise FormatError(
-            f"{path} has {len(one.pages)} pages for {n_frames} frames; save one frame a page"
+            f"{path} has {len(one.pages)} pages for {planes} planes; save one plane a page"
         )
-    return n_frames, (height, width), lambda t: np.asarray(one.pages[t].asarray())
+    return _of_planes(layout, lambda k: np.asarray(one.pages[k].asarray()))
+
+
+def _of_planes(
+    layout: LabelAxes, read_plane: Callable[[int], NDArray[Any]]
+) -> tuple[int, tuple[int, ...], Callable[[int], NDArray[Any]]]:
+    """Frames made of planes (Y, X), which a file holds in the order of the other axes."""
+    order = np.arange(math.prod(layout.shape[:-2])).reshape(layout.shape[:-2])
+
+    def load(t: int) -> NDArray[Any]:
+        places = order[layout.index(t)[:-2]]
+        if layout.depth is None:
+            return read_plane(int(places))
+        return np.stack([read_plane(int(k)) for k in places])
+
+    return layout.n_frames, layout.frame_shape, load
 
 
 def _frames_as_colours(file: Any) -> bool:

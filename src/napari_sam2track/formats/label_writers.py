@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import OutputError, UsageError
+from napari_sam2track.formats.label_notes import (
+    PROVENANCE,
+    TRACKS,
+    imagej_unit,
+    label_properties,
+    make_note,
+)
 from napari_sam2track.formats.output import atomic_path
+from napari_sam2track.labels import Scale
+from napari_sam2track.tracks.table import TrackTable
 
 #: Classic TIFF has 32-bit offsets; some room is left for the pages' descriptions.
 _CLASSIC_TIFF_BYTES = 4 * 2**30 - 2**25
@@ -25,17 +37,20 @@ def write_labels(
     overwrite: bool = False,
     *,
     max_id: int,
+    scale: Scale | None = None,
+    table: TrackTable | None = None,
+    kind: str | None = None,
 ) -> None:
     """Write a movie of labels; its kind is in its name.
 
     Parameters
     ----------
     path
-        ``.tif``/``.tiff``: one page a frame, zlib, axes TYX, a BigTIFF if 4 GB might not do.
-        ``.zarr``: OME-Zarr 0.5 labels, one chunk a frame. No suffix: a folder with one TIFF a
-        frame and the metadata in ``provenance.json``.
+        ``.tif``/``.tiff``: one page a plane, zlib; an ImageJ hyperstack of 16 bit if the ids and
+        4 GB are enough, else 32 bit, or a BigTIFF. ``.zarr``: OME-Zarr 0.5 labels, one chunk a
+        plane. No suffix: a folder with one TIFF a frame and the metadata in ``provenance.json``.
     frames
-        Arrays of shape (Y, X), unsigned integers, all of one size; consumed once.
+        Arrays of shape (Y, X) or (Z, Y, X), unsigned integers, all of one size; consumed once.
     n_frames
         How many there are.
     metadata
@@ -44,6 +59,12 @@ def write_labels(
         Allow an existing output to be replaced.
     max_id
         The largest label value: up to 65,535 gives 16 bits, more gives 32.
+    scale
+        Size of a frame and of a pixel.
+    table
+        The tracks, whose parents are kept as metadata.
+    kind
+        ``.tif``, ``.zarr`` or "" (a folder), whatever the name is.
 
     Raises
     ------
@@ -57,28 +78,62 @@ def write_labels(
     """
     path = Path(path)
     write = {".tif": _write_tiff, ".tiff": _write_tiff, ".zarr": _write_zarr, "": _write_folder}
-    writer = write.get(path.suffix.lower())
+    writer = write.get(path.suffix.lower() if kind is None else kind)
     if writer is None:
         raise UsageError(
             f"labels cannot be written as {path.suffix!r} ({path}); use .tif, .zarr or a folder"
         )
     dtype = np.dtype(np.uint16 if max_id <= np.iinfo(np.uint16).max else np.uint32)
     with atomic_path(path, overwrite) as temporary:
-        writer(temporary, _checked(frames, n_frames, dtype, path), n_frames, dtype, metadata)
+        checked = checked_frames(frames, n_frames, dtype, path)
+        first = next(checked)
+        shape = (n_frames, *first.shape)
+        scale = scale or Scale()
+        contents = Contents(
+            chain((first,), checked),
+            shape,
+            dtype,
+            scale,
+            make_note(metadata, table, scale, shape),
+            [] if table is None else label_properties(table),
+        )
+        writer(temporary, contents)
 
 
-def _checked(
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """What is written: frames, their shape (with time first), type, scale, note, properties."""
+
+    frames: Iterator[NDArray[Any]]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    scale: Scale
+    note: dict[str, Any]
+    properties: list[dict[str, int]]
+
+
+def checked_frames(
     frames: Iterable[NDArray[np.uint32]], n_frames: int, dtype: np.dtype[Any], path: Path
 ) -> Iterator[NDArray[Any]]:
-    """The frames in their type on disk, after making sure that they fit."""
+    """The frames in their type on disk, after making sure that they fit.
+
+    Raises
+    ------
+    OutputError
+        If there are none, or an id is too large for the type.
+    ValueError
+        If they are not as many, or not as large, as they should be.
+    """
+    if n_frames == 0:
+        raise OutputError(f"cannot write {path}: the movie has no frames")
     shape, t = None, -1
     for t, frame in enumerate(frames):
         shape = shape or frame.shape
-        if t >= n_frames or frame.shape != shape or frame.ndim != 2:
+        if t >= n_frames or frame.shape != shape or frame.ndim not in (2, 3):
             raise ValueError(
                 f"frame {t} of shape {frame.shape} is not one of {n_frames} of shape {shape}"
             )
-        largest = int(frame.max())
+        largest = int(frame.max(initial=0))
         if largest > np.iinfo(dtype).max:
             raise OutputError(
                 f"cannot write {path}: frame {t} holds id {largest}, more than {dtype} can hold; "
@@ -89,94 +144,106 @@ def _checked(
         raise ValueError(f"there are {t + 1} frames, not {n_frames}")
 
 
-def _write_tiff(
-    path: Path,
-    frames: Iterator[NDArray[Any]],
-    n_frames: int,
-    dtype: np.dtype[Any],
-    metadata: Mapping[str, Any],
-) -> None:
-    """One page a frame; the metadata is in the first page's description, as JSON."""
+def _write_tiff(path: Path, contents: Contents) -> None:
+    """One page a plane; our note is in ImageJ's info, or else in the description, as JSON."""
     import tifffile
 
-    first = next(frames)
-
-    def pages() -> Iterator[NDArray[Any]]:
-        yield first
-        yield from frames
-
+    axes = "T" + "ZYX"[-len(contents.shape) + 1 :]
+    scale, plane = contents.scale, contents.shape[-2:]
     # What zlib makes of it is not known beforehand, so the size without it decides.
-    big = first.nbytes * n_frames > _CLASSIC_TIFF_BYTES
-    with tifffile.TiffWriter(path, bigtiff=big) as tiff:
+    big = math.prod(contents.shape) * contents.dtype.itemsize > _CLASSIC_TIFF_BYTES
+    imagej = not big and contents.dtype == np.uint16  # what ImageJ opens
+    metadata: dict[str, Any] = {"axes": axes, **contents.note}
+    if imagej:
+        metadata = {
+            "axes": axes,
+            "Info": json.dumps(contents.note),
+            "unit": imagej_unit(scale.space_unit, "pixel"),
+            "spacing": scale.z,
+            "finterval": scale.time,
+            "tunit": imagej_unit(scale.time_unit, "frame"),
+        }
+    with tifffile.TiffWriter(path, bigtiff=big, imagej=imagej) as tiff:
         tiff.write(
-            pages(),
-            shape=(n_frames, *first.shape),
-            dtype=dtype,
+            (page for frame in contents.frames for page in frame.reshape(-1, *plane)),
+            shape=contents.shape,
+            dtype=contents.dtype,
             photometric="minisblack",
             compression="zlib",
-            metadata={"axes": "TYX", "napari_sam2track": dict(metadata)},
+            resolution=(1 / scale.x, 1 / scale.y),
+            metadata=metadata,
         )
 
 
-def _write_zarr(
-    path: Path,
-    frames: Iterator[NDArray[Any]],
-    n_frames: int,
-    dtype: np.dtype[Any],
-    metadata: Mapping[str, Any],
-) -> None:
+def _write_zarr(path: Path, contents: Contents) -> None:
     """OME-Zarr 0.5 (https://ngff.openmicroscopy.org/0.5): a multiscale of one scale, labels."""
     import zarr
 
-    first = next(frames)
-    axes = [
-        {"name": "t", "type": "time"},
-        {"name": "y", "type": "space"},
-        {"name": "x", "type": "space"},
-    ]
-    scale = [{"type": "scale", "scale": [1.0, 1.0, 1.0]}]
-    datasets = [{"path": "0", "coordinateTransformations": scale}]
+    scale, ndim = contents.scale, len(contents.shape)
+    names = ("t", *"zyx"[-ndim + 1 :])
+    axes: list[dict[str, str]] = []
+    for name in names:
+        axis = {"name": name, "type": "time" if name == "t" else "space"}
+        unit = scale.time_unit if name == "t" else scale.space_unit
+        axes.append(axis | ({"unit": unit} if unit else {}))
+    sizes = [{"type": "scale", "scale": [float(s) for s in scale.of_axes(ndim)]}]
+    datasets = [{"path": "0", "coordinateTransformations": sizes}]
+    label = {"properties": contents.properties} if contents.properties else {}
     attributes = {
         "ome": {
             "version": "0.5",
             "multiscales": [{"name": "labels", "axes": axes, "datasets": datasets}],
-            "image-label": {},
+            "image-label": label,
         },
-        "napari_sam2track": dict(metadata),
+        **contents.note,
     }
     group = zarr.create_group(str(path), zarr_format=3, attributes=attributes)
+    write_zarr_array(group, "0", contents.frames, contents.shape, contents.dtype)
+
+
+def write_zarr_array(
+    group: Any,
+    name: str,
+    frames: Iterable[NDArray[Any]],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+) -> None:
+    """Write frames into a new array of a zarr group, one chunk a plane; empty ones take no room."""
+    version = group.metadata.zarr_format
+    names = ["t", *"zyx"[-len(shape) + 1 :]]
     array = group.create_array(
-        "0",
-        shape=(n_frames, *first.shape),
-        chunks=(1, *first.shape),
+        name,
+        shape=shape,
+        chunks=(*(1,) * (len(shape) - 2), *shape[-2:]),
         dtype=dtype,
-        dimension_names=["t", "y", "x"],
+        dimension_names=names if version == 3 else None,
         config={"write_empty_chunks": False},
     )
-    array[0] = first
-    for t, frame in enumerate(frames, start=1):
+    for t, frame in enumerate(frames):
         array[t] = frame
 
 
-def _write_folder(
-    path: Path,
-    frames: Iterator[NDArray[Any]],
-    n_frames: int,
-    dtype: np.dtype[Any],
-    metadata: Mapping[str, Any],
-) -> None:
+def _write_folder(path: Path, contents: Contents) -> None:
     """``labels_0000.tif`` and so on, and ``provenance.json``."""
+    path.mkdir()
+    digits = max(4, len(str(contents.shape[0] - 1)))
+    for t, frame in enumerate(contents.frames):
+        write_label_image(path / f"labels_{t:0{digits}d}.tif", frame)
+    content = {**contents.note[PROVENANCE], TRACKS: contents.note[TRACKS]}
+    note = json.dumps(content, indent=2) + "\n"
+    (path / "provenance.json").write_text(note, encoding="utf-8")
+
+
+def write_label_image(
+    path: Path, frame: NDArray[Any], note: Mapping[str, Any] | None = None
+) -> None:
+    """One frame as a TIFF, zlib, a page a plane."""
     import tifffile
 
-    path.mkdir()
-    digits = max(4, len(str(n_frames - 1)))
-    for t, frame in enumerate(frames):
-        tifffile.imwrite(
-            path / f"labels_{t:0{digits}d}.tif",
-            frame,
-            photometric="minisblack",
-            compression="zlib",
-            metadata={"axes": "YX"},
-        )
-    note = json.dumps(dict(metadata), indent=2) + "\n"
-    (path / "provenance.json").write_text(note, encoding="utf-8")
+    tifffile.imwrite(
+        path,
+        frame,
+        photometric="minisblack",
+        compression="zlib",
+        metadata={"axes": "ZYX"[-frame.ndim :], **(note or {})},
+    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
+from napari_sam2track.labels import Scale
 
 _UINT32_MAX = 0xFFFFFFFF
 
@@ -34,6 +35,12 @@ class LabelStack:
         The number of each frame in the source (from file names, or 0, 1, ...); consecutive.
     names
         What to call each frame in a message: a file name, or a place in the file.
+    scale
+        Size of a frame and of a pixel, if the source says so.
+    parents
+        Daughter to mother, as our own metadata in the source has it; not checked.
+    note
+        Where it comes from, as our own metadata has it (`provenance`); else empty.
     """
 
     source: str
@@ -43,6 +50,9 @@ class LabelStack:
     names: tuple[str, ...]
     _load: Callable[[int], NDArray[Any]] = field(repr=False)
     _close: Callable[[], object] | None = field(default=None, repr=False)
+    scale: Scale = field(default_factory=Scale)
+    parents: Mapping[Any, Any] = field(default_factory=dict)
+    note: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def height(self) -> int:
@@ -72,7 +82,7 @@ class LabelStack:
         FormatError
             If the frame cannot be read, has another size, or holds what cannot be labels.
         """
-        labels = as_labels(self._load(t), self.names[t])
+        labels = as_labels(self._load(t), self.names[t], len(self.frame_shape))
         if labels.shape != self.frame_shape:
             raise FormatError(
                 f"{self.names[t]} has {size_text(labels.shape)} pixels, but {self.names[0]} has "
@@ -97,7 +107,7 @@ class LabelStack:
         self.close()
 
 
-def open_labels(path: str | Path) -> LabelStack:
+def open_labels(path: str | Path, *, axes: str | None = None) -> LabelStack:
     """Open label images without reading their pixels.
 
     Parameters
@@ -105,8 +115,11 @@ def open_labels(path: str | Path) -> LabelStack:
     path
         A TIFF (each page a frame), a PNG, a folder of either with one file a frame (numbers in
         the names, as in ``mask_0007.tif`` or a Cell Tracking Challenge folder), a zarr array,
-        OME-Zarr labels, an .npy array (T, Y, X), or an .npz with a member called ``labels`` or
-        ``masks``.
+        OME-Zarr labels, an .npy array (T, Y, X) or (T, Z, Y, X), or an .npz with a member called
+        ``labels`` or ``masks``. In a folder, the pages of a TIFF are the planes of a frame.
+    axes
+        One letter for each axis of the array: T, Z, Y, X; for a folder, of each file. Found out
+        if not given (`napari_sam2track.formats.label_axes`).
 
     Returns
     -------
@@ -126,17 +139,17 @@ def open_labels(path: str | Path) -> LabelStack:
         raise FormatError(f"{path} does not exist: give a folder or a file of label images")
     suffix = path.suffix.lower()
     if suffix == ".zarr" or (path.is_dir() and label_arrays.is_zarr(path)):
-        return label_arrays.open_zarr(path)
+        return label_arrays.open_zarr(path, axes)
     if path.is_dir():
-        return label_files.open_folder(path)
+        return label_files.open_folder(path, axes)
     if suffix in (".tif", ".tiff"):
-        return label_files.open_tiff(path)
+        return label_files.open_tiff(path, axes)
     if suffix == ".png":
         return label_files.open_png(path)
     if suffix == ".npy":
-        return label_arrays.open_npy(path)
+        return label_arrays.open_npy(path, axes)
     if suffix == ".npz":
-        return label_arrays.open_npz(path)
+        return label_arrays.open_npz(path, axes)
     if suffix in (".jpg", ".jpeg"):
         raise FormatError(
             f"{path} is a JPEG, which changes values when it is saved, so it cannot hold labels; "
@@ -148,30 +161,49 @@ def open_labels(path: str | Path) -> LabelStack:
     )
 
 
-def as_labels(values: NDArray[Any], name: str) -> NDArray[np.uint32]:
+def plane_stack(stack: LabelStack, use: str) -> LabelStack:
+    """The stack itself, if its frames are planes.
+
+    Raises
+    ------
+    FormatError
+        If it has depth, which what it is wanted for has no use of.
+    """
+    if len(stack.frame_shape) != 2:
+        raise FormatError(
+            f"{stack.source} has depth (frames of {size_text(stack.frame_shape)} pixels), and "
+            f"{use} needs planes; give labels of one plane"
+        )
+    return stack
+
+
+def as_labels(values: NDArray[Any], name: str, ndim: int = 2) -> NDArray[np.uint32]:
     """Turn what a file holds into labels, or say why that cannot be done.
 
     Parameters
     ----------
     values
-        Shape (Y, X), any numeric or boolean type. Floating point values are taken if they are
-        whole numbers.
+        Shape (Y, X) or (Z, Y, X), any numeric or boolean type. Floating point values are taken
+        if they are whole numbers.
     name
         What to call it in a message.
+    ndim
+        How many axes it should have.
 
     Returns
     -------
     ndarray
-        Shape (Y, X), uint32.
+        The same shape, uint32.
 
     Raises
     ------
     FormatError
         If it has colours, fractions, negative values or values over 4,294,967,295.
     """
-    if values.ndim != 2:
+    if values.ndim != ndim:
+        wanted = "(Y, X)" if ndim == 2 else "(Z, Y, X)"
         raise FormatError(
-            f"{name} has shape {values.shape}, not (Y, X): label images have one value a pixel"
+            f"{name} has shape {values.shape}, not {wanted}: label images have one value a pixel"
         )
     kind = values.dtype.kind
     if kind not in "buif":
@@ -200,15 +232,19 @@ def counted(n_frames: int, name: str) -> tuple[tuple[int, ...], tuple[str, ...]]
     return tuple(range(n_frames)), tuple(f"frame {t} of {name}" for t in range(n_frames))
 
 
-def from_arrays(frames: NDArray[Any] | Sequence[NDArray[Any]], source: str) -> LabelStack:
+def from_arrays(
+    frames: NDArray[Any] | Sequence[NDArray[Any]], source: str, scale: Scale | None = None
+) -> LabelStack:
     """Label images that are in memory, or behave as if they were (memory maps, zarr arrays).
 
     Parameters
     ----------
     frames
-        Shape (T, Y, X), or a list of (Y, X).
+        Shape (T, Y, X) or (T, Z, Y, X), or a list of (Y, X) or (Z, Y, X).
     source
         What to call them.
+    scale
+        Size of a frame and of a pixel.
 
     Raises
     ------
@@ -216,12 +252,13 @@ def from_arrays(frames: NDArray[Any] | Sequence[NDArray[Any]], source: str) -> L
         If there are no frames, or they have no pixels.
     """
     first = frames[0].shape if len(frames) else ()
-    if len(first) != 2 or 0 in first:
+    if len(first) not in (2, 3) or 0 in first:
         raise FormatError(f"{source} holds no label images: it has no frames of (Y, X) pixels")
     numbers, names = counted(len(frames), source)
-    return LabelStack(
+    stack = LabelStack(
         source, len(frames), tuple(first), numbers, names, lambda t: np.asarray(frames[t])
     )
+    return stack if scale is None else replace(stack, scale=scale)
 
 
 def size_text(shape: tuple[int, ...]) -> str:

@@ -10,13 +10,18 @@ import csv
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_sam2track.errors import FormatError
+from napari_sam2track.formats.movies import Watch, extent
 from napari_sam2track.formats.output import atomic_path, check_output, write_text_atomic
+from napari_sam2track.labels import Scale
+from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.tracks.movie import TrackedMovie
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 
 COLUMNS = (
@@ -32,8 +37,25 @@ def note_path(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
+def write(
+    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, watch: Watch
+) -> None:
+    """Write the tracks of a movie; see `write_tracks_csv`."""
+    write_tracks_csv(path, movie.table, movie.provenance, overwrite, movie.scale)
+
+
+def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:
+    """Read what `write` wrote; see `read_tracks_csv`."""
+    table, provenance, scale = _read(path)
+    return TrackedMovie(table, None, scale, provenance)
+
+
 def write_tracks_csv(
-    path: Path, table: TrackTable, provenance: Mapping[str, Any], overwrite: bool = False
+    path: Path,
+    table: TrackTable,
+    provenance: Mapping[str, Any],
+    overwrite: bool = False,
+    scale: Scale | None = None,
 ) -> None:
     """Write tracks as CSV, and ``<name>.json`` with the size of the movie and the provenance.
 
@@ -64,6 +86,7 @@ def write_tracks_csv(
                 writer.writerow([*row, f"{z:.3f}", z0, z1] if deep else row)
     note = {
         "size": {"n_frames": table.n_frames, "frame_shape": list(table.frame_shape)},
+        "scale": asdict(scale or Scale()),
         "provenance": dict(provenance),
     }
     write_text_atomic(note_path(path), json.dumps(note, indent=2) + "\n", overwrite)
@@ -85,7 +108,12 @@ def read_tracks_csv(path: Path) -> tuple[TrackTable, dict[str, Any]]:
     FormatError
         If a column is missing, a value is not a number, or the rows contradict each other.
     """
-    path = Path(path)
+    table, provenance, _ = _read(Path(path))
+    return table, provenance
+
+
+def _read(path: Path) -> tuple[TrackTable, dict[str, Any], Scale]:
+    """Tracks, provenance, scale."""
     parents: dict[int, int] = {}
     rows: list[tuple[Any, ...]] = []
     try:
@@ -107,8 +135,8 @@ def read_tracks_csv(path: Path) -> tuple[TrackTable, dict[str, Any]]:
         raise FormatError(f"{path} cannot be read as CSV: {error}") from error
     try:
         detections = np.array(rows, DETECTION)
-        size, provenance = _note(path, detections)
-        return TrackTable(detections, *size, parents), provenance
+        size, provenance, scale = _note(path, detections)
+        return TrackTable(detections, *size, parents), provenance, scale
     except (ValueError, OverflowError) as error:
         raise FormatError(f"{path} contradicts itself: {error}") from error
 
@@ -125,20 +153,18 @@ def _detection(row: Mapping[str, str]) -> tuple[Any, ...]:
     return (*ints, place, (int(z0), y0, x0, int(z1), y1, x1), iou)
 
 
-def _note(path: Path, rows: Any) -> tuple[tuple[int, tuple[int, ...]], dict[str, Any]]:
-    """Size and provenance from the file beside, or the size from the tracks themselves."""
+def _note(path: Path, rows: Any) -> tuple[tuple[int, tuple[int, ...]], dict[str, Any], Scale]:
+    """Size, provenance and scale from the file beside, or the size from the tracks themselves."""
     note = note_path(path)
     if not note.exists():
-        if len(rows) == 0:
-            return (1, (1, 1)), {}
-        depth, height, width = rows["bbox"][:, 3:].max(axis=0).tolist()
-        shape = (height, width) if depth == 1 else (depth, height, width)
-        return (int(rows["frame"].max()) + 1, shape), {}
+        deep = bool(len(rows)) and int(rows["bbox"][:, 3].max()) > 1
+        return extent(rows, deep), {}, Scale()
     try:
         content = json.loads(note.read_text(encoding="utf-8"))
         size = content["size"]
         numbers = int(size["n_frames"]), tuple(int(n) for n in size["frame_shape"])
-        return numbers, dict(content["provenance"])
+        scale = Scale(**content.get("scale", {}))
+        return numbers, dict(content["provenance"]), scale
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FormatError(
             f"{note} cannot be read ({error}); delete it to read {path.name} without it"

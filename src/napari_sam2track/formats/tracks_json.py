@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_sam2track.errors import FormatError
+from napari_sam2track.formats.movies import Watch
 from napari_sam2track.formats.output import atomic_path
+from napari_sam2track.labels import Scale
+from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.tracks.movie import TrackedMovie
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 
 FORMAT = "sam2track-tracks"
@@ -58,6 +63,17 @@ class Track(_Model):
     detections: list[Detection] = Field(min_length=1)
 
 
+class ScaleOf(_Model):
+    """Time between two frames and size of a pixel, and their units; null for frames, pixels."""
+
+    time: float = Field(gt=0)
+    z: float = Field(gt=0)
+    y: float = Field(gt=0)
+    x: float = Field(gt=0)
+    time_unit: str | None
+    space_unit: str | None
+
+
 class TracksFile(_Model):
     """The file."""
 
@@ -65,11 +81,30 @@ class TracksFile(_Model):
     version: Literal[1]
     provenance: dict[str, Any]
     size: Size
+    scale: ScaleOf | None = None
     tracks: list[Track]
 
 
+def write(
+    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, watch: Watch
+) -> None:
+    """Write the tracks of a movie; see `write_tracks_json`."""
+    write_tracks_json(path, movie.table, movie.provenance, overwrite, movie.scale)
+
+
+def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:
+    """Read what `write` wrote; see `read_tracks_json`."""
+    file = _parsed(path)
+    scale = Scale() if file.scale is None else Scale(**file.scale.model_dump())
+    return TrackedMovie(_checked_table(file, path), None, scale, file.provenance)
+
+
 def write_tracks_json(
-    path: Path, table: TrackTable, provenance: Mapping[str, Any], overwrite: bool = False
+    path: Path,
+    table: TrackTable,
+    provenance: Mapping[str, Any],
+    overwrite: bool = False,
+    scale: Scale | None = None,
 ) -> None:
     """Write tracks as JSON, one track a line, so that two files can be compared line by line.
 
@@ -83,6 +118,8 @@ def write_tracks_json(
         As `napari_sam2track.formats.provenance.provenance` makes it.
     overwrite
         Allow an existing file to be replaced.
+    scale
+        Size of a frame and of a pixel; left out if it is 1 without a unit.
 
     Raises
     ------
@@ -98,7 +135,10 @@ def write_tracks_json(
     ):
         file.write(f'{{"format": "{FORMAT}",\n "version": {VERSION},\n')
         file.write(f' "provenance": {json.dumps(dict(provenance), allow_nan=False)},\n')
-        file.write(f' "size": {json.dumps(size)},\n "tracks": [')
+        file.write(f' "size": {json.dumps(size)},\n')
+        if scale is not None and scale != Scale():
+            file.write(f' "scale": {json.dumps(asdict(scale))},\n')
+        file.write(' "tracks": [')
         for k, rows in enumerate(table.tracks()):
             track = _track(rows, table.parents.get(int(rows["track"][0])), ndim)
             file.write(",\n  " if k else "\n  ")
@@ -119,6 +159,12 @@ def read_tracks_json(path: Path) -> tuple[TrackTable, dict[str, Any]]:
     FormatError
         If it is not such a file, was written by a newer version, or contradicts itself.
     """
+    file = _parsed(path)
+    return _checked_table(file, path), file.provenance
+
+
+def _parsed(path: Path) -> TracksFile:
+    """The file, after checks of its form."""
     try:
         text = Path(path).read_text(encoding="utf-8")
         head = json.loads(text)
@@ -133,12 +179,17 @@ def read_tracks_json(path: Path) -> tuple[TrackTable, dict[str, Any]]:
             "update napari-sam2track"
         )
     try:
-        file = TracksFile.model_validate(head)
-        return _table(file), file.provenance
+        return TracksFile.model_validate(head)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise FormatError(f"{path} is not valid at {place}: {first['msg']}") from error
+
+
+def _checked_table(file: TracksFile, path: Path) -> TrackTable:
+    """The tracks of a file, after checks of what they say."""
+    try:
+        return _table(file)
     except ValueError as error:
         raise FormatError(f"{path} contradicts itself: {error}") from error
 

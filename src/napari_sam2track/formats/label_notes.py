@@ -1,0 +1,229 @@
+"""What files of labels say beside pixels: our own note, and sizes in their own words."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from napari_sam2track.labels import Scale
+from napari_sam2track.tracks.lineage import spans
+from napari_sam2track.tracks.table import TrackTable
+
+#: Keys of our note: where it comes from, and what the pixels cannot say.
+PROVENANCE, TRACKS = "napari_sam2track", "sam2track_tracks"
+
+#: Spellings of units that others have, in UDUNITS's.
+_UNITS = {
+    "nm": "nanometer",
+    "um": "micrometer",
+    "µm": "micrometer",
+    "μm": "micrometer",
+    "\\u00b5m": "micrometer",
+    "micron": "micrometer",
+    "microns": "micrometer",
+    "mm": "millimeter",
+    "cm": "centimeter",
+    "m": "meter",
+    "inch": "inch",
+    "ms": "millisecond",
+    "msec": "millisecond",
+    "s": "second",
+    "sec": "second",
+    "seconds": "second",
+    "min": "minute",
+    "minutes": "minute",
+    "h": "hour",
+    "hr": "hour",
+    "hours": "hour",
+}
+_NO_UNITS = ("", "pixel", "pixels", "px", "frame", "frames", "none", "dimensionless")
+_IMAGEJ_UNITS = {"micrometer": "micron", "second": "sec", "minute": "min"}
+
+
+def unit_of(text: Any) -> str | None:
+    """A unit as UDUNITS spells it; None for pixels and frames."""
+    name = str(text or "").strip()
+    return None if name.lower() in _NO_UNITS else _UNITS.get(name.lower(), name)
+
+
+def imagej_unit(unit: str | None, none: str) -> str:
+    """A unit as ImageJ spells it."""
+    return none if unit is None else _IMAGEJ_UNITS.get(unit, unit)
+
+
+@dataclass(frozen=True)
+class Note:
+    """Our note in a file of labels.
+
+    Attributes
+    ----------
+    provenance
+        Where it comes from.
+    parents
+        Daughter to mother; keys may be text, as in JSON.
+    scale
+        Size of a frame and of a pixel; None if the note does not say.
+    shape
+        Number of frames, and shape of a frame; empty if the note does not say.
+    """
+
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    parents: Mapping[Any, Any] = field(default_factory=dict)
+    scale: Scale | None = None
+    shape: tuple[int, ...] = ()
+
+    def axes_of(self, shape: tuple[int, ...]) -> str | None:
+        """The axes of an array that has the shape of the note."""
+        return "T" + "ZYX"[-len(shape) + 1 :] if shape == self.shape else None
+
+    def scale_near(self, found: Scale) -> Scale:
+        """The note's scale, unless the file's own words, which others may edit, say otherwise."""
+        if self.scale is None:
+            return found
+        pairs = zip(asdict(self.scale).items(), asdict(found).items(), strict=True)
+        for (_, ours), (_, theirs) in pairs:
+            same = (
+                math.isclose(ours, theirs, rel_tol=1e-4)
+                if isinstance(ours, float) and isinstance(theirs, float)
+                else unit_of(ours) == unit_of(theirs)
+            )
+            if not same:
+                return found
+        return self.scale
+
+
+def make_note(
+    provenance: Mapping[str, Any], table: TrackTable | None, scale: Scale, shape: tuple[int, ...]
+) -> dict[str, Any]:
+    """Our note, ready for JSON; of `table` the parents are kept."""
+    parents = {} if table is None else table.parents
+    return {
+        PROVENANCE: dict(provenance),
+        TRACKS: {
+            "shape": list(shape),
+            "scale": asdict(scale),
+            "parents": {str(child): parent for child, parent in sorted(parents.items())},
+        },
+    }
+
+
+def read_note(content: Any) -> Note:
+    """Our note in a file's metadata, or what there is of it; a damaged one counts as none."""
+    if not isinstance(content, Mapping):
+        return Note()
+    provenance, tracks = content.get(PROVENANCE), content.get(TRACKS)
+    provenance = provenance if isinstance(provenance, Mapping) else {}
+    if not isinstance(tracks, Mapping):
+        return Note(provenance)
+    try:
+        parents = dict(tracks.get("parents", {}))
+        values = dict(tracks["scale"])
+        units = {name: values.pop(name) for name in ("time_unit", "space_unit")}
+        scale = Scale(**{name: float(value) for name, value in values.items()}, **units)
+        return Note(provenance, parents, scale, tuple(int(n) for n in tracks["shape"]))
+    except (KeyError, TypeError, ValueError):
+        return Note(provenance)
+
+
+def note_in_text(text: str) -> Note:
+    """Our note as JSON somewhere in a text, as the ``Info`` of ImageJ has it."""
+    begin = text.find('{"' + PROVENANCE)
+    if begin < 0:
+        return Note()
+    try:
+        return read_note(json.JSONDecoder().raw_decode(text[begin:])[0])
+    except ValueError:
+        return Note()
+
+
+def label_properties(table: TrackTable) -> list[dict[str, int]]:
+    """OME-Zarr's ``properties`` of labels: parent (0 for none), first and last frame."""
+    return [
+        {
+            "label-value": track,
+            "parent": int(table.parents.get(track, 0)),
+            "begin": begin,
+            "end": end,
+        }
+        for track, (begin, end) in spans(table).items()
+    ]
+
+
+def ome_axes(attributes: Mapping[str, Any], array: Any) -> tuple[str | None, Scale]:
+    """Letters of the axes of an OME-Zarr multiscale's first level, and its scale.
+
+    Without such metadata the names of the array's dimensions (zarr 3), if they are letters.
+    """
+    ome = attributes.get("ome", attributes)
+    try:
+        multiscale = ome["multiscales"][0]
+        axes = [a if isinstance(a, Mapping) else {"name": a} for a in multiscale["axes"]]
+        letters = "".join(str(axis["name"])[:1].upper() for axis in axes)
+        scales = [1.0] * len(axes)
+        for owner in (multiscale["datasets"][0], multiscale):
+            for change in owner.get("coordinateTransformations", ()):
+                if change.get("type") == "scale":
+                    scales = [a * float(b) for a, b in zip(scales, change["scale"], strict=True)]
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        names = getattr(array.metadata, "dimension_names", None)
+        if names and all(isinstance(n, str) and len(n) == 1 for n in names):
+            return "".join(names).upper(), Scale()
+        return None, Scale()
+    found = dict(zip(letters, scales, strict=True))
+    units = {letter: unit_of(axis.get("unit")) for letter, axis in zip(letters, axes, strict=True)}
+    return letters, Scale(
+        *(found.get(letter, 1.0) for letter in "TZYX"), units.get("T"), units.get("X")
+    )
+
+
+def tiff_scale(file: Any) -> Scale:
+    """The scale that an ImageJ or OME TIFF declares; others give none.
+
+    Parameters
+    ----------
+    file
+        An open `tifffile.TiffFile`.
+    """
+    try:
+        if file.is_imagej:
+            return _imagej_scale(file)
+        if file.is_ome:
+            return _ome_tiff_scale(file)
+    except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError):
+        pass  # a scale that makes no sense is none; the labels are good without
+    return Scale()
+
+
+def _imagej_scale(file: Any) -> Scale:
+    found = file.imagej_metadata or {}
+    tags = file.pages[0].tags
+    sizes = {}
+    for axis, name in (("x", "XResolution"), ("y", "YResolution")):
+        above, below = tags[name].value if name in tags else (1, 1)
+        sizes[axis] = below / above if above else 1.0
+    return Scale(
+        time=float(found.get("finterval", 0)) or 1.0,
+        z=float(found.get("spacing", 0)) or 1.0,
+        **sizes,
+        time_unit=unit_of(found.get("tunit", "sec" if found.get("finterval") else None)),
+        space_unit=unit_of(found.get("unit")),
+    )
+
+
+def _ome_tiff_scale(file: Any) -> Scale:
+    import tifffile
+
+    image = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]
+    pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
+    sizes = {axis.lower(): float(pixels.get(f"PhysicalSize{axis}", 1)) for axis in "ZYX"}
+    time = "TimeIncrement" in pixels
+    space = "PhysicalSizeX" in pixels
+    return Scale(
+        time=float(pixels.get("TimeIncrement", 1)),
+        **sizes,
+        time_unit=unit_of(pixels.get("TimeIncrementUnit", "s")) if time else None,
+        space_unit=unit_of(pixels.get("PhysicalSizeXUnit", "µm")) if space else None,
+    )

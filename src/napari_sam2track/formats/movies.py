@@ -1,0 +1,207 @@
+"""What several formats need to make a `TrackedMovie`, or to change one before it is written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2track.errors import FormatError
+from napari_sam2track.labels import LabelFrames
+from napari_sam2track.tracks.lineage import problems, spans
+from napari_sam2track.tracks.movie import (
+    RelabelledFrames,
+    TrackedMovie,
+    detections_of,
+    relabelled,
+)
+from napari_sam2track.tracks.regions import measure_regions
+from napari_sam2track.tracks.table import DETECTION, TrackTable
+
+#: Passes items on and may show how many of the total are done: (items, total, doing).
+Watch = Callable[[Iterable[Any], int, str], Iterable[Any]]
+
+
+def silent(items: Iterable[Any], total: int, doing: str) -> Iterable[Any]:
+    """Pass items on and show nothing."""
+    return items
+
+
+def notes(movie: TrackedMovie) -> list[str]:
+    """Sentences on what was left out or decided when a movie was read."""
+    return [str(note) for note in movie.provenance.get("notes", ())]
+
+
+def measured(
+    labels: LabelFrames, watch: Watch = silent, doing: str = "Reading"
+) -> NDArray[np.void]:
+    """Rows of a `TrackTable` for all objects of all frames; the label is the track."""
+    rows = [np.zeros(0, DETECTION)]
+    for t in watch(range(labels.n_frames), labels.n_frames, doing):
+        regions = measure_regions(labels.read(t))
+        rows.append(detections_of(t, regions, regions.labels))
+    return np.concatenate(rows)
+
+
+def point_rows(
+    tracks: Sequence[int] | NDArray[Any],
+    frames: Sequence[int] | NDArray[Any],
+    centroids: NDArray[np.float64],
+    areas: NDArray[Any] | None = None,
+) -> NDArray[np.void]:
+    """Rows of a `TrackTable` for objects of which the places are known.
+
+    Parameters
+    ----------
+    tracks, frames
+        Shape (n,).
+    centroids
+        Shape (n, 3), (z, y, x) in pixels.
+    areas
+        Shape (n,), in pixels; 0 if not known. A box is the pixel of the centroid.
+    """
+    rows = np.zeros(len(frames), DETECTION)
+    rows["track"], rows["label"], rows["frame"] = tracks, tracks, frames
+    rows["centroid"], rows["iou"] = centroids, np.nan
+    if areas is not None:
+        rows["area"] = areas
+    corner = np.floor(centroids + 0.5).astype(np.int64)
+    rows["bbox"][:, :3], rows["bbox"][:, 3:] = corner, corner + 1
+    return rows
+
+
+def extent(rows: NDArray[np.void], deep: bool) -> tuple[int, tuple[int, ...]]:
+    """The smallest movie that holds all rows: number of frames, and (Y, X) or (Z, Y, X)."""
+    if len(rows) == 0:
+        return 1, (1, 1, 1) if deep else (1, 1)
+    shape = np.maximum(rows["bbox"][:, 3:].max(axis=0), 1).tolist()
+    return int(rows["frame"].max()) + 1, tuple(shape if deep else shape[1:])
+
+
+def checked_lineage(table: TrackTable, source: str) -> None:
+    """Refuse parents that make no sense in time.
+
+    A parent that goes on after its child began is let through: some file formats know budding.
+
+    Raises
+    ------
+    FormatError
+        If a track descends from itself, or begins no later than its parent.
+    """
+    for problem in problems(table) if table.parents else ():
+        if problem.kind in ("cycle", "own parent"):
+            raise FormatError(f"{source}: {problem.text}, so no track comes first; remove a parent")
+    begins = {track: begin for track, (begin, _) in spans(table).items()}
+    for child, parent in table.parents.items():
+        if begins[parent] >= begins[child]:
+            raise FormatError(
+                f"{source}: track {child} begins in frame {begins[child]}, not after its parent "
+                f"{parent}, which begins in frame {begins[parent]}; correct the parent"
+            )
+
+
+def renumbered(movie: TrackedMovie) -> TrackedMovie:
+    """Tracks numbered from 1 in the order of their ids, and masks with these numbers."""
+    ids = movie.table.ids
+    new = np.arange(1, len(ids) + 1, dtype=np.uint32)
+    rows = movie.table.detections.copy()
+    rows["label"] = rows["track"]
+    rows["track"] = new[np.searchsorted(ids, rows["track"])]
+    names = dict(zip(ids.tolist(), new.tolist(), strict=True))
+    parents = {names[a]: names[b] for a, b in movie.table.parents.items()}
+    table = replace(movie.table, detections=rows, parents=parents)
+    return with_table(movie, table)
+
+
+def with_table(movie: TrackedMovie, table: TrackTable) -> TrackedMovie:
+    """A movie with other tracks; ``label`` in `table` are the values of the masks that it has."""
+    labels = None if movie.labels is None else RelabelledFrames(movie.labels, table)
+    return replace(movie, table=relabelled(table), labels=labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Discs:
+    """Masks of tracks of which only the places are known: discs, or balls.
+
+    Where they overlap, a pixel belongs to the nearest centre, and to the lower id among equals.
+
+    Attributes
+    ----------
+    table
+        The places.
+    radius
+        In pixels of y and x.
+    depth_ratio
+        Size of a pixel along z over that along x.
+    """
+
+    table: TrackTable
+    radius: float
+    depth_ratio: float = 1.0
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return self.table.n_frames
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """Shape of a frame."""
+        return self.table.frame_shape
+
+    def read(self, t: int) -> NDArray[np.uint32]:
+        """Frame `t`, uint32."""
+        ndim = len(self.frame_shape)
+        labels = np.zeros(self.frame_shape, np.uint32)
+        nearest = np.full(self.frame_shape, math.inf)
+        order, bounds = self.table._by_frame
+        rows = self.table.detections[np.sort(order[bounds[t] : bounds[t + 1]])]
+        reach = np.array([self.radius / self.depth_ratio, self.radius, self.radius])[-ndim:]
+        for row in rows:  # ascending ids, so that the lower one keeps a tie
+            centre = row["centroid"][-ndim:]
+            low = np.maximum(np.ceil(centre - reach), 0).astype(int)
+            high = np.minimum(np.floor(centre + reach) + 1, self.frame_shape).astype(int)
+            box = tuple(slice(a, max(a, b)) for a, b in zip(low, high, strict=True))
+            grid = np.ogrid[box]
+            squares = [
+                ((axis - c) / r) ** 2 for axis, c, r in zip(grid, centre, reach, strict=True)
+            ]
+            far = sum(squares[1:], squares[0])
+            closer = (far <= 1) & (far < nearest[box])
+            labels[box][closer] = row["track"]
+            nearest[box][closer] = far[closer]
+        return labels
+
+
+def drawn_movie(movie: TrackedMovie, radius: float) -> TrackedMovie:
+    """A movie without masks, with discs of a radius in pixels as masks."""
+    discs = Discs(movie.table, radius, movie.scale.z / movie.scale.x)
+    rows = measured(discs)
+    seen = set(rows["track"].tolist())
+    parents = {a: b for a, b in movie.table.parents.items() if {a, b} <= seen}
+    table = replace(movie.table, detections=rows, parents=parents)
+    return replace(movie, table=table, labels=discs)
+
+
+def table_from(
+    rows: NDArray[np.void],
+    n_frames: int,
+    frame_shape: tuple[int, ...],
+    parents: Mapping[int, int],
+    source: str,
+) -> TrackTable:
+    """A `TrackTable` whose contradictions are the file's.
+
+    Raises
+    ------
+    FormatError
+        If the rows or parents do not go together.
+    """
+    try:
+        return TrackTable(rows, n_frames, frame_shape, dict(parents))
+    except ValueError as error:
+        raise FormatError(f"{source} contradicts itself: {error}") from error

@@ -1,0 +1,94 @@
+"""Labels whose values are track ids: TIFF, a folder of TIFFs, OME-Zarr, numpy arrays.
+
+Parents, the scale and the provenance travel in our own metadata, which other programs skip.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from napari_sam2track.errors import FormatError
+from napari_sam2track.formats.label_writers import write_labels
+from napari_sam2track.formats.labels import LabelStack, open_labels
+from napari_sam2track.formats.movies import Watch, measured, table_from
+from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.tracks.movie import TrackedMovie
+
+
+def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:
+    """Open labels of any kind as tracks.
+
+    Raises
+    ------
+    FormatError
+        If they cannot be read, or the parents in their metadata are no numbers.
+    """
+    stack = open_labels(path, axes=options.axes)
+    try:
+        rows = measured(stack, watch)
+        parents, note = _parents(stack), dict(stack.note)
+        ids = set(rows["track"].tolist())
+        # Labels are edited by others, who know nothing of parents.
+        kept = {child: parent for child, parent in parents.items() if {child, parent} <= ids}
+        if len(kept) < len(parents):
+            text = f"the parents of {len(parents) - len(kept)} tracks are left out: one has no mask"
+            note["notes"] = [*note.get("notes", ()), text]
+        table = table_from(rows, stack.n_frames, stack.frame_shape, kept, str(path))
+    except BaseException:
+        stack.close()
+        raise
+    return TrackedMovie(table, stack, stack.scale, note, stack.close)
+
+
+def _parents(stack: LabelStack) -> dict[int, int]:
+    """Parents from our metadata, which keeps them as text to number, as JSON has it."""
+    try:
+        return {int(child): int(parent) for child, parent in stack.parents.items()}
+    except (TypeError, ValueError) as error:
+        raise FormatError(
+            f"the parents in the metadata of {stack.source} are no numbers: {error}"
+        ) from error
+
+
+def write_tiff(
+    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, watch: Watch
+) -> None:
+    """Write the masks of tracks as one TIFF, with parents, scale and provenance as metadata.
+
+    Raises
+    ------
+    OutputError
+        As `write_labels`.
+    """
+    _write(path, movie, overwrite, watch, kind=".tif")
+
+
+def write_folder(
+    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, watch: Watch
+) -> None:
+    """As `write_tiff`, one TIFF a frame."""
+    _write(path, movie, overwrite, watch, kind="")
+
+
+def write_zarr(
+    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, watch: Watch
+) -> None:
+    """As `write_tiff`, as OME-Zarr."""
+    _write(path, movie, overwrite, watch, kind=".zarr")
+
+
+def _write(path: Path, movie: TrackedMovie, overwrite: bool, watch: Watch, kind: str) -> None:
+    labels: Any = movie.labels
+    n = movie.table.n_frames
+    write_labels(
+        path,
+        watch(map(labels.read, range(n)), n, "Writing"),
+        n,
+        movie.provenance,
+        overwrite,
+        max_id=movie.table.max_id,
+        scale=movie.scale,
+        table=movie.table,
+        kind=kind,
+    )
