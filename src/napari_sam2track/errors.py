@@ -23,6 +23,10 @@ class PromptError(UsageError):
     """A prompt that cannot be used: bad syntax, outside the movie, or meaningless alone."""
 
 
+class EditError(UsageError):
+    """An edit of tracks that cannot be made: no such track, nothing to change, masks that meet."""
+
+
 class FramesError(Sam2TrackError):
     """An image, stack or video that cannot be read as a movie."""
 

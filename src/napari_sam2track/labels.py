@@ -31,6 +31,11 @@ class LabelFrames(Protocol):
 class EditableLabels(LabelFrames, Protocol):
     """A movie of label images of which boxes can be read and written."""
 
+    @property
+    def max_id(self) -> int:
+        """The largest id that can be written."""
+        ...
+
     def read_box(self, t: int, box: tuple[slice, ...]) -> NDArray[np.uint32]:
         """The pixels of a box of frame `t`: one slice for each axis of `frame_shape`; a copy."""
         ...
@@ -61,6 +66,11 @@ class ArrayLabels:
     def frame_shape(self) -> tuple[int, ...]:
         """Shape of a frame."""
         return tuple(int(n) for n in self.array.shape[1:])
+
+    @property
+    def max_id(self) -> int:
+        """The largest id that the array's type can hold, and that is an id: 32 bits."""
+        return min(int(np.iinfo(self.array.dtype).max), 0xFFFFFFFF)
 
     def read(self, t: int) -> NDArray[np.uint32]:
         """Frame `t`, uint32; a copy."""

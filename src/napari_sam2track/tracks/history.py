@@ -1,0 +1,140 @@
+"""What was done to tracks, to be undone and done again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from napari_sam2track.errors import EditError
+from napari_sam2track.tracks.changes import Change, Changed
+from napari_sam2track.tracks.state import Edit, TrackState
+
+#: Sparse differences are small: some ten thousand edits of cells fit.
+LIMIT_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What is undone at once.
+
+    Attributes
+    ----------
+    edits
+        What was asked for.
+    changes
+        What it changed.
+    """
+
+    edits: tuple[Edit, ...]
+    changes: tuple[Change, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes."""
+        return sum(change.nbytes for change in self.changes)
+
+    def summary(self) -> Changed:
+        """What it touched."""
+        return Changed.by(self.changes)
+
+
+class History:
+    """Edits of a `TrackState` and the way back.
+
+    Parameters
+    ----------
+    state
+        What is edited.
+    limit_bytes
+        How much memory the steps may take; the oldest are forgotten beyond it. The last one is
+        always kept.
+    """
+
+    def __init__(self, state: TrackState, limit_bytes: int = LIMIT_BYTES) -> None:
+        self.state = state
+        self._limit = limit_bytes
+        self._done: list[Step] = []
+        self._undone: list[Step] = []
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is something to undo."""
+        return bool(self._done)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is something undone that can be done again."""
+        return bool(self._undone)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What was done and not undone, oldest first."""
+        return tuple(self._done)
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory all steps take."""
+        return sum(step.nbytes for step in (*self._done, *self._undone))
+
+    def do(self, edit: Edit) -> Step:
+        """Make an edit; what was undone before cannot be redone afterwards.
+
+        Raises
+        ------
+        EditError
+            If it cannot be made; nothing is changed then.
+        """
+        return self.do_all([edit])
+
+    def do_all(self, edits: Iterable[Edit]) -> Step:
+        """Make edits one after the other, as one step: all of them, or none.
+
+        Raises
+        ------
+        EditError
+            If there are none, or one cannot be made; nothing is changed then.
+        """
+        asked = tuple(edits)
+        if not asked:
+            raise EditError("there are no edits to make; name at least one")
+        step = Step(asked, self.state.run(asked))
+        self._done.append(step)
+        self._undone.clear()
+        while len(self._done) > 1 and self.nbytes > self._limit:
+            del self._done[0]
+        return step
+
+    def undo(self) -> Step:
+        """Take back the last step: labels and parents are as before it, bit for bit.
+
+        Raises
+        ------
+        EditError
+            If there is none, or the labels were changed by something else since.
+        """
+        if not self._done:
+            raise EditError("there is nothing to undo")
+        step = self._done[-1]
+        self.state.apply(change.inverse() for change in reversed(step.changes))
+        self._undone.append(self._done.pop())
+        return step
+
+    def redo(self) -> Step:
+        """Do again what was undone last.
+
+        Raises
+        ------
+        EditError
+            If nothing was undone, or the labels were changed by something else since.
+        """
+        if not self._undone:
+            raise EditError("there is nothing to do again")
+        step = self._undone[-1]
+        self.state.apply(step.changes)
+        self._done.append(self._undone.pop())
+        return step
+
+    def clear(self) -> None:
+        """Forget all steps; the state stays as it is."""
+        self._done.clear()
+        self._undone.clear()
