@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
+from napari_sam2track.formats.findings import Finding, error, shortened, warning
 from napari_sam2track.formats.label_axes import LabelAxes, label_axes
 from napari_sam2track.formats.label_notes import (
     PROVENANCE,
@@ -133,6 +134,8 @@ def open_folder(folder: Path, axes: str | None = None, *, one_a_frame: bool = Fa
         return open_png(path) if path.suffix.lower() == ".png" else open_tiff(path, axes)
     numbered = _number(images, folder)
     stack = _files([p for _, p in numbered], tuple(n for n, _ in numbered), str(folder), axes)
+    if note == Note():
+        return stack
     scale = note.scale or stack.scale
     return replace(stack, scale=scale, parents=note.parents, note=note.provenance)
 
@@ -147,6 +150,32 @@ def _note_beside(folder: Path) -> Note:
         return Note()
     tracks = content.pop(TRACKS, None)
     return read_note({PROVENANCE: content, TRACKS: tracks})
+
+
+def ctc_images(folder: Path, prefix: str) -> tuple[dict[int, Path], list[Finding]]:
+    """The masks of a Cell Tracking Challenge folder by frame number, and what is wrong with them.
+
+    Unlike `open_folder` it goes on where numbers are missing.
+    """
+    files: dict[int, Path] = {}
+    found: list[Finding] = []
+    widths = set()
+    for path in sorted(folder.glob(f"{prefix}*.tif")):
+        digits = _LAST_DIGITS.search(path.stem)
+        if digits is None:
+            found.append(error(f"{path.name} has no frame number in its name"))
+            continue
+        number = int(digits[1])
+        widths.add(len(digits[1]))
+        if number in files:
+            found.append(error(f"{files[number].name} and {path.name} are both frame {number}"))
+        files.setdefault(number, path)
+    missing = sorted(set(range(max(files, default=-1) + 1)) - files.keys())
+    if missing:
+        found.append(error(f"there is no mask of frames {shortened(missing)}"))
+    if len(widths) > 1:
+        found.append(warning("the frame numbers have different numbers of digits"))
+    return files, found
 
 
 def _number(images: Iterable[Path], folder: Path) -> list[tuple[int, Path]]:
@@ -194,20 +223,32 @@ def _files(
 ) -> LabelStack:
     """Files of one frame each as a stack; headers are read now, pixels later."""
     heads = [_header(path, axes) for path in paths]
-    for path, (shape, _) in zip(paths, heads, strict=True):
-        if shape != heads[0][0]:
+    shape = heads[0][0]
+    for path, (other, _) in zip(paths, heads, strict=True):
+        if other != shape:
             raise FormatError(
-                f"{path} has {size_text(shape)} pixels, but {paths[0].name} has "
-                f"{size_text(heads[0][0])}: all frames must be of one size"
+                f"{path} has {size_text(other)} pixels, but {paths[0].name} has "
+                f"{size_text(shape)}: all frames must be of one size"
             )
     names = tuple(str(path) for path in paths)
     load = _explained(lambda t: _read_image(paths[t], axes), names)
-    shape, scale = heads[0]
-    return LabelStack(source, len(paths), shape, numbers, names, load, scale=scale)
+    first = heads[0][1]
+    return LabelStack(
+        source,
+        len(paths),
+        shape,
+        numbers,
+        names,
+        load,
+        None,
+        first.scale or Scale(),
+        first.parents,
+        first.provenance,
+    )
 
 
-def _header(path: Path, axes: str | None = None) -> tuple[tuple[int, ...], Scale]:
-    """Shape of the frame that a file holds, and the scale that it declares."""
+def _header(path: Path, axes: str | None = None) -> tuple[tuple[int, ...], Note]:
+    """Shape of the frame that a file holds, and our note in it, with its scale."""
     if path.suffix.lower() != ".png":
         with open_tiff(path, axes) as stack:
             one = stack.n_frames == 1 or len(stack.frame_shape) == 3
@@ -216,7 +257,8 @@ def _header(path: Path, axes: str | None = None) -> tuple[tuple[int, ...], Scale
                     f"{path} holds {stack.n_frames} frames of planes, but it should hold one; "
                     "give one file with all frames, or a folder with one frame a file"
                 )
-            return (stack.frame_shape if one else (stack.n_frames, *stack.frame_shape)), stack.scale
+            note = Note(stack.note, stack.parents, stack.scale)
+            return (stack.frame_shape if one else (stack.n_frames, *stack.frame_shape)), note
     from PIL import Image
 
     try:
@@ -229,7 +271,7 @@ def _header(path: Path, axes: str | None = None) -> tuple[tuple[int, ...], Scale
             f"{path} is a colour image ({mode}), in which labels cannot be told apart from a "
             "picture of them; save the label values as 8 or 16 bit, or with a palette"
         )
-    return (height, width), Scale()
+    return (height, width), Note()
 
 
 def _read_image(path: Path, axes: str | None = None) -> NDArray[Any]:

@@ -121,8 +121,9 @@ def read_note(content: Any) -> Note:
     try:
         parents = dict(tracks.get("parents", {}))
         values = dict(tracks["scale"])
-        units = {name: values.pop(name) for name in ("time_unit", "space_unit")}
-        scale = Scale(**{name: float(value) for name, value in values.items()}, **units)
+        units = values.pop("time_unit"), values.pop("space_unit")
+        time, z, y, x = (float(values[name]) for name in ("time", "z", "y", "x"))
+        scale = Scale(time, z, y, x, *units)
         return Note(provenance, parents, scale, tuple(int(n) for n in tracks["shape"]))
     except (KeyError, TypeError, ValueError):
         return Note(provenance)
@@ -174,9 +175,8 @@ def ome_axes(attributes: Mapping[str, Any], array: Any) -> tuple[str | None, Sca
         return None, Scale()
     found = dict(zip(letters, scales, strict=True))
     units = {letter: unit_of(axis.get("unit")) for letter, axis in zip(letters, axes, strict=True)}
-    return letters, Scale(
-        *(found.get(letter, 1.0) for letter in "TZYX"), units.get("T"), units.get("X")
-    )
+    time, z, y, x = (found.get(letter, 1.0) for letter in "TZYX")
+    return letters, Scale(time, z, y, x, units.get("T"), units.get("X"))
 
 
 def tiff_scale(file: Any) -> Scale:
@@ -200,16 +200,17 @@ def tiff_scale(file: Any) -> Scale:
 def _imagej_scale(file: Any) -> Scale:
     found = file.imagej_metadata or {}
     tags = file.pages[0].tags
-    sizes = {}
-    for axis, name in (("x", "XResolution"), ("y", "YResolution")):
+    sizes = []
+    for name in ("YResolution", "XResolution"):
         above, below = tags[name].value if name in tags else (1, 1)
-        sizes[axis] = below / above if above else 1.0
+        sizes.append(below / above if above else 1.0)
     return Scale(
-        time=float(found.get("finterval", 0)) or 1.0,
-        z=float(found.get("spacing", 0)) or 1.0,
-        **sizes,
-        time_unit=unit_of(found.get("tunit", "sec" if found.get("finterval") else None)),
-        space_unit=unit_of(found.get("unit")),
+        float(found.get("finterval", 0)) or 1.0,
+        float(found.get("spacing", 0)) or 1.0,
+        sizes[0],
+        sizes[1],
+        unit_of(found.get("tunit", "sec" if found.get("finterval") else None)),
+        unit_of(found.get("unit")),
     )
 
 
@@ -218,12 +219,14 @@ def _ome_tiff_scale(file: Any) -> Scale:
 
     image = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]
     pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
-    sizes = {axis.lower(): float(pixels.get(f"PhysicalSize{axis}", 1)) for axis in "ZYX"}
+    z, y, x = (float(pixels.get(f"PhysicalSize{axis}", 1)) for axis in "ZYX")
     time = "TimeIncrement" in pixels
     space = "PhysicalSizeX" in pixels
     return Scale(
-        time=float(pixels.get("TimeIncrement", 1)),
-        **sizes,
-        time_unit=unit_of(pixels.get("TimeIncrementUnit", "s")) if time else None,
-        space_unit=unit_of(pixels.get("PhysicalSizeXUnit", "µm")) if space else None,
+        float(pixels.get("TimeIncrement", 1)),
+        z,
+        y,
+        x,
+        unit_of(pixels.get("TimeIncrementUnit", "s")) if time else None,
+        unit_of(pixels.get("PhysicalSizeXUnit", "µm")) if space else None,
     )

@@ -18,6 +18,9 @@ from napari_sam2track.errors import OutputError
 
 #: What a folder may hold and still be replaced: the images and the note that we write.
 _OURS = re.compile(r"labels_\d+\.tif|overlay_\d+\.png|provenance\.json")
+#: Names that others give too: there, the first image has to hold our note.
+_SHARED = re.compile(r"(mask|man_track)\d+\.tif|(res|man)_track\.txt|\d+\.png")
+_SIGN = b"napari_sam2track"
 _ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray")
 
 #: Errors of the disk rather than of the program, and what to say about them.
@@ -140,8 +143,11 @@ def _is_about_output(error: OSError, temporary: Path) -> bool:
 def _replaceable(folder: Path) -> bool:
     """Whether a folder is empty, or one that a writer of ours could have made."""
     names = [entry.name for entry in folder.iterdir()]
-    if folder.suffix == ".zarr" and any(mark in names for mark in _ZARR_MARKS):
+    if folder.suffix in (".zarr", ".geff") and any(mark in names for mark in _ZARR_MARKS):
         return True
+    if names and all(_SHARED.fullmatch(name) for name in names):
+        images = sorted(name for name in names if not name.endswith(".txt"))
+        return bool(images) and _SIGN in (folder / images[0]).read_bytes()
     return all(_OURS.fullmatch(name) for name in names)
 
 

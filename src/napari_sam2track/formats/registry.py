@@ -89,7 +89,7 @@ FORMATS: tuple[Format, ...] = (
         "Cell Tracking Challenge folder",
         ("_res", "/tra"),
         **_both("ctc"),
-        holds=frozenset({MASKS, PARENTS, DEPTH}),
+        holds=frozenset({MASKS, PARENTS, SCALE, DEPTH}),
         max_id=0xFFFF,
         limits="ids over 65535; gaps: a track is split there, its parts joined as parent and child",
         losses=_later("ctc", "losses"),
@@ -237,7 +237,7 @@ def format_of_output(path: str | Path, format: str | None = None) -> Format:
             raise UsageError(f"{chosen.name} can be read, not written; choose one of {names}")
         return chosen
     path = Path(path)
-    text = "/".join(path.parts[-2:]).lower()
+    text = "/" + "/".join(path.parts[-2:]).lower()
     found = [
         (len(s), entry) for entry in writable for s in entry.suffixes if s and text.endswith(s)
     ]

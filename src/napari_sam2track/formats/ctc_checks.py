@@ -1,0 +1,174 @@
+"""Whether a folder is what the Cell Tracking Challenge takes: all that is wrong, in one pass.
+
+The rules are those of the challenge's evaluation software, as py-ctcmetrics and traccuracy have
+them too; masks are read one at a time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2track.errors import FormatError
+from napari_sam2track.formats.ctc_text import Line, parsed_lines
+from napari_sam2track.formats.findings import Finding, error, shortened, warning
+from napari_sam2track.formats.label_files import ctc_images, tiff_frames
+from napari_sam2track.formats.labels import as_labels, size_text
+from napari_sam2track.formats.movies import Watch, silent
+from napari_sam2track.formats.sniffing import ctc_folder
+from napari_sam2track.tracks.lineage import lineage_problems
+from napari_sam2track.tracks.regions import cut_mask, measure_regions
+
+
+def check_ctc(path: Path, watch: Watch = silent) -> list[Finding]:
+    """Everything that is wrong with a folder of results or of ground truth.
+
+    Parameters
+    ----------
+    path
+        The folder, or its parent with ``TRA`` inside.
+    watch
+        May show progress.
+
+    Returns
+    -------
+    list
+        Errors and warnings; no errors means that the challenge takes it.
+    """
+    text = ctc_folder(path)
+    if text is None:
+        return [error(f"{path} holds neither res_track.txt nor man_track.txt")]
+    lines, found = _lines(text)
+    prefix = "mask" if text.name == "res_track.txt" else "man_track"
+    files, more = ctc_images(text.parent, prefix)
+    found += more
+    if not files:
+        return [*found, error(f"{text.parent} holds no masks ({prefix}000.tif and so on)")]
+    present: dict[int, set[int]] = {}
+    shape = None
+    for number, file in watch(sorted(files.items()), len(files), "Checking"):
+        try:
+            labels, dtype = _read(file)
+        except FormatError as problem:
+            found.append(error(str(problem)))
+            continue
+        shape = shape or labels.shape
+        found += _image(labels, dtype, shape, file.name)
+        present[number] = set(measure_regions(labels).labels.tolist())
+        found += _parts(labels, file.name)
+    return found + _agreement(lines, present, range(max(files) + 1))
+
+
+def _lines(text: Path) -> tuple[dict[int, Line], list[Finding]]:
+    """Tracks of the text, and what is wrong with them among themselves."""
+    lines: dict[int, Line] = {}
+    found: list[Finding] = []
+    for line in parsed_lines(text):
+        if isinstance(line, str):
+            found.append(error(line))
+            continue
+        label, begin, end, parent = line
+        if label in lines:
+            found.append(error(f"track {label} has two lines in {text.name}"))
+            continue
+        lines[label] = line
+        if not 1 <= label <= 0xFFFF:
+            found.append(error(f"track {label}: labels are 1 to 65535, as masks have 16 bits"))
+        if parent < 0:
+            found.append(error(f"track {label} has the parent {parent}: it is a label, or 0"))
+        if begin < 0:
+            found.append(error(f"track {label} begins in frame {begin}: frames count from 0"))
+        if end < begin:
+            found.append(error(f"track {label} ends in frame {end}, before it begins in {begin}"))
+    if not lines:
+        found.append(error(f"{text.name} has no tracks: an empty result is not valid"))
+    parents = {line.label: line.parent for line in lines.values() if line.parent > 0}
+    when = {line.label: (line.begin, line.end) for line in lines.values()}
+    found += [
+        Finding(problem.severity, problem.text)
+        for problem in lineage_problems(when, parents)
+        if problem.kind != "one child"  # the challenge's way to go on after a gap
+    ]
+    return lines, found
+
+
+def _read(file: Path) -> tuple[NDArray[np.uint32], np.dtype[Any]]:
+    """A mask and the type that it has in the file."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(file) as tiff:
+            n, _, load = tiff_frames(tiff, file)
+            planes = np.stack([load(k) for k in range(n)]) if n > 1 else load(0)
+            return as_labels(planes, file.name, planes.ndim), planes.dtype
+    except FormatError:
+        raise
+    except Exception as problem:  # a damaged header can break anything
+        raise FormatError(f"{file.name} cannot be read as a TIFF: {problem}") from problem
+
+
+def _image(
+    labels: NDArray[np.uint32], dtype: np.dtype[Any], shape: tuple[int, ...], name: str
+) -> list[Finding]:
+    """What is wrong with a mask as an image."""
+    found = []
+    if labels.shape != shape:
+        found.append(
+            error(
+                f"{name} has {size_text(labels.shape)} pixels, the masks before "
+                f"{size_text(shape)}: all frames must be of one size"
+            )
+        )
+    if dtype != np.uint16:
+        found.append(warning(f"{name} holds {dtype}; masks are 16-bit unsigned (uint16)"))
+    if not labels.any():
+        found.append(warning(f"{name} is empty"))
+    return found
+
+
+def _parts(labels: NDArray[np.uint32], name: str) -> list[Finding]:
+    """Labels that are not in one piece."""
+    from scipy import ndimage
+
+    regions, found = measure_regions(labels), []
+    around = np.ones((3,) * labels.ndim, bool)
+    for k in range(len(regions)):
+        parts = ndimage.label(cut_mask(labels, regions, k), around)[1]
+        if parts > 1:
+            found.append(warning(f"label {regions.labels[k]} in {name} is in {parts} parts"))
+    return found
+
+
+def _agreement(
+    lines: dict[int, Line], present: dict[int, set[int]], frames: range
+) -> list[Finding]:
+    """Where the text and the masks say different things."""
+    found: list[Finding] = []
+    for label, begin, end, _ in lines.values():
+        if end >= len(frames):
+            found.append(error(f"track {label} goes on to frame {end}, of {len(frames)} frames"))
+        missing = [
+            t
+            for t in range(max(begin, 0), min(end + 1, len(frames)))
+            if t in present and label not in present[t]
+        ]
+        if missing:
+            found.append(
+                error(
+                    f"track {label} ({begin} to {end}) has no mask in frames {shortened(missing)}"
+                )
+            )
+        beyond = [t for t, seen in present.items() if label in seen and not begin <= t <= end]
+        if beyond:
+            found.append(
+                error(
+                    f"track {label} ({begin} to {end}) has masks in frames {shortened(beyond)} too"
+                )
+            )
+    for label in sorted(set().union(*present.values()) - lines.keys()):
+        where = [t for t, seen in present.items() if label in seen]
+        found.append(error(f"label {label} has no line, but masks in frames {shortened(where)}"))
+    return found
