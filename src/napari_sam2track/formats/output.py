@@ -17,7 +17,7 @@ from pathlib import Path
 from napari_sam2track.errors import OutputError
 
 #: What a folder may hold and still be replaced: the images and the note that we write.
-_OURS = re.compile(r"labels_\d+\.tif|overlay_\d+\.png|provenance\.json")
+_OURS = re.compile(r"labels_\d+\.tif|overlay_\d+\.png|provenance\.json|graph\.json|tracks\.csv")
 #: Names that others give too: there, the first image has to hold our note.
 _SHARED = re.compile(r"(mask|man_track)\d+\.tif|(res|man)_track\.txt|\d+\.png")
 _SIGN = b"napari_sam2track"
