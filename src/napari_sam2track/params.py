@@ -273,3 +273,70 @@ class WriteParams(Params):
         description="Draw tracks of which only the places are known as discs (in 3D: balls) of "
         "this radius in pixels, for formats that hold masks.",
     )
+
+
+class SuspectParams(Params):
+    """What makes a track look wrong."""
+
+    min_iou: float = Field(
+        default=0.4,
+        gt=0,
+        le=1,
+        title="Least overlap",
+        description="Overlap (IoU) of a mask with the one before, moved as its neighbours moved, "
+        "below which it is a suspect.",
+    )
+    jump: float = Field(
+        default=0.5,
+        gt=0,
+        title="Jump",
+        description="Distance in object diameters, beyond what its neighbours and its own past "
+        "explain, above which an object has jumped.",
+    )
+    area_change: float = Field(
+        default=1.5,
+        gt=1,
+        title="Area change",
+        description="Factor between the areas in two frames, beside the usual growth of the "
+        "track, above which it is a suspect.",
+    )
+    min_length: int = Field(
+        default=3,
+        ge=1,
+        title="Least length",
+        description="Tracks in fewer frames than this are suspects.",
+    )
+    border: float = Field(
+        default=1.0,
+        ge=0,
+        title="Border",
+        description="Distance to the border of the frame, in object diameters, within which "
+        "objects may come and go.",
+    )
+    daughter_ratio: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        title="Daughters",
+        description="Area of the smaller daughter over that of the larger, below which a division "
+        "is a suspect.",
+    )
+    min_score: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        title="Least score",
+        description="Suspects with a lower score, from 0 (nothing) to 1 (surely wrong), are left "
+        "out.",
+    )
+
+
+class MeasureParams(Params):
+    """What is measured of every object in every frame."""
+
+    shape: Literal["none", "basic", "all"] = Field(
+        default="basic",
+        title="Shape",
+        description="none: area, centroid and bounding box; basic: perimeter, axes, eccentricity "
+        "and orientation as well; all: solidity, extent and more, which is slow.",
+    )

@@ -1,19 +1,7 @@
 """Masks of single frames to tracks."""
 
 from napari_sam2track.linking.binary import separate
-from napari_sam2track.linking.linker import (
-    LinkedFrame,
-    Linker,
-    collect,
-    link,
-    link_all,
-)
+from napari_sam2track.linking.linker import Linker, link_all
+from napari_sam2track.linking.locks import LockedLink, locked_links
 
-__all__ = [
-    "LinkedFrame",
-    "Linker",
-    "collect",
-    "link",
-    "link_all",
-    "separate",
-]
+__all__ = ["Linker", "LockedLink", "link_all", "locked_links", "separate"]

@@ -1,113 +1,149 @@
-"""Tracks that lost their object, kept open for a few frames in case it comes back."""
+"""Objects that were lost, kept in mind for some frames in case they come back.
+
+What is lost moves on with its neighbours: the points of its last mask follow the motion that the
+other objects show, so that they lie where it would be now.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.linking.assignment import assign
-from napari_sam2track.linking.overlap import Overlaps
-from napari_sam2track.tracks.regions import Regions
+from napari_sam2track.linking.hypotheses import Growth, Hypotheses, join, nearby
+from napari_sam2track.linking.motion import Motion, fit_field, move, same_shift
+from napari_sam2track.linking.objects import ObjectFrame, Objects, together
+from napari_sam2track.linking.overlap import overlap_moved
+from napari_sam2track.linking.pairs import overlapping
+from napari_sam2track.params import LinkParams
+
+#: Gain for each frame in which an object is said to be missing.
+_MISSING = -0.7
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class OpenTrack:
-    """A track without an object in the frame before this one.
+class Lost:
+    """Objects without a successor; row k of each array is one.
 
     Attributes
     ----------
-    track
-        Its id.
+    objects
+        Where they would be in the frame that was looked at last.
+    tracklet
+        Shape (n,), int64: which tracklet they are the end of.
     frame
-        Position of the frame in which it was last seen.
-    mask
-        Its mask there, within `box`.
-    box
-        Where that is.
+        Shape (n,), int64: in which frame they were seen last.
+    label
+        Shape (n,), uint32: their label there.
     """
 
-    track: int
-    frame: int
-    mask: NDArray[np.bool_]
-    box: tuple[slice, ...]
-
-
-@dataclass(slots=True)
-class OpenTracks:
-    """The tracks that may still be continued.
-
-    Attributes
-    ----------
-    max_gap
-        How many frames in a row a track may miss; older ones are forgotten.
-    """
-
-    max_gap: int
-    _open: list[OpenTrack] = field(default_factory=list)
+    objects: Objects
+    tracklet: NDArray[np.int64]
+    frame: NDArray[np.int64]
+    label: NDArray[np.uint32]
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self.tracklet)
 
-    def add(self, track: OpenTrack) -> None:
-        """Keep a track open, unless no gap is allowed at all."""
-        if self.max_gap > 0:
-            self._open.append(track)
+    def take(self, which: NDArray[np.intp]) -> Lost:
+        """Some of them."""
+        return Lost(
+            self.objects.take(which),
+            self.tracklet[which],
+            self.frame[which],
+            self.label[which],
+        )
 
-    def forget_before(self, frame: int) -> None:
-        """Close the tracks that would have missed too many frames if they went on in `frame`."""
-        self._open = [o for o in self._open if frame - o.frame - 1 <= self.max_gap]
+    def since(self, frame: int) -> Lost:
+        """Those that were seen in `frame` or after."""
+        return self.take(np.flatnonzero(self.frame >= frame))
 
-    def take(
-        self,
-        labels_yx: NDArray[np.uint32],
-        regions: Regions,
-        free: NDArray[np.bool_],
-        min_iou: float,
-    ) -> list[tuple[int, int, float]]:
-        """Continue open tracks with objects that have no track yet.
+    def and_more(self, more: Lost) -> Lost:
+        """These and others, which lie in the same frame."""
+        return Lost(
+            together(self.objects, more.objects),
+            np.concatenate([self.tracklet, more.tracklet]),
+            np.concatenate([self.frame, more.frame]),
+            np.concatenate([self.label, more.label]),
+        )
 
-        Parameters
-        ----------
-        labels_yx
-            The frame, shape (Y, X), uint32.
-        regions
-            Its objects.
-        free
-            Shape (n,), bool: which of the objects can be taken.
-        min_iou
-            The least IoU of the last mask of a track and an object.
+    def moved(self, motion: Motion) -> Lost:
+        """The same, one frame later."""
+        objects = self.objects
+        stretch = motion.stretch()
+        return replace(
+            self,
+            objects=replace(
+                objects,
+                centres=objects.centres + motion.shift,
+                points=move(objects, motion),
+                areas=objects.areas * stretch,
+                weight=objects.weight * stretch,
+            ),
+        )
 
-        Returns
-        -------
-        list
-            (position in `regions`, track id, IoU); these tracks are not open any more.
-        """
-        if not self._open or not free.any():
-            return []
-        pairs = self._overlaps(labels_yx, regions, free).at_least(min_iou)
-        chosen = assign(pairs.first, pairs.second, pairs.iou)
-        found = [
-            (int(pairs.second[k]), self._open[int(pairs.first[k])].track, float(pairs.iou[k]))
-            for k in chosen
-        ]
-        gone = set(pairs.first[chosen].tolist())
-        self._open = [o for k, o in enumerate(self._open) if k not in gone]
-        return found
 
-    def _overlaps(
-        self, labels_yx: NDArray[np.uint32], regions: Regions, free: NDArray[np.bool_]
-    ) -> Overlaps:
-        """Overlaps of the open tracks' last masks with the free objects."""
-        first, second, pixels, iou = [], [], [], []
-        for k, track in enumerate(self._open):
-            under = labels_yx[track.box][track.mask]
-            values, counts = np.unique(under[under != 0], return_counts=True)
-            at = np.searchsorted(regions.labels, values)
-            at, counts = at[free[at]], counts[free[at]]
-            first.append(np.full(len(at), k, np.int64))
-            second.append(at)
-            pixels.append(counts)
-            iou.append(counts / (track.mask.sum() + regions.areas[at] - counts))
-        return Overlaps(*(np.concatenate(column) for column in (first, second, pixels, iou)))
+_NONE = np.zeros(0)
+NOTHING_LOST = Lost(
+    Objects(
+        _NONE,
+        _NONE.reshape(0, 2),
+        np.zeros(0, bool),
+        _NONE.reshape(0, 2),
+        np.zeros(0, np.int64),
+        _NONE,
+    ),
+    np.zeros(0, np.int64),
+    np.zeros(0, np.int64),
+    np.zeros(0, np.uint32),
+)
+
+
+def expected_motion(
+    places: NDArray[np.float64],
+    source: NDArray[np.float64],
+    shift: NDArray[np.float64],
+    weight: NDArray[np.float64],
+) -> Motion:
+    """Motion at some places (n, d), from that of the objects around them (see `fit_field`)."""
+    if len(source) == 0:
+        return same_shift(len(places), np.zeros(places.shape[1]))
+    return fit_field(places, source, shift, weight)
+
+
+def coming_back(
+    lost: Lost, frame: ObjectFrame, t: int, params: LinkParams, growth: Growth
+) -> Hypotheses:
+    """How each lost object may be one of frame `t`, or two that it divided into meanwhile.
+
+    Parents are positions in `lost`, children in the frame. Areas have had time to change: what is
+    known of their change in a frame holds for as many as have passed.
+    """
+    parts = []
+    for seen in np.unique(lost.frame).tolist():
+        which = np.flatnonzero(lost.frame == seen)
+        steps = t - seen
+        slower = Growth(growth.mean * steps, growth.spread * np.sqrt(steps), growth.count)
+        objects = lost.objects.take(which)
+        still = same_shift(len(objects), np.zeros(objects.ndim))
+        overlaps = overlap_moved(objects, still, frame)
+        found = overlapping(objects, frame.objects, overlaps, params, slower)
+        if params.motion == "on":
+            alone = ~np.isin(np.arange(len(objects)), overlaps.first)
+            free = np.ones(len(frame.objects), bool)
+            found.append(
+                nearby(
+                    objects,
+                    frame.objects,
+                    objects.centres,
+                    alone,
+                    free,
+                    params.max_distance,
+                    slower,
+                )
+            )
+        h = join(found)
+        gain = h.gain + _MISSING * (steps - 1)
+        parts.append(Hypotheses(which[h.parent], h.child, h.sibling, gain, h.iou))
+    return join(parts)

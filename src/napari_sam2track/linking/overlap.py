@@ -1,118 +1,122 @@
-"""How much the objects of two frames overlap: a sparse table, in one pass over the pixels."""
+"""How much the objects of two frames overlap: a sparse table of the pairs that touch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_LOW = np.uint64(0xFFFFFFFF)
+from napari_sam2track.linking.motion import Motion, move
+from napari_sam2track.linking.objects import ObjectFrame, Objects
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Overlaps:
-    """Pairs of objects that share pixels; row k of each array is one pair.
+    """Pairs of objects that share pixels, sorted by (first, second); row k of each array is one.
 
     Attributes
     ----------
     first, second
-        Shape (n,), int64: positions of the two objects in the lists of labels that the table
-        was made for.
+        Shape (m,), int64: positions of the objects in their frames.
     pixels
-        Shape (n,), int64: how many pixels they share, at least 1.
-    iou
-        Shape (n,), float64: intersection over union, in (0, 1].
+        Shape (m,), float64: pixels that they share.
+    first_area, second_area
+        Shape (m,), float64: areas of the two as far as both frames show them; that of the first
+        is as large as its motion makes it.
     """
 
     first: NDArray[np.int64]
     second: NDArray[np.int64]
-    pixels: NDArray[np.int64]
-    iou: NDArray[np.float64]
+    pixels: NDArray[np.float64]
+    first_area: NDArray[np.float64]
+    second_area: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.first)
 
-    def at_least(self, min_iou: float) -> Overlaps:
-        """The pairs whose IoU is `min_iou` or more."""
-        keep = self.iou >= min_iou
-        return Overlaps(self.first[keep], self.second[keep], self.pixels[keep], self.iou[keep])
+    @property
+    def iou(self) -> NDArray[np.float64]:
+        """Intersection over union, 0 to 1."""
+        return self.pixels / (self.first_area + self.second_area - self.pixels)
+
+    @property
+    def in_second(self) -> NDArray[np.float64]:
+        """Share of the second object that the first covers, 0 to 1."""
+        return np.minimum(self.pixels / self.second_area, 1.0)
 
 
-def count_pairs(
-    first_yx: NDArray[np.uint32], second_yx: NDArray[np.uint32]
-) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int64]]:
-    """Count the pixels of each pair of values that occurs, the background 0 included.
-
-    Parameters
-    ----------
-    first_yx, second_yx
-        Shape (Y, X), uint32, of the same size.
-
-    Returns
-    -------
-    tuple
-        Values in the first, values in the second (uint32) and pixel counts (int64), each of
-        shape (n,), sorted by the pair.
+def overlap_table(first: ObjectFrame, second: ObjectFrame) -> Overlaps:
+    """Overlaps of two frames as they lie, counted pixel by pixel, in one pass.
 
     Raises
     ------
     ValueError
-        If the shapes differ.
+        If the frames differ in shape.
     """
-    if first_yx.shape != second_yx.shape:
-        raise ValueError(f"frames of {first_yx.shape} and {second_yx.shape} pixels do not match")
-    # One 64-bit key for a pair of 32-bit ids: products of ids in their own type would wrap.
-    key = first_yx.astype(np.uint64).ravel()
-    key <<= np.uint64(32)
-    key |= second_yx.ravel()
+    if first.index.shape != second.index.shape:
+        raise ValueError(
+            f"frames of {first.index.shape} and {second.index.shape} pixels do not match"
+        )
+    i, j = first.index.ravel(), second.index.ravel()
+    both = np.flatnonzero((i > 0) & (j > 0))
+    key = (i[both].astype(np.int64) - 1) * len(second.objects) + (j[both] - 1)
     # Equal neighbours first, so that what is sorted is runs, not pixels.
-    begins = np.flatnonzero(np.diff(key, prepend=~key[:1]))
-    lengths = np.diff(begins, append=key.size)
-    pairs, index = np.unique(key[begins], return_inverse=True)
-    pixels = np.bincount(index, weights=lengths, minlength=len(pairs)).astype(np.int64)
-    return (pairs >> np.uint64(32)).astype(np.uint32), (pairs & _LOW).astype(np.uint32), pixels
+    begins = np.flatnonzero(np.diff(key, prepend=-1))
+    lengths = np.diff(begins, append=len(key)).astype(np.float64)
+    return _table(key[begins], lengths, first.objects.areas, second.objects.areas)
 
 
-def overlap_table(
-    first_yx: NDArray[np.uint32],
-    second_yx: NDArray[np.uint32],
-    first_labels: NDArray[np.uint32],
-    second_labels: NDArray[np.uint32],
+def overlap_moved(first: Objects, motion: Motion, second: ObjectFrame) -> Overlaps:
+    """Overlaps after the first objects have moved, estimated from their points."""
+    at = np.rint(move(first, motion)).astype(np.int64)
+    inside = _inside(at, second.index.shape)
+    under = second.index[tuple(at[inside].T)].astype(np.int64)
+    hit = under > 0
+    owner = first.owner[inside][hit]
+    key = owner * len(second.objects) + (under[hit] - 1)
+    weight = first.weight * motion.stretch()
+    visible = np.bincount(first.owner[inside], minlength=len(first)) * weight
+    table = _table(key, weight[owner], visible, second.objects.areas)
+    return _seen_in_both(table, first, motion, second)
+
+
+def _seen_in_both(
+    table: Overlaps, first: Objects, motion: Motion, second: ObjectFrame
 ) -> Overlaps:
-    """Overlaps of the objects of two frames. Work and memory grow with the pairs that touch.
+    """Leave out what of the second objects has just come in over the border.
 
-    Parameters
-    ----------
-    first_yx, second_yx
-        Shape (Y, X), uint32, 0 is the background.
-    first_labels, second_labels
-        Labels of the two frames, ascending, uint32; the pairs are given as positions in these.
-
-    Returns
-    -------
-    Overlaps
-        Sorted by (first, second).
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ.
+    What has just left is not counted either: only the moved points that are still in the frame are.
     """
-    a, b, pixels = count_pairs(first_yx, second_yx)
-    size_a = _sums(a, pixels, first_labels)
-    size_b = _sums(b, pixels, second_labels)
-    both = (a != 0) & (b != 0)
-    i = np.searchsorted(first_labels, a[both])
-    j = np.searchsorted(second_labels, b[both])
-    shared = pixels[both]
-    return Overlaps(i, j, shared, shared / (size_a[i] + size_b[j] - shared))
+    rows = np.flatnonzero(first.at_border[table.first])
+    if len(rows) == 0:
+        return table
+    there = second.objects.take(table.second[rows])
+    before = there.points - motion.shift[table.first[rows]][there.owner]
+    was_inside = _inside(np.rint(before), second.index.shape)
+    share = np.bincount(there.owner, was_inside, len(rows)) / np.bincount(there.owner)
+    area = table.second_area.copy()
+    area[rows] = np.maximum(area[rows] * share, table.pixels[rows])
+    return replace(table, second_area=area)
 
 
-def _sums(
-    values: NDArray[np.uint32], pixels: NDArray[np.int64], labels: NDArray[np.uint32]
-) -> NDArray[np.int64]:
-    """Pixels of each label, added over the pairs it is in."""
-    keep = values != 0
-    index = np.searchsorted(labels, values[keep])
-    return np.bincount(index, weights=pixels[keep], minlength=len(labels)).astype(np.int64)
+def _inside(at: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which of some pixels (p, d) lie in a frame."""
+    inside: NDArray[np.bool_] = ((at >= 0) & (at < shape)).all(axis=1)
+    return inside
+
+
+def _table(
+    key: NDArray[np.int64],
+    pixels: NDArray[np.float64],
+    first_area: NDArray[np.float64],
+    second_area: NDArray[np.float64],
+) -> Overlaps:
+    """Add up pixels by pair, where a pair's key is ``i * len(second) + j``."""
+    pairs, index = np.unique(key, return_inverse=True)
+    i, j = np.divmod(pairs, max(len(second_area), 1))
+    shared = np.bincount(index, weights=pixels, minlength=len(pairs))
+    # Moved points can fall together, so that the estimate exceeds what there is.
+    shared = np.minimum(shared, np.minimum(first_area[i], second_area[j]))
+    return Overlaps(i, j, shared, first_area[i], second_area[j])

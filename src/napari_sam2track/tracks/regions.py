@@ -49,6 +49,35 @@ class Regions:
         return np.searchsorted(self.labels, labels)
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Runs:
+    """Runs of equal values within rows, in the order of the pixels, without the background.
+
+    Attributes
+    ----------
+    begins, lengths
+        Shape (r,), int64: position of the first pixel in the flat frame, and number of pixels.
+    values
+        Shape (r,), uint32: the label.
+    """
+
+    begins: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    values: NDArray[np.uint32]
+
+
+def find_runs(labels: NDArray[np.uint32]) -> Runs:
+    """The runs of a frame (Y, X) or (Z, Y, X) of uint32 labels."""
+    lines = np.ascontiguousarray(labels).reshape(-1, labels.shape[-1])
+    begins = np.ones(lines.shape, bool)
+    np.not_equal(lines[:, 1:], lines[:, :-1], out=begins[:, 1:])
+    at = np.flatnonzero(begins)
+    lengths = np.diff(at, append=lines.size)
+    values = lines.ravel()[at]
+    keep = values != 0
+    return Runs(at[keep], lengths[keep], values[keep])
+
+
 def measure_regions(labels: NDArray[np.uint32]) -> Regions:
     """Measure every object of a frame.
 
@@ -62,13 +91,23 @@ def measure_regions(labels: NDArray[np.uint32]) -> Regions:
     Regions
         One entry for each label that occurs; an object need not be connected.
     """
-    height, width = labels.shape[-2:]
-    lines, starts, ends, values = _runs(labels.reshape(-1, width))
-    keep = values != 0
-    lines, starts, ends, values = lines[keep], starts[keep], ends[keep], values[keep]
+    return measure_runs(find_runs(labels), labels.shape)[0]
+
+
+def measure_runs(runs: Runs, shape: tuple[int, ...]) -> tuple[Regions, NDArray[np.intp]]:
+    """Measure the objects of the runs of a frame of `shape`.
+
+    Returns
+    -------
+    tuple
+        The objects, and the position of its object for each run, shape (r,).
+    """
+    height, width = shape[-2:]
+    lines, starts = np.divmod(runs.begins, width)
+    ends = starts + runs.lengths
     planes, rows = np.divmod(lines, height)
-    names, index = np.unique(values, return_inverse=True)
-    n, lengths = len(names), ends - starts
+    names, index = np.unique(runs.values, return_inverse=True)
+    n, lengths = len(names), runs.lengths
 
     # Sums of integers below 2**53 are exact in float64, which is what bincount adds in.
     areas = np.bincount(index, weights=lengths, minlength=n)
@@ -84,23 +123,10 @@ def measure_regions(labels: NDArray[np.uint32]) -> Regions:
         np.minimum.at(boxes[:, axis], index, low)
         np.maximum.at(boxes[:, axis + 3], index, high)
     centroids = np.stack(sums, axis=1) / np.maximum(areas, 1)[:, None]
-    return Regions(names, areas.astype(np.int64), centroids, boxes)
+    return Regions(names, areas.astype(np.int64), centroids, boxes), index
 
 
 def cut_mask(labels: NDArray[np.uint32], regions: Regions, k: int) -> NDArray[np.bool_]:
     """The mask of the k-th object of `regions` within its bounding box, bool; a copy."""
     mask: NDArray[np.bool_] = labels[regions.box(k, labels.ndim)] == regions.labels[k]
     return mask
-
-
-def _runs(
-    labels_yx: NDArray[np.uint32],
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], NDArray[np.uint32]]:
-    """Runs of equal values within rows: row, first column, column after the last, value."""
-    height, width = labels_yx.shape
-    begins = np.ones((height, width), bool)
-    np.not_equal(labels_yx[:, 1:], labels_yx[:, :-1], out=begins[:, 1:])
-    at = np.flatnonzero(begins)
-    lengths = np.diff(at, append=labels_yx.size)
-    rows, starts = np.divmod(at, width)
-    return rows, starts, starts + lengths, labels_yx[rows, starts]

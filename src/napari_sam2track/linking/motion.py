@@ -1,0 +1,115 @@
+"""Where the objects of a frame will be in the next: displacements, and fields that predict them.
+
+A field is smooth: the motion of an object is that of its neighbours. It is fitted on matches that
+are beyond doubt, weighted and robust, separately around each object (locally weighted regression,
+Cleveland 1979), as a displacement that changes linearly with the place: drift, expansion,
+rotation and shear of the neighbourhood.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2track.linking.objects import Objects
+
+#: Neighbours that a local fit looks at.
+NEIGHBOURS = 8
+#: How far the fit is drawn towards a plain displacement; one in the units of the distances.
+_RIDGE = 0.3
+#: Most that a neighbourhood may grow or shrink along an axis from one frame to the next.
+_MOST_STRETCH = 0.25
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Motion:
+    """A motion of each object of a frame.
+
+    Attributes
+    ----------
+    shift
+        Shape (n, d), float64: displacement of the centroid, in pixels.
+    gradient
+        Shape (n, d, d), float64: change of the displacement with the place, ``[k, i, j]`` along
+        axis i per pixel along axis j; 0 moves an object without changing its shape.
+    """
+
+    shift: NDArray[np.float64]
+    gradient: NDArray[np.float64]
+
+    def stretch(self) -> NDArray[np.float64]:
+        """Shape (n,): factor by which the area of each object changes."""
+        n, d = self.shift.shape
+        matrix: NDArray[np.float64] = np.linalg.det(self.gradient + np.eye(d))
+        return np.maximum(matrix, 0.1) if n else np.ones(0)
+
+    def plus(self, shift: NDArray[np.float64]) -> Motion:
+        """The same motion, further by `shift` (n, d)."""
+        return Motion(self.shift + shift, self.gradient)
+
+
+def same_shift(n: int, shift: NDArray[np.float64]) -> Motion:
+    """All of `n` objects move by `shift` (d,)."""
+    d = len(shift)
+    return Motion(np.tile(shift, (n, 1)), np.zeros((n, d, d)))
+
+
+def move(objects: Objects, motion: Motion) -> NDArray[np.float64]:
+    """The points of the objects (p, d) after their motion."""
+    owner = objects.owner
+    arm = objects.points - objects.centres[owner]
+    turned = np.einsum("pij,pj->pi", motion.gradient[owner], arm)
+    return objects.points + motion.shift[owner] + turned
+
+
+def fit_field(
+    places: NDArray[np.float64],
+    source: NDArray[np.float64],
+    shift: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    neighbours: int = NEIGHBOURS,
+) -> Motion:
+    """Predict the motion at some places from the motion that was seen at others.
+
+    Parameters
+    ----------
+    places
+        Shape (n, d): where to predict.
+    source, shift, weight
+        Shapes (m, d), (m, d), (m,): where a motion was seen, what it was, and how much to trust
+        it; m is at least 1.
+    neighbours
+        How many of the nearest ones a prediction rests on.
+
+    Returns
+    -------
+    Motion
+        Of the n places.
+    """
+    from scipy.spatial import cKDTree
+
+    n, d = places.shape
+    k = min(neighbours, len(source))
+    distance, index = cKDTree(source).query(places, k=k)
+    distance, index = distance.reshape(n, k), index.reshape(n, k)
+    reach = np.median(distance, axis=1) + 1e-6
+    arm = (source[index] - places[:, None]) / reach[:, None, None]
+    seen = shift[index]
+    trust = weight[index] * np.exp(-0.5 * (distance / reach[:, None]) ** 2)
+    basis = np.concatenate([np.ones((n, k, 1)), arm], axis=2)
+    pull = np.full(d + 1, _RIDGE)
+    pull[0] = 1e-6
+    coefficients = np.zeros((n, d + 1, d))
+    for _ in range(2):
+        normal = np.einsum("nk,nki,nkj->nij", trust, basis, basis)
+        normal += trust.sum(axis=1)[:, None, None] * np.diag(pull)
+        right = np.einsum("nk,nki,nkj->nij", trust, basis, seen)
+        coefficients = np.linalg.solve(normal, right)
+        # Once more without those that do not move with the others.
+        off = np.linalg.norm(seen - basis @ coefficients, axis=2)
+        scale = np.median(off, axis=1, keepdims=True) * 1.48 + 0.5
+        trust = trust / (1 + (off / (2 * scale)) ** 2) ** 2
+    gradient = np.swapaxes(coefficients[:, 1:], 1, 2) / reach[:, None, None]
+    return Motion(coefficients[:, 0], np.clip(gradient, -_MOST_STRETCH, _MOST_STRETCH))

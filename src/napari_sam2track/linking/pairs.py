@@ -1,0 +1,215 @@
+"""Linking two frames: find the motion between them, then decide all objects together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2track.linking.assignment import solve, solve_greedily
+from napari_sam2track.linking.hypotheses import (
+    NO_HYPOTHESES,
+    Growth,
+    Hypotheses,
+    dividing,
+    going_on,
+    join,
+    log_ratios,
+    nearby,
+)
+from napari_sam2track.linking.motion import Motion, fit_field, same_shift
+from napari_sam2track.linking.objects import ObjectFrame, Objects
+from napari_sam2track.linking.overlap import Overlaps, overlap_moved, overlap_table
+from napari_sam2track.linking.shift import shift_candidates
+from napari_sam2track.params import LinkParams
+
+#: How often a field is fitted anew on the matches that the last one gave.
+_ROUNDS = 8
+#: IoU of matches that a field may rest on; the lower one where there are few.
+_SURE, _SURE_ENOUGH = 0.45, 0.25
+#: Objects that have to move together to be called a jump of the stage, or a field.
+_FEW = 3
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PairLinks:
+    """What became of the objects of a frame in the next.
+
+    Attributes
+    ----------
+    chosen
+        The hypotheses that were chosen, with positions in the two frames.
+    motion
+        Of the first frame's objects, as it was expected.
+    velocity
+        Shape (m, d), float64: how the second frame's objects came there, in pixels per frame;
+        NaN where that is not known.
+    growth
+        Of areas, with what these frames showed.
+    """
+
+    chosen: Hypotheses
+    motion: Motion
+    velocity: NDArray[np.float64]
+    growth: Growth
+
+
+def link_pair(
+    first: ObjectFrame,
+    second: ObjectFrame,
+    params: LinkParams,
+    growth: Growth,
+    velocity: NDArray[np.float64],
+    constrain: Callable[[Hypotheses], Hypotheses] = lambda hypotheses: hypotheses,
+) -> PairLinks:
+    """Decide what became of every object of a frame.
+
+    Parameters
+    ----------
+    first, second
+        A frame and the next.
+    params
+        See there.
+    growth
+        Of areas, so far.
+    velocity
+        As `PairLinks.velocity`, of the first frame's objects.
+    constrain
+        What a person decided on: takes hypotheses away, and puts others in their place.
+    """
+    here, there = first.objects, second.objects
+    motion = same_shift(len(here), np.zeros(here.ndim))
+    chosen = NO_HYPOTHESES
+    if len(here) and len(there):
+        if params.motion == "on":
+            motion = _find_motion(first, second, params, growth, velocity)
+        hypotheses = constrain(_hypotheses(first, second, motion, params, growth))
+        chosen = hypotheses.take(solve(hypotheses))
+    growth = growth.after(log_ratios(here, there, chosen))
+    return PairLinks(chosen, motion, _velocity(here, there, chosen), growth)
+
+
+def _hypotheses(
+    first: ObjectFrame, second: ObjectFrame, motion: Motion, params: LinkParams, growth: Growth
+) -> Hypotheses:
+    """All that may have happened, if the objects moved like this."""
+    here, there = first.objects, second.objects
+    still = not (motion.shift.any() or motion.gradient.any())
+    overlaps = overlap_table(first, second) if still else overlap_moved(here, motion, second)
+    parts = overlapping(here, there, overlaps, params, growth)
+    if params.motion == "on":
+        alone = ~np.isin(np.arange(len(here)), overlaps.first)
+        alone_too = ~np.isin(np.arange(len(there)), overlaps.second)
+        expected = here.centres + motion.shift
+        parts += [nearby(here, there, expected, alone, alone_too, params.max_distance, growth)]
+    return join(parts)
+
+
+def overlapping(
+    first: Objects, second: Objects, overlaps: Overlaps, params: LinkParams, growth: Growth
+) -> list[Hypotheses]:
+    """What may have happened to objects that overlap enough."""
+    parts = [going_on(first, second, overlaps, growth)]
+    if params.divisions == "auto":
+        parts.append(dividing(first, second, overlaps, growth))
+    return [h.take(h.iou >= params.min_iou) for h in parts]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Trial:
+    """A motion, and the matches that it gives."""
+
+    motion: Motion
+    matches: Hypotheses
+
+    @property
+    def total(self) -> float:
+        """The gain of all matches: what tells a good motion from a bad one."""
+        return float(self.matches.gain.sum())
+
+
+def _find_motion(
+    first: ObjectFrame,
+    second: ObjectFrame,
+    params: LinkParams,
+    growth: Growth,
+    velocity: NDArray[np.float64],
+) -> Motion:
+    """The motion that explains the most, among those that the frames suggest.
+
+    At rest; on as before; a jump of the whole frame; and a smooth field, fitted on the matches
+    that are beyond doubt and fitted again on those that it adds, so that it spreads outwards.
+    """
+    here, there = first.objects, second.objects
+
+    def attempt(motion: Motion) -> _Trial:
+        hypotheses = _hypotheses(first, second, motion, params, growth)
+        return _Trial(motion, hypotheses.take(solve_greedily(hypotheses)))
+
+    best = attempt(same_shift(len(here), np.zeros(here.ndim)))
+    known = np.isfinite(velocity).all(axis=1)
+    if known.any():
+        usual = np.median(velocity[known], axis=0)
+        gone_on = np.where(known[:, None], velocity, usual)
+        best = max(best, attempt(Motion(gone_on, best.motion.gradient)), key=_total)
+    if min(len(here), len(there)) < _FEW:
+        return best.motion
+    for shift in shift_candidates(first, second):
+        best = max(best, attempt(same_shift(len(here), shift)), key=_total)
+    last = best
+    for _ in range(_ROUNDS):
+        field = _field(here, there, last.matches)
+        if field is None:
+            break
+        last = attempt(field)
+        best = max(best, last, key=_total)
+    return best.motion
+
+
+def _total(trial: _Trial) -> float:
+    return trial.total
+
+
+def _field(here: Objects, there: Objects, matches: Hypotheses) -> Motion | None:
+    """The field of the matches that are beyond doubt; None if there are too few."""
+    sure = matches.iou > _SURE
+    if sure.sum() <= _FEW:
+        sure = matches.iou > _SURE_ENOUGH
+    if sure.sum() < _FEW:
+        return None
+    source, shift, iou = seen_motion(here, there, matches.take(sure))
+    return fit_field(here.centres, source, shift, iou**2)
+
+
+def seen_motion(
+    here: Objects, there: Objects, matches: Hypotheses
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Where matched objects were, how they moved, and the IoU of the match.
+
+    A division moved to the common centre of its daughters.
+    """
+    source = here.centres[matches.parent]
+    return source, _targets(there, matches) - source, matches.iou
+
+
+def _targets(there: Objects, matches: Hypotheses) -> NDArray[np.float64]:
+    """Where the parents went, (m, d)."""
+    child, sibling = matches.child, matches.sibling
+    target = there.centres[child].copy()
+    two = sibling >= 0
+    a, b = there.areas[child[two]][:, None], there.areas[sibling[two]][:, None]
+    other = there.centres[sibling[two]]
+    target[two] = (a * target[two] + b * other) / (a + b)
+    return target
+
+
+def _velocity(here: Objects, there: Objects, chosen: Hypotheses) -> NDArray[np.float64]:
+    """How each object of the second frame came there; that of a mother for her daughters."""
+    velocity = np.full(there.centres.shape, np.nan)
+    _, shift, _ = seen_motion(here, there, chosen)
+    velocity[chosen.child] = shift
+    two = chosen.sibling >= 0
+    velocity[chosen.sibling[two]] = shift[two]
+    return velocity

@@ -1,0 +1,176 @@
+"""Pieces of tracks without gaps, and how they are put together at the end."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2track.linking.assignment import solve
+from napari_sam2track.linking.hypotheses import NO_HYPOTHESES, Hypotheses, join
+from napari_sam2track.linking.locks import Locks, certain
+from napari_sam2track.tracks.movie import detections_of
+from napari_sam2track.tracks.regions import Regions
+from napari_sam2track.tracks.table import DETECTION, TrackTable
+
+
+class Tracklets:
+    """Tracklets, numbered from 0 in the order of appearance, as they grow frame by frame."""
+
+    def __init__(self) -> None:
+        self._rows: list[NDArray[np.void]] = [np.zeros(0, DETECTION)]
+        self._begin: list[int] = []
+        self._end: list[int] = []
+        #: Whether a tracklet begins as the daughter of another.
+        self._born: list[bool] = []
+        self._divisions = [NO_HYPOTHESES]
+        self._gaps = [NO_HYPOTHESES]
+
+    def add(
+        self,
+        t: int,
+        regions: Regions,
+        chosen: Hypotheses,
+        last: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.int64]:
+        """Add a frame.
+
+        Parameters
+        ----------
+        t
+            Its number.
+        regions
+            Its objects.
+        chosen
+            What became of the objects of the frame before, with positions in both frames.
+        last
+            Tracklets of the frame before, as this gave them.
+
+        Returns
+        -------
+        ndarray
+            Shape (n,), int64: tracklets of the objects.
+        """
+        tracklets = np.full(len(regions), -1)
+        ious = np.full(len(regions), np.nan)
+        before = np.zeros(0, np.int64) if last is None else last
+        on = chosen.take(chosen.sibling < 0)
+        tracklets[on.child], ious[on.child] = before[on.parent], on.iou
+        for k in tracklets[tracklets >= 0].tolist():
+            self._end[k] = t
+        begins = np.flatnonzero(tracklets < 0)
+        tracklets[begins] = len(self._begin) + np.arange(len(begins))
+        self._begin += [t] * len(begins)
+        self._end += [t] * len(begins)
+        self._born += [False] * len(begins)
+        split = chosen.take(chosen.sibling >= 0)
+        self._divisions.append(_renamed(split, before, tracklets))
+        for k in (*tracklets[split.child].tolist(), *tracklets[split.sibling].tolist()):
+            self._born[k] = True
+        rows = detections_of(t, regions, np.asarray(tracklets, np.uint32))
+        rows["iou"] = ious
+        self._rows.append(rows)
+        return tracklets
+
+    def note_gaps(
+        self,
+        found: Hypotheses,
+        lost: NDArray[np.int64],
+        tracklets: NDArray[np.int64],
+        max_gap: int,
+    ) -> None:
+        """Note how lost objects may have come back in the frame that was added last.
+
+        Only beginnings of tracklets can be what was lost; daughters too, if their mother came from
+        nowhere and was there for a few frames only: two that could not be told apart meanwhile.
+
+        Parameters
+        ----------
+        found
+            With positions in `lost` and in the frame.
+        lost, tracklets
+            Tracklets of the lost objects and of the frame's.
+        max_gap
+            How many frames are a few.
+        """
+        t = self._end[int(tracklets[0])] if len(tracklets) else 0
+        passing = {
+            int(daughter)
+            for mother, one, two in zip(
+                self._divisions[-1].parent.tolist(),
+                self._divisions[-1].child.tolist(),
+                self._divisions[-1].sibling.tolist(),
+                strict=True,
+            )
+            if not self._born[mother] and 0 < self._begin[mother] and t - self._begin[mother] <= max_gap
+            for daughter in (one, two)
+        }
+        free = np.array(
+            [
+                self._begin[k] == t and (not self._born[k] or k in passing)
+                for k in tracklets.tolist()
+            ],
+            bool,
+        )
+        sibling = found.sibling
+        possible = free[found.child] & ((sibling < 0) | free[sibling])
+        self._gaps.append(_renamed(found.take(possible), lost, tracklets))
+
+    def joined(
+        self, locks: Locks, n_frames: int, frame_shape: tuple[int, ...]
+    ) -> TrackTable:
+        """The tracks: tracklets joined over gaps, numbered from 1 in the order of appearance."""
+        rows = np.concatenate(self._rows)
+        hypotheses = join((*self._divisions, *self._gaps, self._locked(locks, rows)))
+        chosen = hypotheses.take(solve(hypotheses))
+
+        root = np.arange(len(self._begin))
+        on = chosen.take(chosen.sibling < 0)
+        order = np.argsort(on.child)  # a tracklet's predecessor has a lower number than its own
+        for parent, child in zip(on.parent[order].tolist(), on.child[order].tolist(), strict=True):
+            root[child] = root[parent]
+        _, ids = np.unique(root, return_inverse=True)
+        ids = ids + 1
+        split = chosen.take(chosen.sibling >= 0)
+        parents = {
+            int(ids[child]): int(ids[mother])
+            for children in (split.child, split.sibling)
+            for mother, child in zip(split.parent.tolist(), children.tolist(), strict=True)
+        }
+        begins = np.array(self._begin, np.int64)
+        joint = {(int(k), int(begins[k])): iou for k, iou in zip(on.child, on.iou, strict=True)}
+        if joint:
+            first = rows["frame"] == begins[rows["track"]]
+            for row in np.flatnonzero(first).tolist():
+                key = int(rows["track"][row]), int(rows["frame"][row])
+                rows["iou"][row] = joint.get(key, np.nan)
+        rows["track"] = ids[rows["track"]] if len(rows) else rows["track"]
+        return TrackTable(rows, n_frames, frame_shape, parents)
+
+    def _locked(self, locks: Locks, rows: NDArray[np.void]) -> Hypotheses:
+        """Links over gaps that a person decided on, as hypotheses of tracklets."""
+        groups = locks.across_gaps()
+        wanted = {(k.frame, k.label) for out in groups for k in out}
+        wanted |= {(k.next_frame, k.next_label) for out in groups for k in out}
+        if not wanted:
+            return NO_HYPOTHESES
+        where = {
+            (frame, label): track
+            for track, frame, label in rows[["track", "frame", "label"]].tolist()
+            if (frame, label) in wanted
+        }
+        found = []
+        for out in groups:
+            ends = [where.get((k.next_frame, k.next_label)) for k in out]
+            known = [k for k in ends if k is not None]
+            begin = where.get((out[0].frame, out[0].label))
+            if begin is not None and known:
+                found.append((begin, known[0], known[1] if len(known) == 2 else -1))
+        return certain(found)
+
+
+def _renamed(
+    h: Hypotheses, parents: NDArray[np.int64], children: NDArray[np.int64]
+) -> Hypotheses:
+    """Hypotheses of positions as hypotheses of what stands at those positions."""
+    sibling = np.where(h.sibling < 0, -1, children[h.sibling]) if len(h) else h.sibling
+    return Hypotheses(parents[h.parent], children[h.child], sibling, h.gain, h.iou)
