@@ -36,15 +36,20 @@ def notes(movie: TrackedMovie) -> list[str]:
     return [str(note) for note in movie.provenance.get("notes", ())]
 
 
+def detections(t: int, frame: NDArray[np.uint32]) -> NDArray[np.void]:
+    """Rows of a `TrackTable` for the objects of a frame; the label is the track."""
+    regions = measure_regions(frame)
+    return detections_of(t, regions, regions.labels)
+
+
 def measured(
     labels: LabelFrames, watch: Watch = silent, doing: str = "Reading"
 ) -> NDArray[np.void]:
     """Rows of a `TrackTable` for all objects of all frames; the label is the track."""
-    rows = [np.zeros(0, DETECTION)]
-    for t in watch(range(labels.n_frames), labels.n_frames, doing):
-        regions = measure_regions(labels.read(t))
-        rows.append(detections_of(t, regions, regions.labels))
-    return np.concatenate(rows)
+    frames = watch(range(labels.n_frames), labels.n_frames, doing)
+    return np.concatenate(
+        [np.zeros(0, DETECTION), *(detections(t, labels.read(t)) for t in frames)]
+    )
 
 
 def point_rows(

@@ -129,10 +129,11 @@ def _ids(values: NDArray[np.float64], path: Path) -> tuple[NDArray[np.int64], li
     ids = _whole(values, "the track id", path)
     if len(ids) == 0:
         return ids, []
-    if ids.min() < 0 or ids.max() >= _MAX_ID:
+    shift = int(ids.min() == 0)
+    if ids.min() < 0 or ids.max() + shift > _MAX_ID:
         odd = ids.min() if ids.min() < 0 else ids.max()
-        raise FormatError(f"{path}: the track id {odd} is not one from 0 to {_MAX_ID - 1}")
-    if ids.min() == 0:
+        raise FormatError(f"{path}: the track id {odd} is not one from 1 to {_MAX_ID}")
+    if shift:
         return ids + 1, ["there is a track 0, the background's value: all ids are one higher now"]
     return ids, []
 
