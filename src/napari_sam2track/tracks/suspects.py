@@ -1,0 +1,122 @@
+"""Places where tracks are likely to be wrong, the likeliest first.
+
+Most signs are in the table (gaps, begins and ends, jumps, divisions); overlap, parts and holes
+are looked up in the masks. Every sign has a score from 0 (usual) to 1; those of a track in one
+frame add up as independent chances would: 1 - (1 - a)(1 - b).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_sam2track.labels import LabelFrames, Scale
+from napari_sam2track.params import SuspectParams
+from napari_sam2track.tracks import signs
+from napari_sam2track.tracks.looks import Watch, look
+from napari_sam2track.tracks.motion import measure_motion
+from napari_sam2track.tracks.signs import Sign
+from napari_sam2track.tracks.table import TrackTable
+
+#: What can be suspicious.
+KINDS = (
+    *("lost", "end", "begin", "short", "jump", "area", "overlap", "parts", "holes"),
+    *("division", "border"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A track in a frame that should be looked at.
+
+    Attributes
+    ----------
+    track
+        The track.
+    frame
+        Where to look.
+    kinds
+        Some of `KINDS`, the most suspicious first.
+    score
+        How much, from 0 to 1.
+    text
+        The reasons in words, in the order of `kinds`.
+    """
+
+    track: int
+    frame: int
+    kinds: tuple[str, ...]
+    score: float
+    text: str
+
+
+def find_suspects(
+    table: TrackTable,
+    labels: LabelFrames | None = None,
+    params: SuspectParams | None = None,
+    scale: Scale | None = None,
+    watch: Watch | None = None,
+) -> list[Suspect]:
+    """All suspects of a movie.
+
+    Parameters
+    ----------
+    table
+        The tracks; ``label`` is not used.
+    labels
+        Their masks, read once, frame by frame; values are track ids. Without them, what only
+        pixels tell is left out.
+    params
+        Thresholds.
+    scale
+        Size of a pixel; only its proportions matter.
+    watch
+        Shows progress: ``watch(items, total, doing)``.
+
+    Returns
+    -------
+    list
+        The worst first; then by track and frame.
+    """
+    params = params or SuspectParams()
+    if len(table) == 0:
+        return []
+    motion = measure_motion(table, scale or Scale())
+    found: list[Sign] = [
+        *signs.jumps(table, motion, params),
+        *signs.area_changes(table, motion, params),
+        *signs.gaps(table),
+        *signs.short_tracks(table, params),
+        *signs.begins_and_ends(table, motion, params),
+        *signs.divisions(table, motion, params),
+        *signs.border_contacts(table),
+    ]
+    if labels is not None:
+        looks = look(labels, table, motion.neighbours / motion.widths, watch or _silent)
+        found += signs.overlaps(table, looks, params)
+        found += signs.parts_and_holes(table, looks)
+    return _ranked(found, params.min_score)
+
+
+def _silent(items: Iterable[Any], total: int, doing: str) -> Iterable[Any]:
+    """Pass items on and show nothing."""
+    return items
+
+
+def _ranked(found: Iterable[Sign], min_score: float) -> list[Suspect]:
+    """Signs of a track in one frame as one suspect, the worst first."""
+    together: dict[tuple[int, int], list[Sign]] = {}
+    for sign in found:
+        together.setdefault((sign.track, sign.frame), []).append(sign)
+    suspects = []
+    for (track, frame), each in together.items():
+        each.sort(key=lambda sign: (-sign.score, sign.kind))
+        score = 1 - float(np.prod([1 - sign.score for sign in each]))
+        if score >= min_score:
+            kinds = tuple(sign.kind for sign in each)
+            text = "; ".join(sign.text for sign in each)
+            suspects.append(Suspect(track, frame, kinds, round(score, 4), text))
+    return sorted(suspects, key=lambda s: (-s.score, s.track, s.frame))
