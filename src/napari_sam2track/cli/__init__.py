@@ -6,7 +6,8 @@ How to add a command
    that are parameters come from `params.py` through ``@with_params(group=GroupParams)``.
    Anything heavy (torch, scipy, files' libraries) is imported inside the function: this module
    imports all commands to print ``--help``, which has half a second.
-2. Give the module an ``EXAMPLES`` string, shown below its help.
+2. Give the module an ``EXAMPLES`` string, shown below its help, and a ``COMMAND_CLASS`` if it
+   has to know more than its arguments.
 3. Name it in `_COMMANDS` below (a function), or in `_GROUPS` (a `typer.Typer` called ``app``).
 Errors are raised, as ours (`errors.py`), and become a sentence and an exit code in `guarded`.
 """
@@ -17,10 +18,23 @@ from typing import Annotated
 
 import typer
 
-from napari_sam2track.cli import demo, image, info, models, selftest, track, video
+from napari_sam2track.cli import (
+    convert,
+    demo,
+    edit,
+    image,
+    info,
+    measure,
+    models,
+    selftest,
+    suspects,
+    track,
+    validate,
+    video,
+)
 from napari_sam2track.cli._run import guarded, set_debug
 
-_COMMANDS = (image, video, track, demo, selftest, info)
+_COMMANDS = (image, video, track, edit, suspects, measure, convert, validate, demo, selftest, info)
 _GROUPS = (models,)
 
 app = typer.Typer(
@@ -59,7 +73,8 @@ def _main(
 
 for _module in _COMMANDS:
     _name = _module.__name__.rpartition(".")[2]
-    app.command(_name, epilog=_module.EXAMPLES)(guarded(getattr(_module, _name)))
+    _class = getattr(_module, "COMMAND_CLASS", None)
+    app.command(_name, cls=_class, epilog=_module.EXAMPLES)(guarded(getattr(_module, _name)))
 for _module in _GROUPS:
     app.add_typer(_module.app, name=_module.__name__.rpartition(".")[2])
 

@@ -31,14 +31,6 @@ def write(
     assert movie.labels is not None  # the registry has made sure
     table = movie.table
     n, (height, width) = table.n_frames, table.frame_shape
-    found: dict[int, dict[int, tuple[Any, list[int], int]]] = {t: {} for t in table.ids.tolist()}
-    for t in watch(range(n), n, "Writing"):
-        frame = movie.labels.read(t)
-        regions = measure_regions(frame)
-        for k, (label, rle) in enumerate(run_lengths(frame)):
-            _, y0, x0, _, y1, x1 = regions.boxes[k].tolist()
-            box = [x0, y0, x1 - x0, y1 - y0]
-            found.setdefault(label, {})[t] = (rle, box, int(regions.areas[k]))
     head = {
         "info": {"description": "tracks of napari-sam2track", **dict(movie.provenance)},
         "videos": [
@@ -56,6 +48,16 @@ def write(
         atomic_path(path, overwrite) as temporary,
         temporary.open("w", encoding="utf-8", newline="\n") as file,
     ):
+        found: dict[int, dict[int, tuple[Any, list[int], int]]] = {
+            t: {} for t in table.ids.tolist()
+        }
+        for t in watch(range(n), n, "Writing"):
+            frame = movie.labels.read(t)
+            regions = measure_regions(frame)
+            for k, (label, rle) in enumerate(run_lengths(frame)):
+                _, y0, x0, _, y1, x1 = regions.boxes[k].tolist()
+                box = [x0, y0, x1 - x0, y1 - y0]
+                found.setdefault(label, {})[t] = (rle, box, int(regions.areas[k]))
         file.write(json.dumps(head)[:-1] + ', "annotations": [')
         for k, (track, frames) in enumerate(sorted(found.items())):
             columns = [

@@ -190,10 +190,12 @@ def _places(
     if not np.isfinite(centroids).all():
         raise FormatError(f"{path} has nodes whose place is no number (NaN or infinite)")
     depth = stack is not None and len(stack.frame_shape) == 3
-    told = len(read_note(metadata.extra).shape) == 4
+    note = read_note(metadata.extra)
+    told = len(note.shape) == 4
     deep = "z" in found and (depth or told or bool(centroids[:, 0].any()))
     time_unit = unit_of(found["t"].scaled_unit or found["t"].unit)
     scale = Scale(time, sizes["z"], sizes["y"], sizes["x"], time_unit, unit)
+    scale = note.scale_near(scale, depth="z" in found)
     return _Places(frames, centroids, scale, deep)
 
 
@@ -255,7 +257,9 @@ def _labels(path: Path, metadata: Any) -> tuple[LabelStack | None, str]:
         )
     if not place.exists():
         return None, ""
-    return open_zarr(place), str(related[0][1])
+    letters = "".join(axis.name[-1:].upper() for axis in metadata.axes or ())
+    plain = letters in ("TYX", "TZYX")  # the order of GEFF's axes is that of a plain array
+    return open_zarr(place, guess=letters if plain else None), str(related[0][1])
 
 
 def _measure(

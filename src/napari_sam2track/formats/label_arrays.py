@@ -137,11 +137,12 @@ class _NpzMember:
         self._archive.close()
 
 
-def open_zarr(path: Path, axes: str | None = None) -> LabelStack:
+def open_zarr(path: Path, axes: str | None = None, guess: str | None = None) -> LabelStack:
     """Open a zarr array (T, Y, X) or (T, Z, Y, X), or the full resolution of OME-Zarr labels.
 
     For an OME-Zarr image the only entry of its ``labels`` group is taken. Axes and scale are
-    those of the metadata, where there are some (OME-Zarr 0.4 and 0.5, names of dimensions).
+    those of the metadata, where there are some (OME-Zarr 0.4 and 0.5, names of dimensions), else
+    those of `guess` if they are as many as the array has.
 
     Raises
     ------
@@ -163,7 +164,8 @@ def open_zarr(path: Path, axes: str | None = None) -> LabelStack:
     attributes = (array if group is None else group).attrs.asdict()
     known, scale = ome_axes(attributes, array)
     note = read_note(attributes)
-    layout = label_axes(array.shape, str(path), axes or note.axes_of(array.shape), known)
+    guess = guess if known is None and guess and len(guess) == array.ndim else None
+    layout = label_axes(array.shape, str(path), axes or note.axes_of(array.shape) or guess, known)
     numbers, names = counted(layout.n_frames, path.name)
 
     def load(t: int) -> NDArray[Any]:
@@ -179,7 +181,7 @@ def open_zarr(path: Path, axes: str | None = None) -> LabelStack:
         numbers,
         names,
         load,
-        scale=note.scale_near(scale),
+        scale=note.scale_near(scale, depth="Z" in (known or "")),
         parents=note.parents,
         note=note.provenance,
     )

@@ -79,20 +79,20 @@ class Note:
         """The axes of an array that has the shape of the note."""
         return "T" + "ZYX"[-len(shape) + 1 :] if shape == self.shape else None
 
-    def scale_near(self, found: Scale) -> Scale:
-        """The note's scale, unless the file's own words, which others may edit, say otherwise."""
+    def scale_near(self, found: Scale, depth: bool = True) -> Scale:
+        """The note's scale, unless the file's own words, which others may edit, say otherwise.
+
+        Without `depth` they say nothing about z.
+        """
         if self.scale is None:
             return found
-        pairs = zip(asdict(self.scale).items(), asdict(found).items(), strict=True)
-        for (_, ours), (_, theirs) in pairs:
-            same = (
-                math.isclose(ours, theirs, rel_tol=1e-4)
-                if isinstance(ours, float) and isinstance(theirs, float)
-                else unit_of(ours) == unit_of(theirs)
-            )
-            if not same:
-                return found
-        return self.scale
+        ours, theirs = asdict(self.scale), asdict(found)
+        sizes = ("time", "y", "x", *(("z",) if depth else ()))
+        same = all(math.isclose(ours[name], theirs[name], rel_tol=1e-4) for name in sizes)
+        same &= all(
+            unit_of(ours[name]) == unit_of(theirs[name]) for name in ("time_unit", "space_unit")
+        )
+        return self.scale if same else found
 
 
 def make_note(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -128,68 +127,21 @@ def with_table(movie: TrackedMovie, table: TrackTable) -> TrackedMovie:
     return replace(movie, table=relabelled(table), labels=labels)
 
 
-@dataclass(frozen=True, eq=False)
-class Discs:
-    """Masks of tracks of which only the places are known: discs, or balls.
-
-    Where they overlap, a pixel belongs to the nearest centre, and to the lower id among equals.
-
-    Attributes
-    ----------
-    table
-        The places.
-    radius
-        In pixels of y and x.
-    depth_ratio
-        Size of a pixel along z over that along x.
-    """
-
-    table: TrackTable
-    radius: float
-    depth_ratio: float = 1.0
-
-    @property
-    def n_frames(self) -> int:
-        """Number of frames."""
-        return self.table.n_frames
-
-    @property
-    def frame_shape(self) -> tuple[int, ...]:
-        """Shape of a frame."""
-        return self.table.frame_shape
-
-    def read(self, t: int) -> NDArray[np.uint32]:
-        """Frame `t`, uint32."""
-        ndim = len(self.frame_shape)
-        labels = np.zeros(self.frame_shape, np.uint32)
-        nearest = np.full(self.frame_shape, math.inf)
-        order, bounds = self.table._by_frame
-        rows = self.table.detections[np.sort(order[bounds[t] : bounds[t + 1]])]
-        reach = np.array([self.radius / self.depth_ratio, self.radius, self.radius])[-ndim:]
-        for row in rows:  # ascending ids, so that the lower one keeps a tie
-            centre = row["centroid"][-ndim:]
-            low = np.maximum(np.ceil(centre - reach), 0).astype(int)
-            high = np.minimum(np.floor(centre + reach) + 1, self.frame_shape).astype(int)
-            box = tuple(slice(a, max(a, b)) for a, b in zip(low, high, strict=True))
-            grid = np.ogrid[box]
-            squares = [
-                ((axis - c) / r) ** 2 for axis, c, r in zip(grid, centre, reach, strict=True)
-            ]
-            far = sum(squares[1:], squares[0])
-            closer = (far <= 1) & (far < nearest[box])
-            labels[box][closer] = row["track"]
-            nearest[box][closer] = far[closer]
-        return labels
-
-
 def drawn_movie(movie: TrackedMovie, radius: float) -> TrackedMovie:
-    """A movie without masks, with discs of a radius in pixels as masks."""
-    discs = Discs(movie.table, radius, movie.scale.z / movie.scale.x)
+    """A movie without masks, with discs (in 3D: balls) of a radius in pixels of x as masks."""
+    from napari_sam2track.formats.outlines import Discs, Shape
+
+    table, scale = movie.table, movie.scale
+    ndim = len(table.frame_shape)
+    radii = (radius * scale.x / np.array([scale.z, scale.y, scale.x]))[-ndim:]
+    shapes: list[list[Shape]] = [[] for _ in range(table.n_frames)]
+    for row in table.detections:
+        shapes[row["frame"]].append(Shape(int(row["track"]), row["centroid"][-ndim:], radii))
+    discs = Discs(table.frame_shape, shapes)
     rows = measured(discs)
     seen = set(rows["track"].tolist())
-    parents = {a: b for a, b in movie.table.parents.items() if {a, b} <= seen}
-    table = replace(movie.table, detections=rows, parents=parents)
-    return replace(movie, table=table, labels=discs)
+    parents = {a: b for a, b in table.parents.items() if {a, b} <= seen}
+    return replace(movie, table=replace(table, detections=rows, parents=parents), labels=discs)
 
 
 def table_from(

@@ -113,10 +113,50 @@ class DrawnFrames:
         return ball_pixels(shape.centre, shape.radii, self.frame_shape)
 
 
+@dataclass(frozen=True, eq=False)
+class Discs:
+    """Discs or balls that are drawn when they are asked for.
+
+    Where two overlap, a pixel belongs to the nearest centre, and to the lower id among equals.
+
+    Attributes
+    ----------
+    frame_shape
+        (Y, X) or (Z, Y, X).
+    shapes
+        The objects of each frame, with radii.
+    """
+
+    frame_shape: tuple[int, ...]
+    shapes: Sequence[Sequence[Shape]]
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return len(self.shapes)
+
+    def read(self, t: int) -> NDArray[np.uint32]:
+        """Frame `t`, uint32."""
+        labels = np.zeros(self.frame_shape, np.uint32)
+        nearest = np.full(self.frame_shape, np.inf)
+        for shape in sorted(self.shapes[t], key=lambda shape: shape.track):
+            if shape.radii is None:
+                continue
+            index = ball_pixels(shape.centre, shape.radii, self.frame_shape)
+            far = np.sum(((np.stack(index, axis=-1) - shape.centre) / shape.radii) ** 2, axis=-1)
+            closer = far < nearest[index]
+            chosen = tuple(axis[closer] for axis in index)
+            labels[chosen], nearest[chosen] = shape.track, far[closer]
+        return labels
+
+
 def ball_pixels(
     centre: NDArray[np.float64], radii: NDArray[np.float64] | None, shape: tuple[int, ...]
 ) -> tuple[NDArray[np.intp], ...]:
-    """Indices of the pixels of a disc or ball, within a frame; none without radii."""
+    """Indices of the pixels of a disc or ball, within a frame; none without radii.
+
+    One that is too small to hold the centre of a pixel is the pixel that it is in.
+    """
     if radii is None:
         return tuple(np.zeros(0, np.intp) for _ in shape)
     low = np.maximum(np.ceil(centre - radii), 0).astype(int)
@@ -125,4 +165,7 @@ def ball_pixels(
     grid = np.ogrid[box]
     squares = [((axis - c) / r) ** 2 for axis, c, r in zip(grid, centre, radii, strict=True)]
     inside = np.nonzero(sum(squares[1:], squares[0]) <= 1)
+    nearest = np.floor(centre + 0.5).astype(np.intp)
+    if len(inside[0]) == 0 and (nearest >= 0).all() and (nearest < shape).all():
+        return tuple(nearest[:, None])
     return tuple(index + start for index, start in zip(inside, low, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -393,10 +393,10 @@ def losses(movie: TrackedMovie, format: Format | str) -> list[str]:
     chosen = format_named(format) if isinstance(format, str) else format
     table, found = movie.table, []
     if movie.labels is not None and not chosen.holds & {MASKS} and chosen.name != "trackmate":
-        found.append("the masks are not written: places, and areas or boxes if at all, are kept")
+        found.append("the masks are not written, only what the table of tracks knows of them")
     if table.parents and PARENTS not in chosen.holds:
         found.append(f"the parents of {len(table.parents)} tracks are not written")
-    if replace(movie.scale) != Scale() and SCALE not in chosen.holds:
+    if movie.scale != Scale() and SCALE not in chosen.holds:
         found.append("the size of a pixel and the time between frames are not written")
     pointlike = int((table.detections["area"] == 0).sum())
     if movie.labels is not None and pointlike and chosen.needs_labels:

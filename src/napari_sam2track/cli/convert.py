@@ -1,0 +1,108 @@
+"""``sam2track convert``: tracks and labels from one format to another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from napari_sam2track.cli._inputs import Overwrite
+from napari_sam2track.cli._options import with_params
+from napari_sam2track.errors import UsageError
+from napari_sam2track.params import ReadParams, WriteParams
+
+if TYPE_CHECKING:
+    from napari_sam2track.tracks.movie import TrackedMovie
+
+EXAMPLES = """\
+[bold]Examples[/bold]
+
+  sam2track convert 01_GT tracks.geff
+
+  sam2track convert results/ 01_RES
+
+  sam2track convert FakeTracks.xml tracks.csv --to napari
+
+  sam2track convert tracked.tif davis/ --to davis --renumber
+"""
+
+
+@with_params(read=ReadParams, write=WriteParams)
+def convert(
+    *,
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="Tracks, or labels whose values are track ids.")
+    ],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="What to write; its name says the format.")
+    ],
+    from_format: Annotated[
+        str | None,
+        typer.Option("--from", help="Format of IN, if it is not found out.", show_default=False),
+    ] = None,
+    to_format: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            "--format",
+            help="Format of OUT, if its name does not say: ctc, geff, napari, json, csv, tiff, "
+            "tiff-folder, ome-zarr, trackmate, coco, davis or mots.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    read: ReadParams,
+    write: WriteParams,
+) -> None:
+    """Convert tracks from one format to another, and say what the new one cannot hold."""
+    from napari_sam2track.cli._progress import progress
+    from napari_sam2track.formats.movies import notes
+    from napari_sam2track.formats.output import check_output
+    from napari_sam2track.formats.registry import (
+        format_of_output,
+        losses,
+        open_tracks,
+        write_tracks,
+    )
+
+    chosen = format_of_output(out, to_format)
+    if out.absolute() == source.absolute():
+        raise UsageError(f"OUT {out} is the input; choose another name")
+    check_output(out, overwrite)
+    with open_tracks(source, from_format, options=read, watch=progress) as movie:
+        lost = losses(movie, chosen)
+        write_tracks(
+            out,
+            _with_provenance(movie, source, read, write),
+            format=chosen.name,
+            overwrite=overwrite,
+            options=write,
+            watch=progress,
+        )
+        table = movie.table
+        typer.echo(
+            f"{table.n_tracks} tracks, {len(table)} objects, {len(table.parents)} parents in "
+            f"{table.n_frames} frames: {out} ({chosen.title})"
+        )
+        for text in notes(movie):
+            typer.echo(f"Note: {text}")
+        for text in lost:
+            typer.echo(f"Not kept: {text}")
+
+
+def _with_provenance(
+    movie: TrackedMovie, source: Path, read: ReadParams, write: WriteParams
+) -> TrackedMovie:
+    """The movie with a note on where it comes from, if it has none of ours."""
+    from napari_sam2track.formats.provenance import provenance
+
+    if "software" in movie.provenance:
+        return movie
+    note = provenance(
+        source=str(source),
+        frames=range(movie.table.n_frames),
+        parameters={**read.model_dump(), **write.model_dump()},
+    )
+    return replace(movie, provenance={**note, **movie.provenance})
