@@ -22,19 +22,19 @@ class LinkParams(Params):
     """How objects that were segmented frame by frame are joined into tracks."""
 
     min_iou: float = Field(
-        default=0.3,
+        default=0.1,
         gt=0.0,
         le=1.0,
         title="Minimum overlap",
-        description="Two masks can be the same object if their intersection over union "
-        "is at least this.",
+        description="Two masks that touch can be the same object if their intersection over union "
+        "is at least this, where the object is expected.",
     )
     max_gap: int = Field(
         default=1,
         ge=0,
         title="Longest gap",
-        description="How many frames in a row an object may be missing and still keep its "
-        "track; 0 ends a track at once.",
+        description="How many frames in a row an object may be missing, or hidden in the mask of "
+        "another, and still keep its track; 0 ends a track at once.",
     )
     divisions: Literal["auto", "off"] = Field(
         default="auto",

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_sam2track.cli._inputs import Overwrite
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.errors import UsageError
-from napari_sam2track.params import LinkParams
+from napari_sam2track.params import LinkParams, WriteParams
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_sam2track.formats.labels import LabelStack
-    from napari_sam2track.labels import LabelFrames
+    from napari_sam2track.linking import LockedLink
     from napari_sam2track.tracks.table import TrackTable
 
 EXAMPLES = """\
@@ -21,16 +24,15 @@ EXAMPLES = """\
 
   sam2track track --pred-dir masks/ --out tracks.json
 
-  sam2track track --pred-dir cellpose.tif --out tracked.tif --min-iou 0.2 --max-gap 2
+  sam2track track --pred-dir cellpose.tif --out tracked.tif --max-gap 2
 
-  sam2track track --pred-dir labels.zarr --out tracks.csv --overwrite
+  sam2track track --pred-dir labels.zarr --out 01_RES --min-iou 0.3 --divisions off
+
+  sam2track track --pred-dir masks/ --out better.json --lock-from tracks.json --lock 3,7
 """
 
-_TABLES = (".json", ".csv")
-_LABELS = (".tif", ".tiff", ".zarr", "")
 
-
-@with_params(link=LinkParams)
+@with_params(link=LinkParams, write=WriteParams)
 def track(
     *,
     pred_dir: Annotated[
@@ -46,81 +48,129 @@ def track(
         Path,
         typer.Option(
             "--out",
-            help="What to write: a table (.json, .csv), or the masks with track ids as values "
-            "(.tif, .zarr, or a folder).",
+            help="What to write: a table (.json, .csv), the masks with track ids as values (.tif, "
+            ".zarr, a folder), a Cell Tracking Challenge folder (01_RES), .geff, .xml (TrackMate).",
             show_default=False,
         ),
     ],
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the output if it exists.")
-    ] = False,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Format of the output, if its name does not say: the names of sam2track convert.",
+            show_default=False,
+        ),
+    ] = None,
+    axes: Annotated[
+        str | None,
+        typer.Option(
+            "--axes",
+            help="Axes of the masks, such as TYX or TZYX; found out if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    lock_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--lock-from",
+            help="An earlier result for the same masks (tracks.json or .csv): its links stay.",
+            show_default=False,
+        ),
+    ] = None,
+    lock: Annotated[
+        str | None,
+        typer.Option(
+            "--lock",
+            help="Which of its tracks are locked, such as 3,7; all if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
     link: LinkParams,
+    write: WriteParams,
 ) -> None:
     """Link masks of single frames into tracks: every object keeps one id over time.
 
-    Masks in neighbouring frames are the same object if they overlap enough,
-    all objects of a frame decided together. Ids in the input need not agree
-    between frames.
+    Ids in the input need not agree between frames. Objects are looked for
+    where they are expected (a jump of the stage, drift, growth), all of a
+    frame are decided together, divisions among them; a daughter gets its
+    mother as parent.
     """
     from napari_sam2track.cli._progress import progress
     from napari_sam2track.formats.labels import open_labels
     from napari_sam2track.formats.output import check_output
-    from napari_sam2track.linking import collect, separate
-    from napari_sam2track.linking import link as link_frames
+    from napari_sam2track.formats.registry import format_of_output, losses, write_tracks
+    from napari_sam2track.linking import link_all, separate
+    from napari_sam2track.tracks.movie import RelabelledFrames, TrackedMovie, relabelled
 
-    if out.suffix.lower() not in (*_TABLES, *_LABELS):
-        raise UsageError(
-            f"--out {out} has the unknown suffix {out.suffix!r}; use .json or .csv for a table, "
-            ".tif, .zarr or a folder for masks"
-        )
+    chosen = format_of_output(out, format)
     if out.absolute() == pred_dir.absolute():
         raise UsageError(f"--out {out} is the input; choose another name")
     check_output(out, overwrite)
-    with open_labels(pred_dir) as stack:
+    locked = _locked(lock_from, lock)
+    with open_labels(pred_dir, axes=axes) as stack:
         frames, split = separate(stack, link.binary)
-        linked = progress(link_frames(frames, link), stack.n_frames, "Linking")
-        table = collect(frames, linked)
-        _write(out, frames, table, _note(stack, link, split), overwrite)
+        table = link_all(frames, link, locked, watch=progress)
+        # Tables tell which label of the masks an object had; where there are new masks, their
+        # labels are the tracks.
+        keeps_labels = chosen.name in ("json", "csv")
+        movie = TrackedMovie(
+            table if keeps_labels else relabelled(table),
+            labels=RelabelledFrames(frames, table),
+            scale=stack.scale,
+            provenance=_note(stack, link, split, locked),
+        )
+        write_tracks(
+            out, movie, format=chosen.name, overwrite=overwrite, options=write, watch=progress
+        )
+        lost = [] if keeps_labels else losses(movie, chosen)
     typer.echo(_summary(table, out, split))
+    for text in lost:
+        typer.echo(f"Not kept: {text}")
 
 
-def _note(stack: LabelStack, link: LinkParams, split: bool) -> dict[str, object]:
+def _locked(earlier: Path | None, tracks: str | None) -> list[LockedLink]:
+    """The links that stay as they are."""
+    from napari_sam2track.formats.registry import open_tracks
+    from napari_sam2track.linking import locked_links
+
+    if earlier is None:
+        if tracks is not None:
+            raise UsageError(
+                f"--lock {tracks} names tracks of an earlier result; give it with --lock-from"
+            )
+        return []
+    ids = None
+    if tracks is not None:
+        try:
+            ids = [int(part) for part in tracks.split(",")]
+        except ValueError as error:
+            raise UsageError(
+                f"--lock {tracks} is not a list of track ids; write them like 3,7"
+            ) from error
+    with open_tracks(earlier) as movie:
+        return locked_links(movie.table, ids)
+
+
+def _note(
+    stack: LabelStack, link: LinkParams, split: bool, locked: Sequence[LockedLink]
+) -> dict[str, object]:
     """Where the result comes from."""
     from napari_sam2track.formats.provenance import provenance
 
     return provenance(
         source=stack.source,
         frames=stack.frame_numbers,
-        parameters={**link.model_dump(), "split_binary": split},
+        parameters={**link.model_dump(), "split_binary": split, "locked_links": len(locked)},
     )
-
-
-def _write(
-    out: Path, frames: LabelFrames, table: TrackTable, note: dict[str, object], overwrite: bool
-) -> None:
-    """Write the kind of output that the name asks for."""
-    from napari_sam2track.cli._progress import progress
-    from napari_sam2track.formats.label_writers import write_labels
-    from napari_sam2track.formats.tracks_csv import write_tracks_csv
-    from napari_sam2track.formats.tracks_json import write_tracks_json
-    from napari_sam2track.tracks.movie import RelabelledFrames
-
-    suffix = out.suffix.lower()
-    if suffix == ".json":
-        write_tracks_json(out, table, note, overwrite)
-    elif suffix == ".csv":
-        write_tracks_csv(out, table, note, overwrite)
-    else:
-        source = RelabelledFrames(frames, table)
-        relabelled = progress(map(source.read, range(table.n_frames)), table.n_frames, "Writing")
-        write_labels(out, relabelled, table.n_frames, note, overwrite, max_id=table.max_id)
 
 
 def _summary(table: TrackTable, out: Path, split: bool) -> str:
     """What was found, in one line."""
     mean = len(table) / table.n_tracks if table.n_tracks else 0.0
     binary = " (binary masks, split into connected parts)" if split else ""
+    divisions = len(set(table.parents.values()))
     return (
         f"{table.n_frames} frames, {len(table)} objects{binary}, {table.n_tracks} tracks of "
-        f"{mean:.1f} frames on average, {table.n_links} links: {out}"
+        f"{mean:.1f} frames on average, {table.n_links} links, {divisions} divisions: {out}"
     )

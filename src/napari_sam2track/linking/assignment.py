@@ -78,8 +78,7 @@ def _groups(h: Hypotheses) -> NDArray[np.intp]:
     b = np.concatenate([h.child, h.sibling[both]]) + n
     graph = coo_array((np.ones(len(a)), (a, b)), shape=(total, total))
     _, component = connected_components(graph.tocsr(), directed=False)
-    group: NDArray[np.intp] = component[h.parent]
-    return group
+    return np.asarray(component[h.parent], np.intp)
 
 
 def _pairs(h: Hypotheses) -> NDArray[np.intp]:
@@ -111,7 +110,7 @@ def _integer_program(h: Hypotheses) -> NDArray[np.intp]:
     result = milp(
         -h.gain,
         constraints=LinearConstraint(matrix, ub=1.0),
-        integrality=np.ones(len(h)),
+        integrality=np.ones(len(h), np.int64),
         bounds=Bounds(0, 1),
     )
     if result.x is None:  # only if the solver gives up

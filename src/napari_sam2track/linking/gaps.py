@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.linking.hypotheses import Growth, Hypotheses, join, nearby
+from napari_sam2track.linking.hypotheses import NO_HYPOTHESES, Growth, Hypotheses, join, nearby
 from napari_sam2track.linking.motion import Motion, fit_field, move, same_shift
 from napari_sam2track.linking.objects import ObjectFrame, Objects, together
 from napari_sam2track.linking.overlap import overlap_moved
@@ -61,6 +61,8 @@ class Lost:
 
     def and_more(self, more: Lost) -> Lost:
         """These and others, which lie in the same frame."""
+        if len(self) == 0:
+            return more
         return Lost(
             together(self.objects, more.objects),
             np.concatenate([self.tracklet, more.tracklet]),
@@ -120,7 +122,7 @@ def coming_back(
     Parents are positions in `lost`, children in the frame. Areas have had time to change: what is
     known of their change in a frame holds for as many as have passed.
     """
-    parts = []
+    parts = [NO_HYPOTHESES]
     for seen in np.unique(lost.frame).tolist():
         which = np.flatnonzero(lost.frame == seen)
         steps = t - seen

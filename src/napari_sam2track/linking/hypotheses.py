@@ -226,9 +226,7 @@ def _of_area(
     return np.where(whole, gain, 0.0)
 
 
-def _likelihood(
-    log_ratio: NDArray[np.float64], mean: float, spread: float
-) -> NDArray[np.float64]:
+def _likelihood(log_ratio: NDArray[np.float64], mean: float, spread: float) -> NDArray[np.float64]:
     """Log-likelihood ratio of a log area ratio, against that of unrelated objects."""
     related = np.exp(-0.5 * ((log_ratio - mean) / spread) ** 2) / spread
     chance = np.exp(-0.5 * (log_ratio / _UNRELATED) ** 2) / _UNRELATED

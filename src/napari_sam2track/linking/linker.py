@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from napari_sam2track.labels import LabelFrames
 from napari_sam2track.linking.gaps import NOTHING_LOST, Lost, coming_back, expected_motion
-from napari_sam2track.linking.hypotheses import NO_HYPOTHESES, Growth
+from napari_sam2track.linking.hypotheses import NO_HYPOTHESES, Growth, Hypotheses
 from napari_sam2track.linking.locks import LockedLink, Locks
 from napari_sam2track.linking.motion import Motion
 from napari_sam2track.linking.objects import ObjectFrame, describe
 from napari_sam2track.linking.pairs import PairLinks, link_pair, seen_motion
+from napari_sam2track.linking.touching import part_again, swallowed_by
 from napari_sam2track.linking.tracklets import Tracklets
 from napari_sam2track.params import LinkParams
 from napari_sam2track.tracks.table import TrackTable
@@ -38,6 +39,16 @@ class _Step:
     frame: ObjectFrame
     tracklets: NDArray[np.int64]
     velocity: NDArray[np.float64]
+
+    def remembered(self, which: NDArray[np.intp], motion: Motion) -> Lost:
+        """Some of the objects, moved on by the motion of all."""
+        lost = Lost(
+            self.frame.objects.take(which),
+            self.tracklets[which],
+            np.full(len(which), self.t),
+            self.frame.regions.labels[which],
+        )
+        return lost.moved(Motion(motion.shift[which], motion.gradient[which]))
 
 
 class Linker:
@@ -61,7 +72,9 @@ class Linker:
         self._locks = Locks.of(locked)
         self._growth = Growth()
         self._last: _Step | None = None
-        self._lost = NOTHING_LOST
+        self._lost = self._ghosts = NOTHING_LOST
+        #: For each lost object the tracklet inside which it disappeared, or -1.
+        self._swallower = np.zeros(0, np.int64)
         self._tracklets = Tracklets()
 
     def step(self, t: int, labels: NDArray[np.uint32]) -> None:
@@ -71,8 +84,11 @@ class Linker:
         ------
         ValueError
             If its shape is not that of the frame before.
+        UsageError
+            If a locked link names an object that is not there.
         """
         frame, last = describe(labels), self._last
+        self._locks.check(t, frame.regions.labels)
         if last is None:
             unknown = np.full(frame.objects.centres.shape, np.nan)
             tracklets = self._tracklets.add(t, frame.regions, NO_HYPOTHESES)
@@ -85,12 +101,11 @@ class Linker:
             next_frame=t,
             next_labels=frame.regions.labels,
         )
-        links = link_pair(
-            last.frame, frame, self._params, self._growth, last.velocity, constrain
-        )
-        tracklets = self._tracklets.add(t, frame.regions, links.chosen, last.tracklets)
+        links = link_pair(last.frame, frame, self._params, self._growth, last.velocity, constrain)
         if self._params.max_gap > 0:
-            self._look_for_lost(last, links, t, frame, tracklets)
+            tracklets = self._with_gaps(last, links, t, frame)
+        else:
+            tracklets = self._tracklets.add(t, frame.regions, links.chosen, last.tracklets)
         self._growth = links.growth
         self._last = _Step(t, frame, tracklets, links.velocity)
 
@@ -98,35 +113,63 @@ class Linker:
         """All tracks of a movie of this size, numbered from 1 in the order of appearance."""
         return self._tracklets.joined(self._locks, n_frames, frame_shape)
 
-    def _look_for_lost(
+    def _with_gaps(
+        self, last: _Step, links: PairLinks, t: int, frame: ObjectFrame
+    ) -> NDArray[np.int64]:
+        """Add a frame, look for what was lost before it, and remember what is lost now."""
+        self._move_lost(last, links, frame)
+        lost, params, growth = self._lost, self._params, links.growth
+        returns = coming_back(lost, frame, t, params, growth)
+        labels = frame.regions.labels
+        returns = self._locks.without(returns, lost.frame, lost.label, t, labels)
+        parted = part_again(
+            links.chosen,
+            last.tracklets,
+            lost,
+            self._swallower,
+            returns,
+            self._ghosts,
+            frame,
+            t,
+            params,
+            growth,
+        )
+        tracklets = self._tracklets.add(t, frame.regions, parted.chosen, last.tracklets)
+        self._tracklets.note_gaps(returns, lost.tracklet, tracklets)
+        self._tracklets.note_back(parted.back, tracklets)
+        self._remember(last, links, parted.chosen, frame, tracklets)
+        return tracklets
+
+    def _move_lost(self, last: _Step, links: PairLinks, frame: ObjectFrame) -> None:
+        """Forget what was lost for too long, and move the rest with the objects around it."""
+        seen = seen_motion(last.frame.objects, frame.objects, links.chosen)
+        oldest = last.t - self._params.max_gap
+        self._swallower = self._swallower[self._lost.frame >= oldest]
+        moved = []
+        for some in (self._lost, self._ghosts):
+            some = some.since(oldest)
+            if len(some):
+                some = some.moved(expected_motion(some.objects.centres, *seen))
+            moved.append(some)
+        self._lost, self._ghosts = moved
+
+    def _remember(
         self,
         last: _Step,
         links: PairLinks,
-        t: int,
+        chosen: Hypotheses,
         frame: ObjectFrame,
         tracklets: NDArray[np.int64],
     ) -> None:
-        """Note which lost objects may have come back, and keep in mind what was lost just now."""
-        here = last.frame.objects
-        lost = self._lost.since(t - 1 - self._params.max_gap)
-        if len(lost):
-            seen = seen_motion(here, frame.objects, links.chosen)
-            lost = lost.moved(expected_motion(lost.objects.centres, *seen))
-            found = coming_back(lost, frame, t, self._params, links.growth)
-            found = self._locks.without(
-                found, lost.frame, lost.label, t, frame.regions.labels
-            )
-            self._tracklets.note_gaps(found, lost.tracklet, tracklets, self._params.max_gap)
-        gone = np.setdiff1d(np.arange(len(here)), links.chosen.parent)
-        just_lost = Lost(
-            here.take(gone),
-            last.tracklets[gone],
-            np.full(len(gone), last.t),
-            last.frame.regions.labels[gone],
-        )
-        motion = Motion(links.motion.shift[gone], links.motion.gradient[gone])
-        just_lost = just_lost.moved(motion)
-        self._lost = lost.and_more(just_lost) if len(lost) else just_lost
+        """Keep in mind what was lost just now, and what swallowed it, as it was before."""
+        n = len(last.tracklets)
+        lost = last.remembered(np.setdiff1d(np.arange(n), chosen.parent), links.motion)
+        swallower = swallowed_by(lost, frame, tracklets)
+        outer = np.flatnonzero(np.isin(last.tracklets, swallower[swallower >= 0]))
+        ghosts = last.remembered(outer, links.motion)
+        self._swallower = np.concatenate([self._swallower, swallower])
+        self._lost = self._lost.and_more(lost)
+        self._ghosts = self._ghosts.and_more(ghosts)
 
 
 def link_all(

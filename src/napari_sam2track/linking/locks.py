@@ -12,8 +12,8 @@ from napari_sam2track.errors import UsageError
 from napari_sam2track.linking.hypotheses import Hypotheses, join
 from napari_sam2track.tracks.table import TrackTable
 
-#: Gain of what is locked. Its rivals are left out, so any will do.
-_CERTAIN = 1.0
+#: Gain of what is locked: more than that of anything which is only likely.
+_CERTAIN = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +166,22 @@ class Locks:
                 rows.append((i, ends[0], ends[1] if len(ends) == 2 else -1))
         return join((free, certain(rows)))
 
+    def check(self, t: int, labels: NDArray[np.uint32]) -> None:
+        """Make sure that what is locked in frame `t` is there.
+
+        Raises
+        ------
+        UsageError
+            If a label is not.
+        """
+        wanted = {label for frame, label in (*self._from, *self._to) if frame == t}
+        missing = sorted(wanted - set(labels.tolist())) if wanted else []
+        if missing:
+            raise UsageError(
+                f"label {missing[0]} is locked in frame {t}, but it is not in the masks; lock "
+                "links of the masks that are linked now"
+            )
+
     def across_gaps(self) -> list[list[LockedLink]]:
         """Links over frames between, those of the same object together."""
         groups = self._from.values()
@@ -174,6 +190,6 @@ class Locks:
 
 def certain(rows: Sequence[tuple[int, int, int]]) -> Hypotheses:
     """What is known to be so: (parent, child, sibling or -1)."""
-    columns = np.array(rows, np.int64).reshape(-1, 3).T
+    parent, child, sibling = np.array(rows, np.int64).reshape(-1, 3).T
     n = len(rows)
-    return Hypotheses(*columns, np.full(n, _CERTAIN), np.full(n, np.nan))
+    return Hypotheses(parent, child, sibling, np.full(n, _CERTAIN), np.full(n, np.nan))

@@ -19,6 +19,8 @@ from napari_sam2track.linking.objects import Objects
 NEIGHBOURS = 8
 #: How far the fit is drawn towards a plain displacement; one in the units of the distances.
 _RIDGE = 0.3
+#: How often the fit is repeated without those that do not move with the others.
+_ROBUST_ROUNDS = 3
 #: Most that a neighbourhood may grow or shrink along an axis from one frame to the next.
 _MOST_STRETCH = 0.25
 
@@ -42,8 +44,8 @@ class Motion:
     def stretch(self) -> NDArray[np.float64]:
         """Shape (n,): factor by which the area of each object changes."""
         n, d = self.shift.shape
-        matrix: NDArray[np.float64] = np.linalg.det(self.gradient + np.eye(d))
-        return np.maximum(matrix, 0.1) if n else np.ones(0)
+        factor = np.linalg.det(self.gradient + np.eye(d)) if self.gradient.any() else np.ones(n)
+        return np.maximum(np.asarray(factor, np.float64), 0.1)
 
     def plus(self, shift: NDArray[np.float64]) -> Motion:
         """The same motion, further by `shift` (n, d)."""
@@ -59,6 +61,8 @@ def same_shift(n: int, shift: NDArray[np.float64]) -> Motion:
 def move(objects: Objects, motion: Motion) -> NDArray[np.float64]:
     """The points of the objects (p, d) after their motion."""
     owner = objects.owner
+    if not motion.gradient.any():
+        return objects.points + motion.shift[owner]
     arm = objects.points - objects.centres[owner]
     turned = np.einsum("pij,pj->pi", motion.gradient[owner], arm)
     return objects.points + motion.shift[owner] + turned
@@ -92,22 +96,21 @@ def fit_field(
 
     n, d = places.shape
     k = min(neighbours, len(source))
-    distance, index = cKDTree(source).query(places, k=k)
-    distance, index = distance.reshape(n, k), index.reshape(n, k)
+    found = cKDTree(source).query(places, k=k)
+    distance, index = (np.asarray(part).reshape(n, k) for part in found)
     reach = np.median(distance, axis=1) + 1e-6
     arm = (source[index] - places[:, None]) / reach[:, None, None]
     seen = shift[index]
-    trust = weight[index] * np.exp(-0.5 * (distance / reach[:, None]) ** 2)
+    trust = (weight[index] + 1e-6) * np.exp(-0.5 * (distance / reach[:, None]) ** 2)
     basis = np.concatenate([np.ones((n, k, 1)), arm], axis=2)
     pull = np.full(d + 1, _RIDGE)
     pull[0] = 1e-6
     coefficients = np.zeros((n, d + 1, d))
-    for _ in range(2):
+    for _ in range(_ROBUST_ROUNDS):
         normal = np.einsum("nk,nki,nkj->nij", trust, basis, basis)
         normal += trust.sum(axis=1)[:, None, None] * np.diag(pull)
         right = np.einsum("nk,nki,nkj->nij", trust, basis, seen)
         coefficients = np.linalg.solve(normal, right)
-        # Once more without those that do not move with the others.
         off = np.linalg.norm(seen - basis @ coefficients, axis=2)
         scale = np.median(off, axis=1, keepdims=True) * 1.48 + 0.5
         trust = trust / (1 + (off / (2 * scale)) ** 2) ** 2

@@ -6,7 +6,7 @@ points of each object give its overlap with the next frame as well, at a fractio
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,14 +51,16 @@ class Objects:
     @property
     def ndim(self) -> int:
         """Axes of the frame, 2 or 3."""
-        return self.centres.shape[1]
+        return int(self.centres.shape[1])
 
     def take(self, which: NDArray[np.intp]) -> Objects:
         """Some of them, in the order of `which`, shape (m,)."""
         sizes = np.bincount(self.owner, minlength=len(self))
         begins = np.cumsum(sizes) - sizes
         owner = np.repeat(np.arange(len(which)), sizes[which])
-        within = np.arange(len(owner)) - np.repeat(np.cumsum(sizes[which]) - sizes[which], sizes[which])
+        within = np.arange(len(owner)) - np.repeat(
+            np.cumsum(sizes[which]) - sizes[which], sizes[which]
+        )
         points = self.points[begins[which][owner] + within]
         return Objects(
             self.areas[which],
@@ -80,6 +82,16 @@ def together(first: Objects, second: Objects) -> Objects:
         np.concatenate([first.owner, second.owner + len(first)]),
         np.concatenate([first.weight, second.weight]),
     )
+
+
+def thinned(objects: Objects, step: int) -> Objects:
+    """The same objects with every `step`-th of their points, and at least one each."""
+    sizes = np.bincount(objects.owner, minlength=len(objects))
+    within = np.arange(len(objects.owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    keep = within % step == 0
+    left = np.bincount(objects.owner[keep], minlength=len(objects))
+    weight = objects.weight * sizes / np.maximum(left, 1)
+    return replace(objects, points=objects.points[keep], owner=objects.owner[keep], weight=weight)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -65,7 +65,9 @@ def overlap_table(first: ObjectFrame, second: ObjectFrame) -> Overlaps:
     # Equal neighbours first, so that what is sorted is runs, not pixels.
     begins = np.flatnonzero(np.diff(key, prepend=-1))
     lengths = np.diff(begins, append=len(key)).astype(np.float64)
-    return _table(key[begins], lengths, first.objects.areas, second.objects.areas)
+    pairs, index = np.unique(key[begins], return_inverse=True)
+    shared = np.bincount(index, weights=lengths, minlength=len(pairs)).astype(np.float64)
+    return _table(pairs, shared, first.objects.areas, second.objects.areas)
 
 
 def overlap_moved(first: Objects, motion: Motion, second: ObjectFrame) -> Overlaps:
@@ -74,17 +76,17 @@ def overlap_moved(first: Objects, motion: Motion, second: ObjectFrame) -> Overla
     inside = _inside(at, second.index.shape)
     under = second.index[tuple(at[inside].T)].astype(np.int64)
     hit = under > 0
-    owner = first.owner[inside][hit]
-    key = owner * len(second.objects) + (under[hit] - 1)
+    owner = first.owner[inside]
+    key = owner[hit] * len(second.objects) + (under[hit] - 1)
+    pairs, counts = np.unique(key, return_counts=True)
     weight = first.weight * motion.stretch()
-    visible = np.bincount(first.owner[inside], minlength=len(first)) * weight
-    table = _table(key, weight[owner], visible, second.objects.areas)
+    visible = np.bincount(owner, minlength=len(first)) * weight
+    shared = counts.astype(np.float64) * weight[pairs // max(len(second.objects), 1)]
+    table = _table(pairs, shared, visible, second.objects.areas)
     return _seen_in_both(table, first, motion, second)
 
 
-def _seen_in_both(
-    table: Overlaps, first: Objects, motion: Motion, second: ObjectFrame
-) -> Overlaps:
+def _seen_in_both(table: Overlaps, first: Objects, motion: Motion, second: ObjectFrame) -> Overlaps:
     """Leave out what of the second objects has just come in over the border.
 
     What has just left is not counted either: only the moved points that are still in the frame are.
@@ -103,20 +105,20 @@ def _seen_in_both(
 
 def _inside(at: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Which of some pixels (p, d) lie in a frame."""
-    inside: NDArray[np.bool_] = ((at >= 0) & (at < shape)).all(axis=1)
+    inside = np.ones(len(at), bool)
+    for axis, n in enumerate(shape):
+        inside &= (at[:, axis] >= 0) & (at[:, axis] < n)
     return inside
 
 
 def _table(
-    key: NDArray[np.int64],
-    pixels: NDArray[np.float64],
+    pairs: NDArray[np.int64],
+    shared: NDArray[np.float64],
     first_area: NDArray[np.float64],
     second_area: NDArray[np.float64],
 ) -> Overlaps:
-    """Add up pixels by pair, where a pair's key is ``i * len(second) + j``."""
-    pairs, index = np.unique(key, return_inverse=True)
+    """The table of pairs whose keys are ``i * len(second) + j``, ascending."""
     i, j = np.divmod(pairs, max(len(second_area), 1))
-    shared = np.bincount(index, weights=pixels, minlength=len(pairs))
     # Moved points can fall together, so that the estimate exceeds what there is.
     shared = np.minimum(shared, np.minimum(first_area[i], second_area[j]))
     return Overlaps(i, j, shared, first_area[i], second_area[j])

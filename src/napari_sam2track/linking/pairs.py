@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,18 @@ from napari_sam2track.linking.hypotheses import (
     nearby,
 )
 from napari_sam2track.linking.motion import Motion, fit_field, same_shift
-from napari_sam2track.linking.objects import ObjectFrame, Objects
+from napari_sam2track.linking.objects import ObjectFrame, Objects, thinned
 from napari_sam2track.linking.overlap import Overlaps, overlap_moved, overlap_table
 from napari_sam2track.linking.shift import shift_candidates
 from napari_sam2track.params import LinkParams
 
-#: How often a field is fitted anew on the matches that the last one gave.
-_ROUNDS = 8
+#: A field is fitted anew on the matches that the last one gave, until it is no better so often;
+#: better is a total that is higher by this share.
+_PATIENCE, _WORTHWHILE = 2, 0.002
+#: Share of the objects that must be matched without doubt for a jump to be out of the question.
+_MOST = 0.8
+#: One in so many points is enough to tell a good motion from a bad one.
+_THIN = 4
 #: IoU of matches that a field may rest on; the lower one where there are few.
 _SURE, _SURE_ENOUGH = 0.45, 0.25
 #: Objects that have to move together to be called a jump of the stage, or a field.
@@ -142,6 +147,8 @@ def _find_motion(
     At rest; on as before; a jump of the whole frame; and a smooth field, fitted on the matches
     that are beyond doubt and fitted again on those that it adds, so that it spreads outwards.
     """
+    # What tells motions apart is seen on few points as well.
+    first = replace(first, objects=thinned(first.objects, _THIN))
     here, there = first.objects, second.objects
 
     def attempt(motion: Motion) -> _Trial:
@@ -149,21 +156,23 @@ def _find_motion(
         return _Trial(motion, hypotheses.take(solve_greedily(hypotheses)))
 
     best = attempt(same_shift(len(here), np.zeros(here.ndim)))
-    known = np.isfinite(velocity).all(axis=1)
+    known = np.isfinite(velocity[:, 0])
     if known.any():
         usual = np.median(velocity[known], axis=0)
         gone_on = np.where(known[:, None], velocity, usual)
         best = max(best, attempt(Motion(gone_on, best.motion.gradient)), key=_total)
     if min(len(here), len(there)) < _FEW:
         return best.motion
-    for shift in shift_candidates(first, second):
-        best = max(best, attempt(same_shift(len(here), shift)), key=_total)
-    last = best
-    for _ in range(_ROUNDS):
+    if np.count_nonzero(best.matches.iou > _SURE) < _MOST * len(here):
+        for shift in shift_candidates(first, second):
+            best = max(best, attempt(same_shift(len(here), shift)), key=_total)
+    last, worse = best, 0
+    while worse < _PATIENCE:
         field = _field(here, there, last.matches)
         if field is None:
             break
         last = attempt(field)
+        worse = 0 if last.total > best.total * (1 + _WORTHWHILE) else worse + 1
         best = max(best, last, key=_total)
     return best.motion
 

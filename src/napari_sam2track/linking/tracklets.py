@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +21,8 @@ class Tracklets:
     def __init__(self) -> None:
         self._rows: list[NDArray[np.void]] = [np.zeros(0, DETECTION)]
         self._begin: list[int] = []
-        self._end: list[int] = []
+        #: How many tracklets there were before the last frame.
+        self._n_before = 0
         #: Whether a tracklet begins as the daughter of another.
         self._born: list[bool] = []
         self._divisions = [NO_HYPOTHESES]
@@ -55,12 +58,10 @@ class Tracklets:
         before = np.zeros(0, np.int64) if last is None else last
         on = chosen.take(chosen.sibling < 0)
         tracklets[on.child], ious[on.child] = before[on.parent], on.iou
-        for k in tracklets[tracklets >= 0].tolist():
-            self._end[k] = t
         begins = np.flatnonzero(tracklets < 0)
-        tracklets[begins] = len(self._begin) + np.arange(len(begins))
+        self._n_before = len(self._begin)
+        tracklets[begins] = self._n_before + np.arange(len(begins))
         self._begin += [t] * len(begins)
-        self._end += [t] * len(begins)
         self._born += [False] * len(begins)
         split = chosen.take(chosen.sibling >= 0)
         self._divisions.append(_renamed(split, before, tracklets))
@@ -76,12 +77,10 @@ class Tracklets:
         found: Hypotheses,
         lost: NDArray[np.int64],
         tracklets: NDArray[np.int64],
-        max_gap: int,
     ) -> None:
         """Note how lost objects may have come back in the frame that was added last.
 
-        Only beginnings of tracklets can be what was lost; daughters too, if their mother came from
-        nowhere and was there for a few frames only: two that could not be told apart meanwhile.
+        Only what has no predecessor in the frame before can be what was lost.
 
         Parameters
         ----------
@@ -89,35 +88,24 @@ class Tracklets:
             With positions in `lost` and in the frame.
         lost, tracklets
             Tracklets of the lost objects and of the frame's.
-        max_gap
-            How many frames are a few.
         """
-        t = self._end[int(tracklets[0])] if len(tracklets) else 0
-        passing = {
-            int(daughter)
-            for mother, one, two in zip(
-                self._divisions[-1].parent.tolist(),
-                self._divisions[-1].child.tolist(),
-                self._divisions[-1].sibling.tolist(),
-                strict=True,
-            )
-            if not self._born[mother] and 0 < self._begin[mother] and t - self._begin[mother] <= max_gap
-            for daughter in (one, two)
-        }
-        free = np.array(
-            [
-                self._begin[k] == t and (not self._born[k] or k in passing)
-                for k in tracklets.tolist()
-            ],
-            bool,
-        )
+        free = np.array([k >= self._n_before and not self._born[k] for k in tracklets], bool)
         sibling = found.sibling
         possible = free[found.child] & ((sibling < 0) | free[sibling])
         self._gaps.append(_renamed(found.take(possible), lost, tracklets))
 
-    def joined(
-        self, locks: Locks, n_frames: int, frame_shape: tuple[int, ...]
-    ) -> TrackTable:
+    def note_back(
+        self, back: Sequence[tuple[int, int, float, float]], tracklets: NDArray[np.int64]
+    ) -> None:
+        """Note objects that came back: (tracklet, position in the frame, gain, IoU) of each."""
+        if not back:
+            return
+        parent, place = (np.array([row[k] for row in back], np.int64) for k in (0, 1))
+        gain, iou = (np.array([row[k] for row in back]) for k in (2, 3))
+        child = tracklets[place]
+        self._gaps.append(Hypotheses(parent, child, np.full(len(back), -1), gain, iou))
+
+    def joined(self, locks: Locks, n_frames: int, frame_shape: tuple[int, ...]) -> TrackTable:
         """The tracks: tracklets joined over gaps, numbered from 1 in the order of appearance."""
         rows = np.concatenate(self._rows)
         hypotheses = join((*self._divisions, *self._gaps, self._locked(locks, rows)))
@@ -168,9 +156,7 @@ class Tracklets:
         return certain(found)
 
 
-def _renamed(
-    h: Hypotheses, parents: NDArray[np.int64], children: NDArray[np.int64]
-) -> Hypotheses:
+def _renamed(h: Hypotheses, parents: NDArray[np.int64], children: NDArray[np.int64]) -> Hypotheses:
     """Hypotheses of positions as hypotheses of what stands at those positions."""
     sibling = np.where(h.sibling < 0, -1, children[h.sibling]) if len(h) else h.sibling
     return Hypotheses(parents[h.parent], children[h.child], sibling, h.gain, h.iou)
