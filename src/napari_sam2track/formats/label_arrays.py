@@ -6,7 +6,7 @@ import math
 import threading
 import weakref
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import numpy as np
@@ -203,8 +203,14 @@ def _labels_in_group(group: Any, path: Path) -> tuple[Any, Any]:
             )
         return _labels_in_group(labels[names[0]], path / "labels" / names[0])
     try:
-        array = group[ome["multiscales"][0]["datasets"][0]["path"]]
-    except (KeyError, IndexError, TypeError):
+        place = str(ome["multiscales"][0]["datasets"][0]["path"])
+        if ".." in PurePosixPath(place).parts:
+            raise FormatError(
+                f"{path} says that its pixels are at {place!r}, which is outside of it; correct "
+                "the path in its metadata"
+            )
+        array = group[place]
+    except (KeyError, IndexError, TypeError, AttributeError):
         arrays = [array for _, array in group.arrays()]
         if len(arrays) != 1:
             raise FormatError(
