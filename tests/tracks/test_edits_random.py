@@ -109,8 +109,8 @@ def assert_same(a, b):
 def test_edits_undo_and_redo(kind, shape):
     made = 0
 
-    @settings(max_examples=40 if kind == "numpy" else 12, suppress_health_check=list(HealthCheck))
-    @given(st.integers(0, 999), st.lists(edits(len(shape)), min_size=1, max_size=12), st.data())
+    @settings(max_examples=60 if kind == "numpy" else 25, suppress_health_check=list(HealthCheck))
+    @given(st.integers(0, 999), st.lists(edits(len(shape)), min_size=4, max_size=12), st.data())
     def run(seed, wanted, data):
         nonlocal made
         array, parents = start(seed, shape)
@@ -147,7 +147,7 @@ def test_edits_undo_and_redo(kind, shape):
         assert_same(picture(state), pictures[0])
 
     run()
-    assert made > 8
+    assert made > 10
 
 
 @settings(max_examples=30)

@@ -113,6 +113,18 @@ def wrong_daughter(a, p):
     return a, {21: 5, 23: 5}
 
 
+def early_child(a, p):
+    return a, {**p, 22: 1}
+
+
+def late_child(a, p):
+    a[8:][a[8:] == 12] = 0
+    disk(a, 2, 41, 75, 8)
+    disk(a, 9, 42, 75, 8)
+    disk(a, 9, 43, 75, 205)
+    return a, {**p, 42: 41, 43: 41}
+
+
 @pytest.mark.parametrize(
     ("plant", "tracks", "frame", "kind", "text"),
     [
@@ -128,6 +140,8 @@ def wrong_daughter(a, p):
         (hole, {4}, 5, "holes", "of its area are holes"),
         (speck, {9}, 5, "parts", "of its pixels are not connected with the rest"),
         (blink, {40}, 5, "short", "is in 1 frame only"),
+        (early_child, {22, 1, 5}, 6, "lineage", "its parent 1 goes on to frame 11"),
+        (late_child, {42, 43, 41, 12}, 9, "lineage", "6 frames after its parent 41"),
         (wrong_daughter, {5, 23}, 5, "division", "has daughters of"),
     ],
 )

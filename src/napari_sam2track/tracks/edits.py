@@ -77,7 +77,8 @@ class Merge:
         if both and self.overlap == "refuse":
             raise EditError(
                 f"tracks {self.a} and {self.b} are both in frame {listed(both)}, where they would "
-                "become one mask; ask for the union if that is meant, or split one of them first"
+                "become one mask; ask for the union if that is meant (merge "
+                f"{self.a},{self.b} union), or split one of them first"
             )
         draft = Draft(state)
         draft.recolour(self.b, frames_b, self.a)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.params import SuspectParams
-from napari_sam2track.tracks.lineage import children, spans
+from napari_sam2track.tracks.lineage import children, problems, spans
 from napari_sam2track.tracks.looks import Looks
 from napari_sam2track.tracks.motion import Motion
 from napari_sam2track.tracks.table import TrackTable
@@ -192,6 +192,15 @@ def divisions(table: TrackTable, motion: Motion, params: SuspectParams) -> Itera
                 text = f"begins {far:.1f} diameters from its mother {mother}"
                 when = int(rows["frame"][k])
                 yield Sign(child, when, "division", excess(far, NEAR_DIAMETERS), text)
+
+
+def lineage_signs(table: TrackTable) -> Iterator[Sign]:
+    """Parents that cannot be, and daughters that begin long after."""
+    for problem in problems(table):
+        score = 0.95 if problem.severity == "error" else 0.3
+        if problem.severity == "error" or problem.kind == "long wait":
+            frame = 0 if problem.frame is None else problem.frame
+            yield Sign(problem.track, frame, "lineage", score, problem.text)
 
 
 def border_contacts(table: TrackTable) -> Iterator[Sign]:

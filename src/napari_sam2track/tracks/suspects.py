@@ -24,7 +24,7 @@ from napari_sam2track.tracks.table import TrackTable
 #: What can be suspicious.
 KINDS = (
     *("lost", "end", "begin", "short", "jump", "area", "overlap", "parts", "holes"),
-    *("division", "border"),
+    *("division", "lineage", "border"),
 )
 
 
@@ -92,6 +92,7 @@ def find_suspects(
         *signs.short_tracks(table, params),
         *signs.begins_and_ends(table, motion, params),
         *signs.divisions(table, motion, params),
+        *signs.lineage_signs(table),
         *signs.border_contacts(table),
     ]
     if labels is not None:

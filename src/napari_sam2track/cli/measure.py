@@ -1,0 +1,177 @@
+"""``sam2track measure``: objects and tracks as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_sam2track.cli._inputs import Overwrite
+from napari_sam2track.cli._options import with_params
+from napari_sam2track.errors import FormatError, UsageError
+from napari_sam2track.params import MeasureParams, ReadParams
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from napari_sam2track.tracks.images import ImageFrames
+    from napari_sam2track.tracks.movie import TrackedMovie
+
+EXAMPLES = """\
+[bold]Examples[/bold]
+
+  sam2track measure tracked.tif --out objects.csv
+
+  sam2track measure labels.zarr --image movie.tif --out objects.csv --tracks tracks.csv
+
+  sam2track measure 01_RES --image 01 --out objects.csv --shape all
+"""
+
+
+@with_params(params=MeasureParams, read=ReadParams)
+def measure(
+    *,
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="Labels whose values are track ids, any format.")
+    ],
+    image: Annotated[
+        Path | None,
+        typer.Option(
+            "--image",
+            help="The movie that they were drawn on: TIFF, zarr, folder of images, video.",
+            show_default=False,
+        ),
+    ] = None,
+    image_axes: Annotated[
+        str | None,
+        typer.Option(
+            "--image-axes",
+            help="Axes of the image, such as TCYX; found out if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="A row for each object in each frame (.csv).", show_default=False
+        ),
+    ] = None,
+    tracks: Annotated[
+        Path | None,
+        typer.Option("--tracks", help="A row for each track (.csv).", show_default=False),
+    ] = None,
+    from_format: Annotated[
+        str | None,
+        typer.Option("--from", help="Format of IN, if it is not found out.", show_default=False),
+    ] = None,
+    overwrite: Overwrite = False,
+    params: MeasureParams,
+    read: ReadParams,
+) -> None:
+    """Measure objects and tracks: area, place, shape, intensities, speed, lineage.
+
+    Lengths are in pixels; where the file knows the size of a pixel, columns
+    that begin with world_ are in its units, which the file beside the table
+    (NAME.csv.json) tells.
+    """
+    from napari_sam2track.cli._progress import progress
+    from napari_sam2track.formats.output import check_output
+    from napari_sam2track.formats.registry import open_tracks
+    from napari_sam2track.tracks.summary import measure_tracks
+
+    if out is None and tracks is None:
+        raise UsageError("say where to write: --out for objects, --tracks for tracks, or both")
+    if image is not None and out is None:
+        raise UsageError("--image is measured object by object; say where to write with --out")
+    if out is not None and tracks is not None and out.absolute() == tracks.absolute():
+        raise UsageError(f"--out and --tracks are both {out}; choose two names")
+    for path in (out, tracks):
+        if path is not None:
+            if path.suffix.lower() != ".csv":
+                raise UsageError(f"{path} has the unknown suffix {path.suffix!r}; use .csv")
+            check_output(path, overwrite)
+            check_output(_beside(path), overwrite)
+    with open_tracks(source, from_format, options=read, watch=progress) as movie:
+        if out is not None:
+            n = _measure_objects(out, movie, source, image, image_axes, params, overwrite)
+            typer.echo(f"{n} objects in {movie.table.n_frames} frames: {out}")
+        if tracks is not None:
+            table = measure_tracks(movie.table, movie.scale)
+            _write(tracks, [table], overwrite)
+            _write_note(tracks, movie, source, None, {}, overwrite)
+            typer.echo(f"{len(table)} tracks: {tracks}")
+
+
+def _measure_objects(
+    out: Path,
+    movie: TrackedMovie,
+    source: Path,
+    image: Path | None,
+    axes: str | None,
+    params: MeasureParams,
+    overwrite: bool,
+) -> int:
+    """Write the table of objects; gives back how many there are."""
+    from contextlib import nullcontext
+
+    from napari_sam2track.cli._progress import progress
+    from napari_sam2track.tracks.images import open_image
+    from napari_sam2track.tracks.measures import measure_frames
+
+    if movie.labels is None:
+        raise FormatError(
+            f"{source} holds places of tracks and no masks, so objects cannot be measured; give "
+            "labels, or --tracks alone"
+        )
+    opened: Any = nullcontext()
+    if image is not None:
+        opened = open_image(image, movie.labels.frame_shape, axes)
+    picture: ImageFrames | None
+    with opened as picture:
+        parts = measure_frames(movie.labels, picture, params, movie.scale)
+        _write(out, progress(parts, movie.table.n_frames, "Measuring"), overwrite)
+    _write_note(out, movie, source, image, params.model_dump(), overwrite)
+    return len(movie.table)
+
+
+def _write(path: Path, parts: Iterable[pd.DataFrame], overwrite: bool) -> None:
+    """Write tables with the same columns one after the other; one of them is in memory."""
+    from napari_sam2track.formats.output import atomic_path
+
+    with (
+        atomic_path(path, overwrite) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        for k, part in enumerate(parts):
+            part.to_csv(file, index=False, header=k == 0, float_format="%.10g", lineterminator="\n")
+
+
+def _beside(path: Path) -> Path:
+    """The file that says where a table comes from."""
+    return path.with_name(path.name + ".json")
+
+
+def _write_note(
+    path: Path,
+    movie: TrackedMovie,
+    source: Path,
+    image: Path | None,
+    params: dict[str, Any],
+    overwrite: bool,
+) -> None:
+    """Write where a table comes from, and the units of its ``world_`` columns."""
+    import json
+
+    from napari_sam2track.formats.output import write_text_atomic
+    from napari_sam2track.formats.provenance import provenance
+
+    note = provenance(
+        source=str(source),
+        frames=range(movie.table.n_frames),
+        parameters={**params, "image": None if image is None else str(image)},
+    )
+    content = {"scale": asdict(movie.scale), "provenance": note}
+    write_text_atomic(_beside(path), json.dumps(content, indent=2) + "\n", overwrite)
