@@ -26,7 +26,7 @@ LEVELS = (
     {"frames", "prompts"},
     {"models", "overlays", "tracks"},
     {"engine", "formats", "linking"},
-    {"session"},
+    {"session", "evaluation"},
     {"training"},
     {"cli", "_napari"},
     {"_widgets"},
@@ -143,7 +143,8 @@ def test_what_is_declared_is_what_is_imported():
     if not pyproject.exists():
         pytest.skip("no pyproject.toml beside the tests")
     project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
-    declared = {canonical(re.split(r"[<>=!~\[; ]", d)[0]) for d in project["dependencies"]}
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["eval"]]
+    declared = {canonical(re.split(r"[<>=!~\[; ]", d)[0]) for d in wanted}
     distributions = packages_distributions()
     imported = {
         canonical(distributions.get(name, [name])[0])

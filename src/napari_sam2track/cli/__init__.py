@@ -22,6 +22,7 @@ from napari_sam2track.cli import (
     convert,
     demo,
     edit,
+    evaluate,
     image,
     info,
     measure,
@@ -34,7 +35,20 @@ from napari_sam2track.cli import (
 )
 from napari_sam2track.cli._run import guarded, set_debug
 
-_COMMANDS = (image, video, track, edit, suspects, measure, convert, validate, demo, selftest, info)
+_COMMANDS = (
+    image,
+    video,
+    track,
+    edit,
+    suspects,
+    measure,
+    evaluate,
+    convert,
+    validate,
+    demo,
+    selftest,
+    info,
+)
 _GROUPS = (models,)
 
 app = typer.Typer(

@@ -44,12 +44,10 @@ class Motion:
     def stretch(self) -> NDArray[np.float64]:
         """Shape (n,): factor by which the area of each object changes."""
         n, d = self.shift.shape
-        factor = np.linalg.det(self.gradient + np.eye(d)) if self.gradient.any() else np.ones(n)
-        return np.maximum(np.asarray(factor, np.float64), 0.1)
-
-    def plus(self, shift: NDArray[np.float64]) -> Motion:
-        """The same motion, further by `shift` (n, d)."""
-        return Motion(self.shift + shift, self.gradient)
+        factor: NDArray[np.float64] = np.ones(n)
+        if self.gradient.any():
+            factor = np.maximum(np.linalg.det(self.gradient + np.eye(d)), 0.1)
+        return factor
 
 
 def same_shift(n: int, shift: NDArray[np.float64]) -> Motion:

@@ -47,7 +47,7 @@ def dividing_nuclei(
     reach = np.abs(np.array(drift)) * n_frames
     low = np.where(np.array(drift) > 0, -reach, 0) + margin
     high = size + np.where(np.array(drift) < 0, reach, 0) - margin
-    n = int(round(n_cells * float(np.prod(high - low)) / (size - 2 * margin) ** 2))
+    n = round(n_cells * float(np.prod(high - low)) / (size - 2 * margin) ** 2)
     place = rng.uniform(low, high, (n, 2))
     full = radius * rng.uniform(0.85, 1.15, n)
     grown = rng.uniform(0.8, 1.0, n)

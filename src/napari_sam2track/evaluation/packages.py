@@ -1,0 +1,76 @@
+"""Scores of py-ctcmetrics and traccuracy, which read folders of the Cell Tracking Challenge."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from napari_sam2track.errors import UsageError
+
+CTC_METRICS = ("DET", "SEG", "TRA", "LNK", "CHOTA")
+
+
+def check_installed() -> None:
+    """Make sure that both packages are there.
+
+    Raises
+    ------
+    UsageError
+        If not.
+    """
+    needed = {"ctc_metrics": "py-ctcmetrics", "traccuracy": "traccuracy"}
+    missing = [package for module, package in needed.items() if find_spec(module) is None]
+    if missing:
+        raise UsageError(
+            f"scores need {' and '.join(missing)}, which is not installed; "
+            "pip install 'napari-sam2track[eval]'"
+        )
+
+
+def ctc_scores(result: Path, truth: Path) -> dict[str, float]:
+    """`CTC_METRICS` of a folder of results beside one of ground truth (with TRA and SEG)."""
+    from ctc_metrics import evaluate_sequence
+
+    with _quiet():
+        found = evaluate_sequence(str(result), str(truth), list(CTC_METRICS), threads=1)
+    return {name: float(found[name]) for name in CTC_METRICS}
+
+
+def division_scores(result: Path, truth: Path) -> dict[str, float]:
+    """Precision, recall and F1 of divisions, exactly in time and up to a frame off."""
+    from traccuracy import run_metrics
+    from traccuracy.loaders import load_ctc_data
+    from traccuracy.matchers import CTCMatcher
+    from traccuracy.metrics import DivisionMetrics
+
+    with _quiet():
+        data = [
+            load_ctc_data(str(folder), str(folder / text), run_checks=False)
+            for folder, text in ((truth / "TRA", "man_track.txt"), (result, "res_track.txt"))
+        ]
+        reports, _ = run_metrics(data[0], data[1], CTCMatcher(), [DivisionMetrics(1)])
+    exact = reports[0]["results"]["Frame Buffer 0"]
+    near = reports[0]["results"]["Frame Buffer 1"]
+    return {
+        "division precision": float(exact["Division Precision"]),
+        "division recall": float(exact["Division Recall"]),
+        "division F1": float(exact["Division F1"]),
+        "division F1 ±1": float(near["Division F1"]),
+    }
+
+
+@contextmanager
+def _quiet() -> Iterator[Any]:
+    """Without what the packages print and warn of: bars, divisions by zero on empty sets."""
+    with (
+        warnings.catch_warnings(),
+        redirect_stderr(io.StringIO()),
+        redirect_stdout(io.StringIO()),
+    ):
+        warnings.simplefilter("ignore")
+        yield
