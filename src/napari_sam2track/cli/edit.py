@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,10 +15,7 @@ from napari_sam2track.errors import EditError, FormatError, UsageError
 from napari_sam2track.params import ReadParams, WriteParams
 
 if TYPE_CHECKING:
-    from napari_sam2track.tracks.changes import Changed
-    from napari_sam2track.tracks.lineage import Problem
-    from napari_sam2track.tracks.movie import TrackedMovie
-    from napari_sam2track.tracks.state import Edit, TrackState
+    from napari_sam2track.tracks.state import Edit
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -131,6 +127,10 @@ def edit(
     stand. If one cannot be made, nothing is written. Frames are counted from
     0, and ranges include their end.
     """
+    from napari_sam2track.cli._edits import run_edits
+    from napari_sam2track.cli._progress import progress
+    from napari_sam2track.formats.registry import open_tracks
+
     given = {
         **{"merge": merge, "split": split, "divide": divide, "swap": swap, "delete": delete},
         **{"relabel": relabel, "parent": parent, "no-parent": no_parent, "fill": fill},
@@ -144,7 +144,8 @@ def edit(
         if target.absolute() == source.absolute():
             raise UsageError(f"--out {target} is the input; choose another name, or say --in-place")
         check_output(target, overwrite)
-    _run(source, from_format, target, format_name, edits, read, write, overwrite or in_place)
+    with open_tracks(source, from_format, options=read, watch=progress) as movie:
+        run_edits(movie, source, edits, target, format_name, write, overwrite or in_place)
 
 
 def _in_order(names: Sequence[str], given: dict[str, Any]) -> list[Edit]:
@@ -213,121 +214,3 @@ def _is_labels_only(path: Path) -> bool:
     attributes = node.attrs.asdict()
     ome: Any = attributes.get("ome", attributes)
     return "image-label" in ome and "labels" not in node
-
-
-def _run(
-    source: Path,
-    from_format: str | None,
-    target: Path | None,
-    format_name: str | None,
-    edits: list[Edit],
-    read: ReadParams,
-    write: WriteParams,
-    overwrite: bool,
-) -> None:
-    """Make the edits on a copy, and write it."""
-    from tempfile import TemporaryDirectory
-
-    from napari_sam2track.cli._progress import progress
-    from napari_sam2track.formats.registry import open_tracks, write_tracks
-    from napari_sam2track.tracks.copies import EditedCopy
-    from napari_sam2track.tracks.edit_syntax import format_edit
-    from napari_sam2track.tracks.lineage import problems
-    from napari_sam2track.tracks.state import TrackState
-
-    with (
-        open_tracks(source, from_format, options=read, watch=progress) as movie,
-        TemporaryDirectory(prefix="sam2track-edit-") as folder,
-    ):
-        if movie.labels is None:
-            raise FormatError(
-                f"{source} holds places of tracks and no masks, so there is nothing to edit; "
-                "give labels, or a format that holds them"
-            )
-        labels = EditedCopy(movie.labels, Path(folder))
-        state = TrackState(labels, movie.table.parents, movie.table)
-        before = set(problems(movie.table))
-        failed = _make(state, edits, stop=target is not None)
-        for problem in problems(state.table()):
-            if problem not in before:
-                typer.echo(_as_note(problem))
-        if target is None:
-            if failed:
-                raise EditError(
-                    f"{failed} of {len(edits)} edits cannot be made; nothing is written"
-                )
-            typer.echo("Nothing is written (--dry-run)")
-            return
-        if target == source:  # which is replaced, so it must not be needed or open any more
-            for t in progress(range(labels.n_frames), labels.n_frames, "Copying"):
-                labels.take(t)
-            movie.close()
-        table = state.table()
-        note = _provenance(movie, source, [format_edit(edit) for edit in edits])
-        edited = replace(movie, table=table, labels=labels, provenance=note)
-        write_tracks(
-            target,
-            edited,
-            format=format_name,
-            overwrite=overwrite,
-            options=write,
-            watch=progress,
-        )
-        typer.echo(
-            f"{table.n_tracks} tracks, {len(table)} objects, {len(table.parents)} parents in "
-            f"{table.n_frames} frames: {target}"
-        )
-
-
-def _make(state: TrackState, edits: list[Edit], stop: bool) -> int:
-    """Make the edits and tell what each one did; gives back how many could not be made.
-
-    Raises
-    ------
-    EditError
-        With `stop`, at the first that cannot be made.
-    """
-    from napari_sam2track.tracks.changes import Changed
-    from napari_sam2track.tracks.edit_syntax import format_edit
-
-    failed = 0
-    for edit in edits:
-        text = format_edit(edit)
-        try:
-            changes = state.run([edit])
-        except EditError as error:
-            if stop:
-                raise EditError(f"{text}: {error}") from error
-            failed += 1
-            typer.echo(f"{text}: cannot be made: {error}")
-        else:
-            typer.echo(f"{text}: {_what(Changed.by(changes))}")
-    return failed
-
-
-def _what(changed: Changed) -> str:
-    """What an edit changed, in words."""
-    parts = []
-    if changed.pixels:
-        frames = len(changed.frames)
-        first, last = min(changed.frames), max(changed.frames)
-        where = f"frame {first}" if frames == 1 else f"{frames} frames ({first} to {last})"
-        parts.append(f"{changed.pixels} pixels in {where}")
-    if changed.lineage:
-        parts.append("parents")
-    return f"{' and '.join(parts)} of tracks {', '.join(map(str, sorted(changed.tracks)))}"
-
-
-def _as_note(problem: Problem) -> str:
-    word = "Problem" if problem.severity == "error" else "Note"
-    return f"{word}: {problem.text}"
-
-
-def _provenance(movie: TrackedMovie, source: Path, texts: list[str]) -> dict[str, Any]:
-    """Where the labels come from, and what was done to them since."""
-    from napari_sam2track.formats.provenance import provenance
-
-    known = dict(movie.provenance)
-    if "software" not in known:
-        known |= provenance(source=str(source), frames=range(movie.table.n_frames), parameters={})
-    return {**known, "edits": [*known.get("edits", ()), *texts]}

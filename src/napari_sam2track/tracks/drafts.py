@@ -32,6 +32,10 @@ class Draft:
         self.parents = dict(state.parents)
         self._patches: list[Patch] = []
 
+    def add(self, patches: Iterable[Patch]) -> None:
+        """Add pixels as they are; no pixel may be in two patches."""
+        self._patches += patches
+
     def recolour(self, track: int, frames: Iterable[int], new: int) -> None:
         """Give all pixels of a track in some of its frames another id; 0 removes them."""
         for t in frames:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from napari_sam2track.errors import EditError
 from napari_sam2track.tracks.changes import Change, Changed
+from napari_sam2track.tracks.drafts import Draft
 from napari_sam2track.tracks.state import Edit, TrackState
+from napari_sam2track.tracks.strokes import Atom, patches_of
 
 #: Sparse differences are small: some ten thousand edits of cells fit.
 LIMIT_BYTES = 256 * 2**20
@@ -20,7 +22,7 @@ class Step:
     Attributes
     ----------
     edits
-        What was asked for.
+        What was asked for; none where pixels were painted by others.
     changes
         What it changed.
     """
@@ -97,7 +99,37 @@ class History:
         asked = tuple(edits)
         if not asked:
             raise EditError("there are no edits to make; name at least one")
-        step = Step(asked, self.state.run(asked))
+        return self._add(Step(asked, self.state.run(asked)))
+
+    def adopt(self, atoms: Iterable[Atom]) -> Step | None:
+        """Take what is painted into the labels by somebody else as a step that can be undone.
+
+        Parameters
+        ----------
+        atoms
+            The value of an event of napari's ``layer.events.paint``; see `strokes.Atom`.
+
+        Returns
+        -------
+        Step or None
+            None if nothing is other than before.
+
+        Raises
+        ------
+        EditError
+            If the labels do not hold what is said to be painted.
+        """
+        patches = patches_of(atoms)
+        if not patches:
+            return None
+        draft = Draft(self.state)
+        draft.add(patches)
+        change = draft.finish("")
+        self.state.adopt(change)
+        return self._add(Step((), (change,)))
+
+    def _add(self, step: Step) -> Step:
+        """Put a step on top, and forget the oldest beyond the limit."""
         self._done.append(step)
         self._undone.clear()
         while len(self._done) > 1 and self.nbytes > self._limit:

@@ -42,7 +42,9 @@ class Places:
         self._n_frames = table.n_frames
         self._tracks: dict[int, NDArray[np.void]] = {}
         for rows in table.tracks():
-            self._tracks[int(rows["track"][0])] = place_rows(rows)
+            there = rows[rows["area"] > 0]  # where no pixels are, there is nothing to edit
+            if len(there):
+                self._tracks[int(rows["track"][0])] = place_rows(there)
 
     def __contains__(self, track: int) -> bool:
         return track in self._tracks

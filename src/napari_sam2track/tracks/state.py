@@ -159,6 +159,35 @@ class TrackState:
             raise
         self.changed.emit(Changed.by(made))
 
+    def adopt(self, change: Change) -> None:
+        """Make a change of which pixels may be written already, by whoever tells of it.
+
+        napari tells of a stroke after it was painted, and of a fill just before.
+
+        Raises
+        ------
+        EditError
+            If a pixel is neither what it was before nor what it is afterwards; nothing is
+            changed then.
+        """
+        by_frame: dict[int, list[Patch]] = {}
+        boxes: list[NDArray[np.uint32]] = []
+        for patch in change.patches:
+            values, mask = self.labels.read_box(patch.frame, patch.box), patch.mask
+            now = values[mask]
+            if not ((now == patch.ids(patch.new)) | (now == patch.ids(patch.old))).all():
+                raise _changed_elsewhere(patch.frame)
+            values[mask] = patch.new
+            boxes.append(values)
+            by_frame.setdefault(patch.frame, []).append(patch)
+        for patch, values in zip(change.patches, boxes, strict=True):
+            self.labels.write_box(patch.frame, patch.box, values)
+        places: _Moves = {}
+        for frame, patches in by_frame.items():
+            places.update(self._follow(frame, patches))
+        self._accept(change, places)
+        self.changed.emit(Changed.by([change]))
+
     def _write(self, change: Change) -> None:
         """Write a change to labels, places and parents: all of it, or nothing."""
         largest = max((_largest(patch.new) for patch in change.patches), default=0)
@@ -189,13 +218,17 @@ class TrackState:
                 values[patch.mask] = patch.old
                 self.labels.write_box(patch.frame, patch.box, values)
             raise
+        self._accept(change, places)
+
+    def _accept(self, change: Change, places: _Moves) -> None:
+        """Enter what is known after a change whose pixels are written."""
         self.places.update(places)
         for track, (_, parent) in change.parents.items():
             if parent is None:
                 self._parents.pop(track, None)
             else:
                 self._parents[track] = parent
-        self._top = max(self._top, largest)
+        self._top = max(self._top, *(_largest(patch.new) for patch in change.patches), 0)
 
     def _follow(self, frame: int, patches: Iterable[Patch]) -> _Moves:
         """Where the tracks of some patches of a frame, which are written already, are now."""

@@ -1,0 +1,154 @@
+"""What ``sam2track edit`` does with edits: make them on a copy, tell about them, write it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from napari_sam2track.errors import EditError, FormatError
+from napari_sam2track.params import WriteParams
+
+if TYPE_CHECKING:
+    from napari_sam2track.tracks.changes import Changed
+    from napari_sam2track.tracks.lineage import Problem
+    from napari_sam2track.tracks.movie import TrackedMovie
+    from napari_sam2track.tracks.state import Edit, TrackState
+
+
+def run_edits(
+    movie: TrackedMovie,
+    source: Path,
+    edits: list[Edit],
+    target: Path | None,
+    format_name: str | None,
+    write: WriteParams,
+    overwrite: bool,
+) -> None:
+    """Make edits, print what each one changed, and write the result.
+
+    Parameters
+    ----------
+    movie, source
+        What is edited, and where it comes from. It is closed before it is replaced.
+    edits
+        In order.
+    target, format_name
+        What to write, None for nothing: then all edits are tried. It may be `source`.
+    write, overwrite
+        How to write.
+
+    Raises
+    ------
+    EditError
+        If an edit cannot be made; nothing is written then.
+    FormatError
+        If there are no masks.
+    """
+    from tempfile import TemporaryDirectory
+
+    from napari_sam2track.cli._progress import progress
+    from napari_sam2track.formats.registry import write_tracks
+    from napari_sam2track.tracks.copies import EditedCopy
+    from napari_sam2track.tracks.edit_syntax import format_edit
+    from napari_sam2track.tracks.lineage import problems
+    from napari_sam2track.tracks.state import TrackState
+
+    if movie.labels is None:
+        raise FormatError(
+            f"{source} holds places of tracks and no masks, so there is nothing to edit; "
+            "give labels, or a format that holds them"
+        )
+    with TemporaryDirectory(prefix="sam2track-edit-") as folder:
+        bare = int((movie.table.detections["area"] == 0).sum())
+        if bare:
+            typer.echo(f"Note: {bare} objects without pixels are left out")
+        labels = EditedCopy(movie.labels, Path(folder))
+        state = TrackState(labels, movie.table.parents, movie.table)
+        before = set(problems(movie.table))
+        failed = _make(state, edits, stop=target is not None)
+        for problem in problems(state.table()):
+            if problem not in before:
+                typer.echo(_as_note(problem))
+        if target is None:
+            if failed:
+                raise EditError(
+                    f"{failed} of {len(edits)} edits cannot be made; nothing is written"
+                )
+            typer.echo("Nothing is written (--dry-run)")
+            return
+        if target == source:  # which is replaced, so it must not be needed or open any more
+            for t in progress(range(labels.n_frames), labels.n_frames, "Copying"):
+                labels.take(t)
+            movie.close()
+        table = state.table()
+        note = _provenance(movie, source, [format_edit(edit) for edit in edits])
+        edited = replace(movie, table=table, labels=labels, provenance=note)
+        write_tracks(
+            target,
+            edited,
+            format=format_name,
+            overwrite=overwrite,
+            options=write,
+            watch=progress,
+        )
+        typer.echo(
+            f"{table.n_tracks} tracks, {len(table)} objects, {len(table.parents)} parents in "
+            f"{table.n_frames} frames: {target}"
+        )
+
+
+def _make(state: TrackState, edits: list[Edit], stop: bool) -> int:
+    """Make the edits and tell what each one did; gives back how many could not be made.
+
+    Raises
+    ------
+    EditError
+        With `stop`, at the first that cannot be made.
+    """
+    from napari_sam2track.tracks.changes import Changed
+    from napari_sam2track.tracks.edit_syntax import format_edit
+
+    failed = 0
+    for edit in edits:
+        text = format_edit(edit)
+        try:
+            changes = state.run([edit])
+        except EditError as error:
+            if stop:
+                raise EditError(f"{text}: {error}") from error
+            failed += 1
+            typer.echo(f"{text}: cannot be made: {error}")
+        else:
+            typer.echo(f"{text}: {_what(Changed.by(changes))}")
+    return failed
+
+
+def _what(changed: Changed) -> str:
+    """What an edit changed, in words."""
+    parts = []
+    if changed.pixels:
+        frames = len(changed.frames)
+        first, last = min(changed.frames), max(changed.frames)
+        where = f"frame {first}" if frames == 1 else f"{frames} frames ({first} to {last})"
+        parts.append(f"{changed.pixels} pixels in {where}")
+    if changed.lineage:
+        parts.append("parents")
+    return f"{' and '.join(parts)} of tracks {', '.join(map(str, sorted(changed.tracks)))}"
+
+
+def _as_note(problem: Problem) -> str:
+    word = "Problem" if problem.severity == "error" else "Note"
+    return f"{word}: {problem.text}"
+
+
+def _provenance(movie: TrackedMovie, source: Path, texts: list[str]) -> dict[str, Any]:
+    """Where the labels come from, and what was done to them since."""
+    from napari_sam2track.formats.provenance import provenance
+
+    known = dict(movie.provenance)
+    if "software" not in known:
+        known |= provenance(source=str(source), frames=range(movie.table.n_frames), parameters={})
+    return {**known, "edits": [*known.get("edits", ()), *texts]}
