@@ -177,3 +177,45 @@ def test_a_damaged_note_is_named(tmp_path, table):
     (tmp_path / "t.csv.json").write_text("{}")
     with pytest.raises(FormatError, match=r"t.csv.json cannot be read \('size'\); delete it"):
         read_tracks_csv(tmp_path / "t.csv")
+
+
+def test_the_documented_examples_are_valid(tmp_path):
+    """Each JSON block of docs/tracks-json.md can be read."""
+    from pathlib import Path
+
+    from napari_sam2track.formats.registry import open_tracks
+
+    doc = Path(__file__).parents[2] / "docs" / "tracks-json.md"
+    if not doc.exists():
+        pytest.skip("no docs beside the tests")
+    blocks = re.findall(r"```json\n(.*?)```", doc.read_text(encoding="utf-8"), re.S)
+    assert len(blocks) == 2
+    for block in blocks:
+        (tmp_path / "t.json").write_text(block)
+        with open_tracks(tmp_path / "t.json") as movie:
+            assert movie.table.n_tracks == 1
+    assert movie.table.frame_shape == (5, 64, 64)
+    assert movie.scale.x == 0.2
+
+
+def test_the_documented_table_is_true():
+    """docs/formats.md says of each format what the registry says."""
+    from pathlib import Path
+
+    from napari_sam2track.formats.registry import DEPTH, FORMATS, MASKS, PARENTS, SCALE
+
+    doc = Path(__file__).parents[2] / "docs" / "formats.md"
+    if not doc.exists():
+        pytest.skip("no docs beside the tests")
+    rows = [line.strip("| \n").split("|") for line in doc.read_text().splitlines() if "|" in line]
+    table = {cells[0].strip(" `"): [cell.strip() for cell in cells] for cells in rows[2:]}
+    assert set(table) == {entry.name for entry in FORMATS}
+    for entry in FORMATS:
+        _, _, _, read, write, masks, parents, scale, deep, points, most = table[entry.name]
+        assert (read == "yes", write == "yes") == (bool(entry.read), bool(entry.write))
+        assert (masks == "yes") == (MASKS in entry.holds), entry.name
+        assert (parents != "no") == (PARENTS in entry.holds), entry.name
+        assert (scale != "no") == (SCALE in entry.holds), entry.name
+        assert (deep == "yes") == (DEPTH in entry.holds), entry.name
+        assert (points == "yes") == (not entry.needs_labels), entry.name
+        assert int(most.replace(",", "")) == entry.max_id

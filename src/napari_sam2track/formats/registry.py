@@ -8,8 +8,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from napari_sam2track.errors import FormatError, OutputError, UsageError
 from napari_sam2track.formats.movies import (
     Watch,
@@ -246,7 +244,10 @@ def format_of_output(path: str | Path, format: str | None = None) -> Format:
     if not path.suffix:
         return format_named("tiff-folder")
     named = ", ".join(
-        f"{suffix} ({entry.name})" for entry in writable for suffix in entry.suffixes if suffix
+        f"{suffix} ({entry.name})"
+        for entry in writable
+        for suffix in entry.suffixes
+        if suffix[:1] == "."
     )
     others = ", ".join(entry.name for entry in writable if not any(entry.suffixes))
     raise UsageError(
@@ -403,6 +404,4 @@ def losses(movie: TrackedMovie, format: Format | str) -> list[str]:
         found.append(f"{pointlike} objects without pixels are not written")
     if table.max_id > chosen.max_id:
         found.append(f"ids go up to {chosen.max_id} only: tracks are numbered anew from 1")
-    if np.isfinite(table.detections["iou"]).any() and chosen.name not in ("json", "csv"):
-        found.append("the overlaps of masks with the ones before (iou) are not written")
     return found + (chosen.losses(movie) if chosen.losses else [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -197,7 +197,7 @@ def _write_tracks(file: TextIO, movie: TrackedMovie) -> None:
 def _track_lines(
     index: int, links: list[tuple[int, int]], frames: NDArray[np.int64], step: float
 ) -> Iterator[str]:
-    sources = [source for source, _ in links]
+    successors = Counter(source for source, _ in links)
     spots = {spot for link in links for spot in link}
     times = [int(frames[spot]) for spot in spots]
     text = _attributes(
@@ -206,7 +206,7 @@ def _track_lines(
         TRACK_INDEX=index,
         NUMBER_SPOTS=len(spots),
         NUMBER_GAPS=sum(int(frames[b] - frames[a]) > 1 for a, b in links),
-        NUMBER_SPLITS=len({s for s in set(sources) if sources.count(s) > 1}),
+        NUMBER_SPLITS=sum(n > 1 for n in successors.values()),
         TRACK_DURATION=(max(times) - min(times)) * step,
         TRACK_START=min(times) * step,
         TRACK_STOP=max(times) * step,
