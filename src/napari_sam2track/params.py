@@ -283,7 +283,7 @@ class SuspectParams(Params):
         gt=0,
         le=1,
         title="Least overlap",
-        description="Overlap (IoU) of a mask with the one before, moved as its neighbours moved, "
+        description="Overlap (IoU) of a mask with the one before, moved as it was expected to, "
         "below which it is a suspect.",
     )
     jump: float = Field(

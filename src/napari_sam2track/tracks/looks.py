@@ -26,8 +26,8 @@ class Looks:
     Attributes
     ----------
     overlap
-        IoU with the mask in the frame before, in place or moved as expected, whichever is
-        larger; NaN where the track was not in the frame before.
+        IoU with the mask in the frame before, moved by the guess that gives most; NaN where the
+        track was not in the frame before.
     apart
         Part of the pixels that is not connected with the largest part, 0 to 1.
     holes
@@ -40,7 +40,7 @@ class Looks:
 
 
 def look(
-    labels: LabelFrames, table: TrackTable, expected: NDArray[np.float64], watch: Watch
+    labels: LabelFrames, table: TrackTable, guesses: NDArray[np.float64], watch: Watch
 ) -> Looks:
     """Look at all masks, frame by frame.
 
@@ -50,8 +50,8 @@ def look(
         The masks; values are track ids.
     table
         Where they are.
-    expected
-        Shape (N, 3): how far (z, y, x) each row was expected to move since the frame before, in
+    guesses
+        Shape (G, N, 3): how far (z, y, x) each row may have moved since the frame before, in
         pixels.
     watch
         Shows progress.
@@ -62,7 +62,7 @@ def look(
     looks = Looks(np.full(n, np.nan), np.zeros(n), np.zeros(n))
     order = np.argsort(rows["frame"], kind="stable")
     bounds = np.searchsorted(rows["frame"][order], np.arange(table.n_frames + 1))
-    shifts = np.rint(expected).astype(np.int64)[:, 3 - ndim :]
+    shifts = np.rint(guesses).astype(np.int64)[:, :, 3 - ndim :]
     last: dict[int, tuple[NDArray[np.int64], NDArray[np.bool_]]] = {}
     for t in watch(range(table.n_frames), table.n_frames, "Looking"):
         frame = labels.read(t)
@@ -76,8 +76,8 @@ def look(
             before = last.get(track)
             if before is not None:
                 looks.overlap[i] = max(
-                    _iou(before[0], before[1], low, mask),
-                    _iou(before[0] + shifts[i], before[1], low, mask),
+                    _iou(before[0] + shift, before[1], low, mask)
+                    for shift in set(map(tuple, shifts[:, i].tolist()))
                 )
         last = now
     return looks

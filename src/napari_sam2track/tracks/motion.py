@@ -32,11 +32,11 @@ class Motion:
         (N,) bool: whether there is a row of the same track before.
     step
         (N, 3) movement per frame, pixels of x; NaN where there is none before.
-    neighbours
-        (N, 3) median step of the nearest objects of the frame; 0 with too few of them.
+    guesses
+        (4, N, 3) what may explain the step: standing still, the median step of the nearest
+        objects of the frame, the track's own step before, and that after it; pixels of x.
     surprise
-        (N,) distance that neither the neighbours, nor the step before, nor standing still
-        explain, in diameters; NaN where there is no step.
+        (N,) how far the step is from the nearest of them, in diameters; NaN where there is none.
     """
 
     widths: NDArray[np.float64]
@@ -44,7 +44,7 @@ class Motion:
     diameter: NDArray[np.float64]
     continues: NDArray[np.bool_]
     step: NDArray[np.float64]
-    neighbours: NDArray[np.float64]
+    guesses: NDArray[np.float64]
     surprise: NDArray[np.float64]
 
 
@@ -68,9 +68,11 @@ def measure_motion(table: TrackTable, scale: Scale) -> Motion:
     past = np.zeros_like(step)
     past[1:] = np.where(continues[:-1, None], np.nan_to_num(step[:-1]), 0)
     past[~continues] = 0
-    explained = np.stack([neighbours, past, np.zeros_like(step)])
-    surprise = np.linalg.norm(step - explained, axis=2).min(axis=0) / diameter
-    return Motion(widths, place, diameter, continues, step, neighbours, surprise)
+    following = np.zeros_like(step)
+    following[:-1] = np.where(continues[1:, None], np.nan_to_num(step[1:]), 0)
+    guesses = np.stack([np.zeros_like(step), neighbours, past, following])
+    surprise = np.linalg.norm(step - guesses, axis=2).min(axis=0) / diameter
+    return Motion(widths, place, diameter, continues, step, guesses, surprise)
 
 
 def _of_neighbours(

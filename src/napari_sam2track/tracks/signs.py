@@ -75,7 +75,9 @@ def area_changes(table: TrackTable, motion: Motion, params: SuspectParams) -> It
 def overlaps(table: TrackTable, looks: Looks, params: SuspectParams) -> Iterator[Sign]:
     """Masks that overlap less with the one before than they usually do."""
     rows = table.detections
-    limit = params.min_iou * np.minimum(1, _by_track(table, looks.overlap) / 0.8)
+    usual = _by_track(table, looks.overlap)
+    spread = _by_track(table, np.abs(looks.overlap - usual))
+    limit = np.maximum(np.minimum(params.min_iou, usual - 2 * spread), 0)
     trust = _trust(table)
     for i in np.flatnonzero(looks.overlap < limit).tolist():
         track, frame = int(rows["track"][i]), int(rows["frame"][i])

@@ -96,7 +96,7 @@ def find_suspects(
         *signs.border_contacts(table),
     ]
     if labels is not None:
-        looks = look(labels, table, motion.neighbours / motion.widths, watch or _silent)
+        looks = look(labels, table, motion.guesses / motion.widths, watch or _silent)
         found += signs.overlaps(table, looks, params)
         found += signs.parts_and_holes(table, looks)
     return _ranked(found, params.min_score)
