@@ -4,7 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from napari_sam2track.formats.outlines import Discs, DrawnFrames, Shape, ball_pixels, outline
+from napari_sam2track.formats.outlines import (
+    Discs,
+    DrawnFrames,
+    Shape,
+    ball_pixels,
+    outline,
+    polygon_pixels,
+)
 
 
 @given(seed=st.integers(0, 10**6))
@@ -64,3 +71,26 @@ def test_a_small_ball_is_a_pixel():
     assert [int(axis[0]) for axis in index] == [2, 3]
     assert len(ball_pixels(np.array([-3.0, 2.0]), np.array([0.1, 0.1]), (5, 5))[0]) == 0
     assert len(ball_pixels(np.array([1.0, 2.0]), None, (5, 5))[0]) == 0
+
+
+@given(seed=st.integers(0, 10**6), n=st.integers(3, 9))
+def test_polygons_as_scikit_image_fills_them(seed, n):
+    """Any polygon, also one that crosses itself or leaves the frame."""
+    from skimage.draw import polygon
+
+    corners = np.random.default_rng(seed).uniform(-5, 25, (n, 2))
+    ours, theirs = np.zeros((2, 20, 18), bool)
+    ours[polygon_pixels(corners, ours.shape)] = True
+    theirs[polygon(corners[:, 0], corners[:, 1], ours.shape)] = True
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_polygons_with_corners_on_pixels():
+    """Neighbours that share a side share no pixel along rows, and leave none out."""
+    drawn = np.zeros((9, 9), int)
+    for top, bottom in ((1, 4), (4, 7)):
+        corners = np.array([[top, 1.5], [top, 6.5], [bottom, 6.5], [bottom, 1.5]], float)
+        np.add.at(drawn, polygon_pixels(corners, drawn.shape), 1)
+    wanted = np.zeros((9, 9), int)
+    wanted[1:7, 2:7] = 1
+    np.testing.assert_array_equal(drawn, wanted)
