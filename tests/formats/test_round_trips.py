@@ -261,3 +261,35 @@ def test_names_of_outputs():
         format_of_output("a.xyz", "avi")
     with pytest.raises(UsageError, match="array can be read, not written"):
         format_of_output("a.npy", "array")
+
+
+@pytest.mark.parametrize("name", ["ctc", "geff", "trackmate"])
+def test_parents_without_sense_are_not_dropped_but_refused(family, name, tmp_path):
+    from napari_sam2track.errors import OutputError
+
+    for parents, message in (({1: 7, 7: 1}, "go in a circle"), ({9: 7}, "not after its parent 7")):
+        movie = replace(family, table=replace(family.table, parents=parents))
+        with pytest.raises(OutputError, match=f"cannot write .*{message}"):
+            write_tracks(tmp_path / NAMES[name], movie, format=name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["geff", "trackmate", "json", "csv", "napari", "tiff"])
+def test_budding(family, name, tmp_path):
+    """A mother that goes on beside her daughter stays one track."""
+    movie = replace(family, table=replace(family.table, parents={7: 9}))
+    write_tracks(tmp_path / NAMES[name], movie, format=name)
+    with open_tracks(tmp_path / NAMES[name]) as back:
+        np.testing.assert_array_equal(
+            back.table.detections["track"], movie.table.detections["track"]
+        )
+        assert back.table.parents == {7: 9}
+
+
+def test_budding_in_the_cell_tracking_challenge(family, tmp_path):
+    """There a mother ends, and goes on as her own second daughter."""
+    movie = replace(family, table=replace(family.table, parents={7: 9}))
+    write_tracks(tmp_path / "01_RES", movie)
+    assert any("go on beside a child, are split: 2 parts" in t for t in losses(movie, "ctc"))
+    text = (tmp_path / "01_RES" / "res_track.txt").read_text()
+    assert text == "1 0 1 0\n2 2 2 0\n7 2 5 9\n9 0 1 0\n10 4 5 2\n11 2 5 9\n"

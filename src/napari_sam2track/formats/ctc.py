@@ -19,7 +19,7 @@ from napari_sam2track.formats.ctc_text import Line, read_lines, write_lines
 from napari_sam2track.formats.label_files import open_folder
 from napari_sam2track.formats.label_notes import make_note
 from napari_sam2track.formats.label_writers import checked_frames, write_label_image
-from napari_sam2track.formats.movies import Watch, measured, table_from
+from napari_sam2track.formats.movies import Watch, measured, require_order, table_from
 from napari_sam2track.formats.output import atomic_path
 from napari_sam2track.formats.sniffing import ctc_folder
 from napari_sam2track.labels import LabelFrames
@@ -172,12 +172,11 @@ def write(
     Raises
     ------
     OutputError
-        If there are no tracks, more labels than 16 bits hold, or the masks are not those of the
-        table.
+        If there are no tracks, parents that begin too late, more labels than 16 bits hold, or
+        the masks are not those of the table.
     """
     assert movie.labels is not None  # the registry has made sure
-    if not movie.table.parents.keys() <= set(movie.table.ids.tolist()):
-        raise OutputError(f"cannot write {path}: parents name tracks that are not there")
+    require_order(movie.table, path)
     table, parents = split(movie.table)
     if len(table) == 0:
         raise OutputError(

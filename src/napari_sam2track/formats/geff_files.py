@@ -20,7 +20,7 @@ from napari_sam2track.errors import OutputError
 from napari_sam2track.formats.graphs import edges_of, families_of, paths_of
 from napari_sam2track.formats.label_notes import make_note
 from napari_sam2track.formats.label_writers import checked_frames, write_zarr_array
-from napari_sam2track.formats.movies import Watch
+from napari_sam2track.formats.movies import Watch, require_order
 from napari_sam2track.formats.output import atomic_path
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.tracks.movie import TrackedMovie
@@ -48,12 +48,13 @@ def write(
     Raises
     ------
     OutputError
-        If the output exists or is refused by geff's validator.
+        If the output exists, a parent begins too late, or geff's validator refuses the result.
     """
     import zarr
     from geff.core_io import write_arrays
 
     table = movie.table
+    require_order(table, path)
     edges = edges_of(table)
     with atomic_path(path, overwrite) as temporary, warnings.catch_warnings():
         # Units that OME does not know, and types that only zarr 3 has names for.

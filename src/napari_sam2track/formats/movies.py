@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.errors import FormatError
+from napari_sam2track.errors import FormatError, OutputError
 from napari_sam2track.labels import LabelFrames
 from napari_sam2track.tracks.lineage import problems, spans
 from napari_sam2track.tracks.movie import (
@@ -106,6 +107,20 @@ def checked_lineage(table: TrackTable, source: str) -> None:
                 f"{source}: track {child} begins in frame {begins[child]}, not after its parent "
                 f"{parent}, which begins in frame {begins[parent]}; correct the parent"
             )
+
+
+def require_order(table: TrackTable, path: Path) -> None:
+    """Refuse to write parents that make no sense in time, where links go by time.
+
+    Raises
+    ------
+    OutputError
+        As `checked_lineage`.
+    """
+    try:
+        checked_lineage(table, f"cannot write {path}")
+    except FormatError as error:
+        raise OutputError(str(error)) from error
 
 
 def renumbered(movie: TrackedMovie) -> TrackedMovie:

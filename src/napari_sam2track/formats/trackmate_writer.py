@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.formats.graphs import edges_of, families_of
 from napari_sam2track.formats.label_notes import make_note
-from napari_sam2track.formats.movies import Watch
+from napari_sam2track.formats.movies import Watch, require_order
 from napari_sam2track.formats.outlines import outline
 from napari_sam2track.formats.output import atomic_path
 from napari_sam2track.formats.trackmate import OWN_ID
@@ -70,8 +70,9 @@ def write(
     Raises
     ------
     OutputError
-        If the file exists or cannot be written.
+        If the file exists or cannot be written, or a parent begins too late.
     """
+    require_order(movie.table, path)
     scale = movie.scale
     space, time = scale.space_unit or "pixel", scale.time_unit or "frame"
     shape = (movie.table.n_frames, *movie.table.frame_shape)

@@ -1,0 +1,204 @@
+"""What formats of tracks there are, what each holds, and what reads and writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from napari_sam2track.errors import UsageError
+from napari_sam2track.formats.movies import Watch
+from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.tracks.movie import TrackedMovie
+
+Reader = Callable[[Path, ReadParams, Watch], TrackedMovie]
+Writer = Callable[[Path, TrackedMovie, WriteParams, bool, Watch], None]
+
+#: What a format may hold of a movie beside ids and frames.
+MASKS, PARENTS, SCALE, DEPTH, PLACES = "masks", "parents", "scale", "depth", "places"
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file or folder.
+
+    Attributes
+    ----------
+    name
+        As in ``--to geff``.
+    title
+        As people call it.
+    suffixes
+        Ends of names, lower case, that ask for it as an output; "" is a folder.
+    read, write
+        What reads and writes it; None if that cannot be done.
+    holds
+        What is kept: MASKS, PARENTS, SCALE, DEPTH, PLACES (tracks without masks).
+    max_id
+        Largest track id that it has room for.
+    limits
+        What else it cannot hold, in words.
+    losses
+        Finds more sentences about what of a movie is lost; None if there are none.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    read: Reader | None
+    write: Writer | None
+    holds: frozenset[str]
+    max_id: int = 0xFFFFFFFF
+    limits: str = ""
+    losses: Callable[[TrackedMovie], list[str]] | None = None
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether only tracks with masks can be written."""
+        return PLACES not in self.holds
+
+
+def _later(module: str, function: str) -> Any:
+    """A function of a format's module, which is imported when it is first called."""
+
+    def call(*args: Any) -> Any:
+        return getattr(import_module(f"{__package__}.{module}"), function)(*args)
+
+    return call
+
+
+def _both(module: str, write: str = "write") -> dict[str, Any]:
+    """What reads and what writes, where a module has both."""
+    return {"read": _later(module, "read"), "write": _later(module, write)}
+
+
+FORMATS: tuple[Format, ...] = (
+    Format(
+        "ctc",
+        "Cell Tracking Challenge folder",
+        ("_res", "/tra"),
+        **_both("ctc"),
+        holds=frozenset({MASKS, PARENTS, SCALE, DEPTH}),
+        max_id=0xFFFF,
+        limits="ids over 65535; gaps: a track is split there, its parts joined as parent and child",
+        losses=_later("ctc", "losses"),
+    ),
+    Format(
+        "geff",
+        "GEFF (graph exchange file format) with labels",
+        (".geff",),
+        **_both("geff_files"),
+        holds=frozenset({MASKS, PARENTS, SCALE, DEPTH, PLACES}),
+        limits="merges (a track has one parent at most)",
+    ),
+    Format(
+        "napari",
+        "napari Tracks as CSV with a graph as JSON (also btrack's)",
+        (),
+        **_both("napari_csv"),
+        holds=frozenset({PARENTS, DEPTH, PLACES}),
+        limits="masks, scale, size of the movie",
+    ),
+    Format(
+        "json",
+        "tracks as JSON (our own)",
+        (".json",),
+        **_both("tracks_json"),
+        holds=frozenset({PARENTS, SCALE, DEPTH, PLACES}),
+        limits="masks",
+    ),
+    Format(
+        "csv",
+        "tracks as CSV (our own)",
+        (".csv",),
+        **_both("tracks_csv"),
+        holds=frozenset({PARENTS, SCALE, DEPTH, PLACES}),
+        limits="masks",
+    ),
+    Format(
+        "tiff",
+        "tracked labels as TIFF, an ImageJ hyperstack where it fits",
+        (".tif", ".tiff"),
+        **_both("tracked_labels", write="write_tiff"),
+        holds=frozenset({MASKS, PARENTS, SCALE, DEPTH}),
+        limits="objects without pixels",
+    ),
+    Format(
+        "tiff-folder",
+        "tracked labels, one TIFF a frame",
+        ("",),
+        **_both("tracked_labels", write="write_folder"),
+        holds=frozenset({MASKS, PARENTS, SCALE, DEPTH}),
+        limits="objects without pixels",
+    ),
+    Format(
+        "ome-zarr",
+        "tracked labels as OME-Zarr",
+        (".zarr",),
+        **_both("tracked_labels", write="write_zarr"),
+        holds=frozenset({MASKS, PARENTS, SCALE, DEPTH}),
+        limits="objects without pixels",
+    ),
+    Format(
+        "array",
+        "tracked labels in .npy, .npz or .png",
+        (),
+        read=_later("tracked_labels", "read"),
+        write=None,
+        holds=frozenset({MASKS, DEPTH}),
+    ),
+    Format(
+        "trackmate",
+        "TrackMate XML",
+        (".xml",),
+        **_both("trackmate"),
+        holds=frozenset({PARENTS, SCALE, DEPTH, PLACES}),
+        limits="holes and separate parts of masks, and masks in 3D: outlines and radii are kept",
+        losses=_later("trackmate_writer", "losses"),
+    ),
+    Format(
+        "coco",
+        "COCO / YouTube-VIS JSON with RLE",
+        (".coco.json",),
+        read=None,
+        write=_later("coco", "write"),
+        holds=frozenset({MASKS}),
+        limits="parents, scale, depth",
+    ),
+    Format(
+        "davis",
+        "DAVIS folder of palette PNGs",
+        (),
+        **_both("davis"),
+        holds=frozenset({MASKS}),
+        max_id=254,
+        limits="ids over 254, parents, scale, depth",
+    ),
+    Format(
+        "mots",
+        "MOTS text",
+        (".txt",),
+        read=None,
+        write=_later("mots", "write"),
+        holds=frozenset({MASKS}),
+        max_id=999,
+        limits="ids over 999, parents, scale, depth",
+    ),
+)
+
+
+def format_named(name: str) -> Format:
+    """The format of a name.
+
+    Raises
+    ------
+    UsageError
+        If there is none; it names the choices.
+    """
+    for entry in FORMATS:
+        if entry.name == name.lower():
+            return entry
+    choices = ", ".join(entry.name for entry in FORMATS)
+    raise UsageError(f"there is no format {name!r}; choose one of {choices}")
