@@ -12,6 +12,7 @@ from napari_sam2track.cli import app
 from napari_sam2track.formats.labels import open_labels
 from napari_sam2track.formats.tracks_csv import read_tracks_csv
 from napari_sam2track.formats.tracks_json import read_tracks_json
+from napari_sam2track.params import LinkParams
 
 
 @pytest.fixture
@@ -37,17 +38,17 @@ def test_every_output(masks, tmp_path, name):
     result = track(masks, out)
     assert result.exit_code == 0, result.output
     assert result.stdout == (
-        "4 frames, 8 objects, 2 tracks of 4.0 frames on average, 6 links: " + f"{out}\n"
+        "4 frames, 8 objects, 2 tracks of 4.0 frames on average, 6 links, 0 divisions: "
+        + f"{out}\n"
     )
     if name in ("t.json", "t.csv"):
         read = read_tracks_json if name == "t.json" else read_tracks_csv
         table, note = read(out)
         assert (table.n_tracks, table.n_frames, table.frame_shape) == (2, 4, (30, 40))
         assert note["parameters"] == {
-            "min_iou": 0.3,
-            "max_gap": 1,
-            "binary": "auto",
+            **LinkParams().model_dump(),
             "split_binary": False,
+            "locked_links": 0,
         }
         assert note["source"] == str(masks)
         assert note["frame_range"] == [0, 3]
@@ -64,6 +65,86 @@ def test_options_reach_the_linker(masks, tmp_path):
     table, note = read_tracks_json(out)
     assert table.n_tracks == 8
     assert (note["parameters"]["min_iou"], note["parameters"]["max_gap"]) == (0.99, 0)
+
+
+def test_motion_and_divisions_can_be_left_out(tmp_path, sam2track):
+    """Three that jump by more than their size, one of which divides."""
+    frames = np.zeros((2, 60, 90), np.uint16)
+    for k in range(3):
+        frames[0, 10:18, 10 + 14 * k : 18 + 14 * k] = k + 1
+        frames[1, 30:38, 40 + 14 * k : 48 + 14 * k] = k + 4
+    frames[1, 30:38, 43:45] = 0
+    frames[1, 30:38, 45:48] = 9
+    np.save(tmp_path / "m.npy", frames)
+    counts = {}
+    for name, args in {
+        "all": [],
+        "still": ["--motion", "off"],
+        "one": ["--divisions", "off"],
+    }.items():
+        out = tmp_path / f"{name}.json"
+        result = sam2track("track", "--pred-dir", tmp_path / "m.npy", "--out", out, *args)
+        assert result.exit_code == 0, result.output
+        table, _ = read_tracks_json(out)
+        counts[name] = table.n_tracks, len(table.parents)
+    assert counts == {"all": (5, 2), "still": (7, 0), "one": (4, 0)}
+
+
+def test_locked_tracks_stay(masks, tmp_path):
+    first, again = tmp_path / "first.json", tmp_path / "again.json"
+    assert track(masks, first).exit_code == 0
+    text = first.read_text()
+    swapped = text.replace('"frame": 2, "label": 38', "A").replace('"frame": 2, "label": 5', "B")
+    swapped = swapped.replace("A", '"frame": 2, "label": 5').replace("B", '"frame": 2, "label": 38')
+    assert swapped != text
+    first.write_text(swapped)
+    result = track(masks, again, "--lock-from", str(first))
+    assert result.exit_code == 0, result.output
+    tables = [read_tracks_json(path)[0] for path in (first, again)]
+    names = ["track", "frame", "label"]
+    np.testing.assert_array_equal(*(t.detections[names] for t in tables))
+    free = tmp_path / "free.json"
+    assert track(masks, free).exit_code == 0
+    assert [r["label"][2] for r in read_tracks_json(free)[0].tracks()] == [5, 38]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (["--lock", "3"], 2, "names tracks of an earlier result; give it with --lock-from"),
+        (["--lock", "a", "--lock-from", "t.json"], 2, "is not a list of track ids"),
+        (["--lock-from", "t.json"], 1, "t.json does not exist"),
+        (["--max-distance", "-1"], 2, "--max-distance -1"),
+        (["--divisions", "many"], 2, "many"),
+        (["--format", "excel"], 2, "here is no format 'excel'; choose one of ctc,"),
+        (["--axes", "TXX"], 1, "TXX"),
+    ],
+)
+def test_options_that_cannot_be_meant(masks, tmp_path, args, code, message):
+    args = [str(tmp_path / a) if a == "t.json" else a for a in args]
+    result = track(masks, tmp_path / "out.json", *args)
+    assert result.exit_code == code, result.output
+    assert message in result.stderr
+    assert not (tmp_path / "out.json").exists()
+
+
+@pytest.mark.parametrize("name", ["01_RES", "t.geff", "t.xml", "t.coco.json"])
+def test_formats_by_name(masks, tmp_path, name):
+    result = track(masks, tmp_path / name)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / name).exists()
+
+
+def test_volumes(tmp_path):
+    frames = np.zeros((3, 4, 20, 20), np.uint16)
+    for t in range(3):
+        frames[t, 1:3, 4:10, 4 + t : 10 + t] = 9 - t
+    np.save(tmp_path / "m.npy", frames)
+    result = track(tmp_path / "m.npy", tmp_path / "t.json")
+    assert result.exit_code == 0, result.output
+    table, _ = read_tracks_json(tmp_path / "t.json")
+    assert (table.n_tracks, table.frame_shape) == (1, (4, 20, 20))
+    assert table.detections["centroid"][0].tolist() == [1.5, 6.5, 6.5]
 
 
 def test_binary_masks_are_said_to_be_split(masks, tmp_path):
@@ -133,11 +214,12 @@ def test_bad_masks_are_one_sentence(masks, tmp_path, spoil, message):
     assert not (tmp_path / "t.tif").exists()
 
 
-@pytest.mark.parametrize("name", ["t.xml", "t.png", "t.h5"])
+@pytest.mark.parametrize("name", ["t.png", "t.h5"])
 def test_unknown_outputs_are_usage_errors(masks, tmp_path, name):
     result = track(masks, tmp_path / name)
     assert result.exit_code == 2
-    assert f"unknown suffix '.{name[2:]}'; use .json or .csv" in result.stderr
+    assert f"unknown suffix '.{name[2:]}'; use " in result.stderr
+    assert ".json (json)" in result.stderr
 
 
 def test_a_full_disk(masks, tmp_path, monkeypatch):
@@ -163,7 +245,7 @@ def test_masks_without_objects(masks, tmp_path):
     ("args", "code"),
     [
         (["--out", "t.json"], 0),
-        (["--out", "t.xml"], 2),
+        (["--out", "t.h5"], 2),
         (["--out", "t.json", "--min-iou", "0"], 2),
         (["--out", "t.json", "--max-gap", "-1"], 2),
         ([], 2),

@@ -27,20 +27,64 @@ def solve(hypotheses: Hypotheses) -> NDArray[np.intp]:
         Indices of the chosen ones, ascending.
     """
     useful = np.flatnonzero(hypotheses.gain > 0)
-    if len(useful) == 0:
-        return np.zeros(0, np.intp)
-    h = hypotheses.take(useful)
-    group = _groups(h)
-    order = np.argsort(group, kind="stable")
-    bounds = np.flatnonzero(np.diff(group[order], prepend=-1, append=-1))
-    sizes = np.diff(bounds)
-    chosen = [order[bounds[:-1][sizes == 1]]]  # without rivals: nothing to solve
-    for begin, size in zip(bounds[:-1][sizes > 1], sizes[sizes > 1], strict=True):
-        rows = order[begin : begin + size]
-        part = h.take(rows)
-        best = _integer_program(part) if (part.sibling >= 0).any() else _pairs(part)
-        chosen.append(rows[best])
-    return np.sort(useful[np.concatenate(chosen)])
+    sure, open_ = _settle(hypotheses.take(useful))
+    chosen = [useful[sure]]
+    rest = useful[open_]
+    if len(rest):
+        h = hypotheses.take(rest)
+        group = _groups(h)
+        order = np.argsort(group, kind="stable")
+        for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+            part = h.take(rows)
+            best = _integer_program(part) if (part.sibling >= 0).any() else _pairs(part)
+            chosen.append(rest[rows[best]])
+    return np.sort(np.concatenate(chosen))
+
+
+def _settle(h: Hypotheses) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """What can be decided without weighing one group against another.
+
+    A hypothesis whose gain is at least that of the best rivals for all its objects together is in
+    a best solution. Its rivals drop out, which may settle others. Most of a frame goes this way.
+
+    Returns
+    -------
+    tuple
+        Indices of those that are chosen, and of those that are still open.
+    """
+    n = int(h.parent.max(initial=-1)) + 1
+    n_objects = n + int(max(h.child.max(initial=-1), h.sibling.max(initial=-1))) + 1
+    # A hypothesis without a sibling has an object of its own in that place.
+    own = n_objects + np.arange(len(h))
+    objects = np.stack([h.parent, h.child + n, np.where(h.sibling >= 0, h.sibling + n, own)], 1)
+    chosen: list[NDArray[np.intp]] = []
+    open_ = np.arange(len(h))
+    while len(open_):
+        mine, gain = objects[open_], h.gain[open_]
+        flat = mine.ravel()
+        gains = np.repeat(gain, 3)
+        order = np.lexsort((-gains, flat))
+        begins = np.flatnonzero(np.diff(flat[order], prepend=-1))
+        best, rival = np.zeros(n_objects + len(h)), np.zeros(n_objects + len(h))
+        names = flat[order[begins]]
+        best[names] = gains[order[begins]]
+        more = begins[np.diff(begins, append=len(order)) > 1]
+        rival[flat[order[more]]] = gains[order[more + 1]]
+        against = np.where(best[mine] > gain[:, None], best[mine], rival[mine]).sum(axis=1)
+        wins = np.flatnonzero(gain >= against)
+        if len(wins) == 0:
+            break
+        # Of two that win against each other, equal as they are, the first does.
+        _, first = np.unique(mine[wins], return_index=True)
+        leads = np.bincount(first // 3, minlength=len(wins)) == 3
+        wins = wins[leads]
+        if len(wins) == 0:
+            break
+        chosen.append(open_[wins])
+        taken = np.zeros(n_objects + len(h), bool)
+        taken[mine[wins]] = True
+        open_ = open_[~taken[mine].any(axis=1)]
+    return np.concatenate([np.zeros(0, np.intp), *chosen]), open_
 
 
 def solve_greedily(hypotheses: Hypotheses) -> NDArray[np.intp]:

@@ -20,13 +20,13 @@ from napari_sam2track.linking.objects import Objects
 from napari_sam2track.linking.overlap import Overlaps
 
 #: Gain per unit of IoU, and the IoU at which it is zero: that of chance neighbours.
-_PER_IOU, _CHANCE_IOU = 8.0, 0.25
+_PER_IOU, _CHANCE_IOU = 8.0, 0.15
 #: Standard deviation of the log area ratio of unrelated objects, and of two daughters.
 _UNRELATED, _DAUGHTERS = 0.7, 0.25
 #: Probability that an area says nothing: a bad outline, an object half hidden.
 _ODD = 0.05
 #: Log prior odds of a division against going on.
-_DIVISION = -2.5
+_DIVISION = -1.5
 #: Gain of an object that need not be explained as one that appeared (or vanished) on its own:
 #: inside the frame, and at its border.
 _APPEARS, _APPEARS_AT_BORDER = 2.0, 0.3

@@ -48,7 +48,7 @@ class _Step:
             np.full(len(which), self.t),
             self.frame.regions.labels[which],
         )
-        return lost.moved(Motion(motion.shift[which], motion.gradient[which]))
+        return lost.moved(motion.take(which))
 
 
 class Linker:

@@ -23,6 +23,8 @@ _RIDGE = 0.3
 _ROBUST_ROUNDS = 3
 #: Most that a neighbourhood may grow or shrink along an axis from one frame to the next.
 _MOST_STRETCH = 0.25
+#: Area, as a share, below which no object falls by its motion.
+_LEAST_STRETCH = 0.1
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -41,12 +43,17 @@ class Motion:
     shift: NDArray[np.float64]
     gradient: NDArray[np.float64]
 
+    def take(self, which: NDArray[np.intp]) -> Motion:
+        """That of some of the objects."""
+        return Motion(self.shift[which], self.gradient[which])
+
     def stretch(self) -> NDArray[np.float64]:
         """Shape (n,): factor by which the area of each object changes."""
         n, d = self.shift.shape
-        factor: NDArray[np.float64] = np.ones(n)
-        if self.gradient.any():
-            factor = np.maximum(np.linalg.det(self.gradient + np.eye(d)), 0.1)
+        if not self.gradient.any():
+            return np.ones(n)
+        factor: NDArray[np.float64] = np.linalg.det(self.gradient + np.eye(d))
+        factor[factor < _LEAST_STRETCH] = _LEAST_STRETCH
         return factor
 
 

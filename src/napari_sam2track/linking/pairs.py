@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -88,9 +88,14 @@ def link_pair(
     motion = same_shift(len(here), np.zeros(here.ndim))
     chosen = NO_HYPOTHESES
     if len(here) and len(there):
+        others: list[Motion] = []
         if params.motion == "on":
-            motion = _find_motion(first, second, params, growth, velocity)
-        hypotheses = constrain(_hypotheses(first, second, motion, params, growth))
+            motion, others = _find_motion(first, second, params, growth, velocity)
+        hypotheses = _hypotheses(first, second, motion, params, growth)
+        hypotheses = join(
+            (hypotheses, *_elsewhere(hypotheses, here, second, others, params, growth))
+        )
+        hypotheses = constrain(hypotheses)
         chosen = hypotheses.take(solve(hypotheses))
     growth = growth.after(log_ratios(here, there, chosen))
     return PairLinks(chosen, motion, _velocity(here, there, chosen), growth)
@@ -110,6 +115,32 @@ def _hypotheses(
         expected = here.centres + motion.shift
         parts += [nearby(here, there, expected, alone, alone_too, params.max_distance, growth)]
     return join(parts)
+
+
+def _elsewhere(
+    hypotheses: Hypotheses,
+    here: Objects,
+    second: ObjectFrame,
+    motions: Sequence[Motion],
+    params: LinkParams,
+    growth: Growth,
+) -> list[Hypotheses]:
+    """What may have happened to objects that the best motion does not explain, by other motions.
+
+    A motion that is right for most can be wrong for some: each of them is looked for where the
+    others would have taken it.
+    """
+    good = hypotheses.parent[hypotheses.iou > _SURE_ENOUGH]
+    poor = np.setdiff1d(np.arange(len(here)), good)
+    if len(poor) == 0:
+        return []
+    objects = here.take(poor)
+    found: list[Hypotheses] = []
+    for motion in motions:
+        overlaps = overlap_moved(objects, motion.take(poor), second)
+        parts = overlapping(objects, second.objects, overlaps, params, growth)
+        found += [replace(h, parent=poor[h.parent]) for h in parts]
+    return found
 
 
 def overlapping(
@@ -141,8 +172,8 @@ def _find_motion(
     params: LinkParams,
     growth: Growth,
     velocity: NDArray[np.float64],
-) -> Motion:
-    """The motion that explains the most, among those that the frames suggest.
+) -> tuple[Motion, list[Motion]]:
+    """The motion that explains the most, among those that the frames suggest, and the others.
 
     At rest; on as before; a jump of the whole frame; and a smooth field, fitted on the matches
     that are beyond doubt and fitted again on those that it adds, so that it spreads outwards.
@@ -155,26 +186,38 @@ def _find_motion(
         hypotheses = _hypotheses(first, second, motion, params, growth)
         return _Trial(motion, hypotheses.take(solve_greedily(hypotheses)))
 
-    best = attempt(same_shift(len(here), np.zeros(here.ndim)))
+    trials = [attempt(same_shift(len(here), np.zeros(here.ndim)))]
     known = np.isfinite(velocity[:, 0])
     if known.any():
         usual = np.median(velocity[known], axis=0)
         gone_on = np.where(known[:, None], velocity, usual)
-        best = max(best, attempt(Motion(gone_on, best.motion.gradient)), key=_total)
-    if min(len(here), len(there)) < _FEW:
-        return best.motion
-    if np.count_nonzero(best.matches.iou > _SURE) < _MOST * len(here):
-        for shift in shift_candidates(first, second):
-            best = max(best, attempt(same_shift(len(here), shift)), key=_total)
-    last, worse = best, 0
+        trials.append(attempt(Motion(gone_on, trials[0].motion.gradient)))
+    best = max(trials, key=_total)
+    if min(len(here), len(there)) >= _FEW:
+        if np.count_nonzero(best.matches.iou > _SURE) < _MOST * len(here):
+            jumps = [same_shift(len(here), s) for s in shift_candidates(first, second)]
+            best = max(best, *map(attempt, jumps), key=_total)
+        field = _spread(here, there, best, attempt)
+        if field is not None:
+            trials.append(field)
+            best = max(best, field, key=_total)
+    return best.motion, [trial.motion for trial in trials if trial is not best]
+
+
+def _spread(
+    here: Objects, there: Objects, start: _Trial, attempt: Callable[[Motion], _Trial]
+) -> _Trial | None:
+    """The best of the fields, each fitted on the matches of the last; None if there is none."""
+    best, last, worse = None, start, 0
     while worse < _PATIENCE:
         field = _field(here, there, last.matches)
         if field is None:
             break
         last = attempt(field)
-        worse = 0 if last.total > best.total * (1 + _WORTHWHILE) else worse + 1
-        best = max(best, last, key=_total)
-    return best.motion
+        level = max(start.total, best.total if best else 0.0)
+        worse = 0 if last.total > level * (1 + _WORTHWHILE) else worse + 1
+        best = last if best is None else max(best, last, key=_total)
+    return best
 
 
 def _total(trial: _Trial) -> float:
