@@ -36,6 +36,9 @@ from napari_sam2track.tracks.movie import (
 from napari_sam2track.tracks.table import TrackTable
 
 PARTS = ("quality", "bacteria", "laptrack", "size")
+#: What laptrack makes of (1, overlap, IoU, share of the first, share of the second): its own
+#: default, and one minus the IoU, which is what we look at.
+LAPTRACK = {"own": (1.0, 0.0, 0.0, 0.0, -1.0), "IoU": (1.0, 0.0, -1.0, 0.0, 0.0)}
 JUMPS = {20: (-30, 45), 40: (20, -35)}
 MOVIES: dict[str, Callable[[], LabelSample]] = {
     "colony that doubles every 7 frames, to 290 rods": lambda: growing_colony(52, 1100, seed=0),
@@ -53,9 +56,7 @@ MOVIES: dict[str, Callable[[], LabelSample]] = {
     "nuclei that cross": lambda: dividing_nuclei(
         n_cells=60, speed=4, crossing=True, divisions=0.01
     ),
-    "3 % of all objects missing (gaps)": lambda: shake(
-        dividing_nuclei(n_cells=60), missing=0.03
-    ),
+    "3 % of all objects missing (gaps)": lambda: shake(dividing_nuclei(n_cells=60), missing=0.03),
     "colony, 2 % missing, two jumps": lambda: shake(
         growing_colony(52, 1100, seed=0), jumps=JUMPS, missing=0.02
     ),
@@ -133,19 +134,22 @@ def bacteria(data: Path) -> None:
     Console(width=130).print(shown)
 
 
-def with_laptrack(masks: np.ndarray, splitting: bool) -> tuple[TrackTable, float]:
-    """laptrack's OverLapTrack, with the settings of its own example for dividing cells."""
+def with_laptrack(
+    masks: np.ndarray, splitting: bool, metric: str = "own"
+) -> tuple[TrackTable, float]:
+    """laptrack's OverLapTrack; `metric` is a key of LAPTRACK."""
     from laptrack import OverLapTrack
 
     from napari_sam2track.tracks.movie import detections_of
     from napari_sam2track.tracks.regions import measure_regions
 
+    coefficients = LAPTRACK[metric]
     linker = OverLapTrack(
-        metric_coefs=(1.0, 0.0, 0.0, 0.0, -1.0),  # 1 - IoU
-        cutoff=0.9,  # IoU of 0.1, as ours
+        metric_coefs=coefficients,
+        cutoff=0.9,  # an overlap of 0.1, as ours
         gap_closing_cutoff=False,
         gap_closing_max_frame_count=0,
-        splitting_metric_coefs=(1.0, 0.0, 0.0, 0.0, -1.0),
+        splitting_metric_coefs=coefficients,
         splitting_cutoff=0.9 if splitting else False,
     )
     begin = time.perf_counter()
@@ -177,6 +181,7 @@ def laptrack(data: Path) -> None:
     }
     for name, sample in samples.items():
         masks = scrambled(sample)
+        linked(masks[:2])  # imports are not part of it
         ways = {
             "ours, divisions and motion": lambda m: linked(m),
             "ours, divisions": lambda m: linked(m, motion="off"),
@@ -184,6 +189,8 @@ def laptrack(data: Path) -> None:
             "ours": lambda m: linked(m, divisions="off", motion="off"),
             "laptrack, splitting": lambda m: with_laptrack(m, True),
             "laptrack": lambda m: with_laptrack(m, False),
+            "laptrack by IoU, splitting": lambda m: with_laptrack(m, True, "IoU"),
+            "laptrack by IoU": lambda m: with_laptrack(m, False, "IoU"),
         }
         found = {way: run(masks) for way, run in ways.items()}
         for way, (table, seconds) in found.items():
@@ -252,7 +259,7 @@ def child(n_objects: int, n_frames: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("parts", nargs="*", metavar="part", help=" ".join(PARTS))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--child", type=int, nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -265,7 +272,10 @@ def main() -> None:
         "laptrack": lambda: laptrack(args.data),
         "size": size,
     }
-    for part in args.parts:
+    unknown = set(args.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"unknown parts: {unknown}; choose from {PARTS}")
+    for part in args.parts or PARTS:
         runs[part]()
 
 

@@ -53,8 +53,7 @@ class Motion:
         if not self.gradient.any():
             return np.ones(n)
         factor: NDArray[np.float64] = np.linalg.det(self.gradient + np.eye(d))
-        factor[factor < _LEAST_STRETCH] = _LEAST_STRETCH
-        return factor
+        return np.maximum(factor, _LEAST_STRETCH)
 
 
 def same_shift(n: int, shift: NDArray[np.float64]) -> Motion:
@@ -69,7 +68,7 @@ def move(objects: Objects, motion: Motion) -> NDArray[np.float64]:
     if not motion.gradient.any():
         return objects.points + motion.shift[owner]
     arm = objects.points - objects.centres[owner]
-    turned = np.einsum("pij,pj->pi", motion.gradient[owner], arm)
+    turned: NDArray[np.float64] = np.einsum("pij,pj->pi", motion.gradient[owner], arm)
     return objects.points + motion.shift[owner] + turned
 
 

@@ -42,6 +42,13 @@ class Overlaps:
         return self.pixels / (self.first_area + self.second_area - self.pixels)
 
     @property
+    def in_first(self) -> NDArray[np.float64]:
+        """Share of the first object that lies in the second, 0 to 1."""
+        return np.divide(
+            self.pixels, self.first_area, out=np.zeros_like(self.pixels), where=self.first_area > 0
+        )
+
+    @property
     def in_second(self) -> NDArray[np.float64]:
         """Share of the second object that the first covers, 0 to 1."""
         return np.minimum(self.pixels / self.second_area, 1.0)

@@ -91,12 +91,12 @@ def link_pair(
         others: list[Motion] = []
         if params.motion == "on":
             motion, others = _find_motion(first, second, params, growth, velocity)
-        hypotheses = _hypotheses(first, second, motion, params, growth)
-        hypotheses = join(
-            (hypotheses, *_elsewhere(hypotheses, here, second, others, params, growth))
-        )
-        hypotheses = constrain(hypotheses)
+        hypotheses = constrain(_hypotheses(first, second, motion, params, growth))
         chosen = hypotheses.take(solve(hypotheses))
+        more = _elsewhere(chosen, here, second, others, params, growth)
+        if len(more):
+            hypotheses = constrain(join((hypotheses, more)))
+            chosen = hypotheses.take(solve(hypotheses))
     growth = growth.after(log_ratios(here, there, chosen))
     return PairLinks(chosen, motion, _velocity(here, there, chosen), growth)
 
@@ -118,29 +118,28 @@ def _hypotheses(
 
 
 def _elsewhere(
-    hypotheses: Hypotheses,
+    chosen: Hypotheses,
     here: Objects,
     second: ObjectFrame,
     motions: Sequence[Motion],
     params: LinkParams,
     growth: Growth,
-) -> list[Hypotheses]:
+) -> Hypotheses:
     """What may have happened to objects that the best motion does not explain, by other motions.
 
     A motion that is right for most can be wrong for some: each of them is looked for where the
     others would have taken it.
     """
-    good = hypotheses.parent[hypotheses.iou > _SURE_ENOUGH]
+    good = chosen.parent[chosen.iou > _SURE_ENOUGH]
     poor = np.setdiff1d(np.arange(len(here)), good)
-    if len(poor) == 0:
-        return []
-    objects = here.take(poor)
-    found: list[Hypotheses] = []
-    for motion in motions:
-        overlaps = overlap_moved(objects, motion.take(poor), second)
-        parts = overlapping(objects, second.objects, overlaps, params, growth)
-        found += [replace(h, parent=poor[h.parent]) for h in parts]
-    return found
+    found = [NO_HYPOTHESES]
+    if len(poor):
+        objects = here.take(poor)
+        for motion in motions:
+            overlaps = overlap_moved(objects, motion.take(poor), second)
+            parts = overlapping(objects, second.objects, overlaps, params, growth)
+            found += [replace(h, parent=poor[h.parent]) for h in parts]
+    return join(found)
 
 
 def overlapping(

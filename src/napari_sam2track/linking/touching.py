@@ -36,7 +36,7 @@ def swallowed_by(lost: Lost, frame: ObjectFrame, tracklets: NDArray[np.int64]) -
     swallower = np.full(len(lost), -1)
     still = same_shift(len(lost), np.zeros(lost.objects.ndim))
     overlaps = overlap_moved(lost.objects, still, frame)
-    inside = overlaps.pixels >= _INSIDE * overlaps.first_area
+    inside = overlaps.in_first >= _INSIDE
     swallower[overlaps.first[inside]] = tracklets[overlaps.second[inside]]
     return swallower
 
