@@ -63,7 +63,12 @@ MOVIES: dict[str, Callable[[], LabelSample]] = {
     "small and far apart, moving by 3 radii": lambda: dividing_nuclei(
         n_cells=25, radius=5, speed=10, divisions=0
     ),
+    "the same, with --max-distance 40": lambda: dividing_nuclei(
+        n_cells=25, radius=5, speed=10, divisions=0
+    ),
 }
+#: What a person would have to say of a movie.
+SAID = {"the same, with --max-distance 40": {"max_distance": 40}}
 
 
 def scrambled(sample: LabelSample, seed: int = 0) -> np.ndarray:
@@ -100,7 +105,7 @@ def quality() -> None:
         sample = make()
         masks = scrambled(sample)
         for motion in ("on", "off"):
-            table, seconds = linked(masks, motion=motion)
+            table, seconds = linked(masks, motion=motion, **SAID.get(name, {}))
             s = scores(masks, table, sample)
             f1 = "-" if not sample.parents else f"{s['division F1']:.3f}"
             n = len(table) - table.n_tracks
