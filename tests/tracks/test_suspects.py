@@ -255,3 +255,22 @@ def test_truth_of_bacteria(shared_data):
         orphans = find_suspects(replace(movie.table, parents={}), movie.labels)
         mothers = set(movie.table.parents.values())
         assert {s.track for s in orphans if "end" in s.kinds} == mothers
+
+
+def without_pixels(array, parents, frames):
+    """The table of a movie of which, in some frames, only places are known."""
+    table = table_of(ArrayLabels(array), parents)
+    rows = table.detections.copy()
+    rows["area"][np.isin(rows["frame"], frames)] = 0
+    return replace(table, detections=rows)
+
+
+def test_places_without_sizes_are_no_odd_divisions(flow):
+    assert find_suspects(without_pixels(flow, PARENTS, range(N))) == []
+
+
+def test_masks_of_which_some_are_missing(flow):
+    table = without_pixels(flow, PARENTS, [3, 4])
+    flow[3:5] = 0
+    kinds = {kind for s in find_suspects(table, ArrayLabels(flow)) for kind in s.kinds}
+    assert not kinds & {"overlap", "parts", "holes"}

@@ -27,7 +27,7 @@ class Looks:
     ----------
     overlap
         IoU with the mask in the frame before, moved by the guess that gives most; NaN where the
-        track was not in the frame before.
+        track has no mask in the frame before, or in this one.
     apart
         Part of the pixels that is not connected with the largest part, 0 to 1.
     holes
@@ -68,6 +68,8 @@ def look(
         frame = labels.read(t)
         now: dict[int, tuple[NDArray[np.int64], NDArray[np.bool_]]] = {}
         for i in order[bounds[t] : bounds[t + 1]].tolist():
+            if rows["area"][i] == 0:  # only its place is known, so there is no mask
+                continue
             track = int(rows["track"][i])
             low, high = rows["bbox"][i, 3 - ndim : 3], rows["bbox"][i, 6 - ndim :]
             mask = frame[tuple(map(slice, low, high))] == track

@@ -27,7 +27,7 @@ class Motion:
     place
         (N, 3) centroids (z, y, x) in pixels of x: z and y are scaled to be as wide.
     diameter
-        (N,) of the circle, or ball, of the same area; in pixels of x.
+        (N,) of the circle, or ball, of the same area; in pixels of x. NaN if no area is known.
     continues
         (N,) bool: whether there is a row of the same track before.
     step
@@ -36,7 +36,8 @@ class Motion:
         (4, N, 3) what may explain the step: standing still, the median step of the nearest
         objects of the frame, the track's own step before, and that after it; pixels of x.
     surprise
-        (N,) how far the step is from the nearest of them, in diameters; NaN where there is none.
+        (N,) how far the step is from the nearest of them, in diameters; NaN where there is none,
+        or no area is known.
     """
 
     widths: NDArray[np.float64]
@@ -53,7 +54,10 @@ def measure_motion(table: TrackTable, scale: Scale) -> Motion:
     rows = table.detections
     widths = np.array([scale.z, scale.y, scale.x]) / scale.x
     place = rows["centroid"] * widths
-    area = np.maximum(rows["area"], 1).astype(np.float64)
+    area = rows["area"].astype(np.float64)
+    known = area > 0
+    # Where only places are known, an object is as large as others, if there are some.
+    area[~known] = np.median(area[known]) if known.any() else np.nan
     if len(table.frame_shape) == 3:
         diameter = np.cbrt(6 * area * widths[0] * widths[1] / np.pi)
     else:

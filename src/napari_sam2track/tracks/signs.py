@@ -175,14 +175,14 @@ def divisions(table: TrackTable, motion: Motion, params: SuspectParams) -> Itera
             yield Sign(mother, frame, "division", 0.3, f"has one child only, {brood[0]}")
         elif len(brood) > 2:
             yield Sign(mother, frame, "division", 0.6, f"has {len(brood)} children")
-        else:
+        elif rows["area"][[i, *begin]].all():  # where only places are known, sizes say nothing
             areas = sorted(int(rows["area"][k]) for k in begin)
-            ratio = areas[0] / max(areas[1], 1)
+            ratio = areas[0] / areas[1]
             if ratio < params.daughter_ratio:
                 text = f"has daughters of {areas[0]} and {areas[1]} pixels"
                 score = trust * (1 - ratio / params.daughter_ratio)
                 yield Sign(mother, frame, "division", score, text)
-            whole = math.log(sum(areas) / max(int(rows["area"][i]), 1))
+            whole = math.log(sum(areas) / int(rows["area"][i]))
             limit = 2 * math.log(params.area_change)
             if abs(whole) > limit:
                 text = f"{rows['area'][i]} pixels become {areas[0]} and {areas[1]}"
@@ -253,7 +253,7 @@ def _inside(table: TrackTable, motion: Motion, params: SuspectParams) -> NDArray
     """Whether each row is further from the border of the plane than objects go in a frame."""
     box = table.detections["bbox"]
     free = np.minimum(box[:, 1:3], np.array(table.frame_shape[-2:]) - box[:, 4:6]).min(axis=1)
-    inside: NDArray[np.bool_] = free > params.border * motion.diameter
+    inside: NDArray[np.bool_] = free > params.border * np.nan_to_num(motion.diameter)
     return inside
 
 
