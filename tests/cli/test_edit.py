@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -279,3 +280,15 @@ def test_a_copy_takes_only_frames_that_are_written_to(labels, tmp_path):
     np.testing.assert_array_equal(copy.read(5), labels[5])
     shutil.rmtree(tmp_path / "labels.zarr")
     np.testing.assert_array_equal(copy.read(0), labels[0])
+
+
+@pytest.mark.parametrize("name", ["a.geff", "a.xml"])
+def test_what_others_wrote_is_not_replaced(sam2track, movie, tmp_path, name):
+    theirs, ours = tmp_path / "theirs" / name, tmp_path / name
+    write_tracks(theirs, movie)  # without a note of ours
+    write_tracks(ours, replace(movie, provenance={"software": "napari-sam2track 1"}))
+    result = sam2track("edit", theirs, "--in-place", "--split", "4@4")
+    assert (result.exit_code, content(theirs)[1]) == (2, {2: 1, 3: 1})
+    assert "was written by another program, and may hold what --in-place" in result.stderr
+    assert sam2track("edit", ours, "--in-place", "--split", "4@4").exit_code == 0
+    assert 5 in np.unique(content(ours)[0])

@@ -267,3 +267,16 @@ def test_real_cells(shared_data, tmp_path):
     assert "10 frames, 103 objects" in result.stdout
     with open_labels(out) as stack:
         assert stack.n_frames == 10
+
+
+def test_locks_come_from_a_result_for_these_masks(masks, tmp_path):
+    tracked, earlier = tmp_path / "t.tif", tmp_path / "t.json"
+    assert track(masks, tracked).exit_code == track(masks, earlier).exit_code == 0
+    # Its labels are 1 and 2, tracks and not values in the masks.
+    result = track(masks, tmp_path / "u.json", "--lock-from", str(tracked))
+    assert (result.exit_code, (tmp_path / "u.json").exists()) == (2, False)
+    assert "give the .json or .csv that sam2track track wrote for these masks" in result.stderr
+    (masks / "m3.tif").unlink()
+    result = track(masks, tmp_path / "u.json", "--lock-from", str(earlier))
+    assert (result.exit_code, (tmp_path / "u.json").exists()) == (2, False)
+    assert "is of 4 frames of shape (30, 40), and the masks are 3 of (30, 40)" in result.stderr

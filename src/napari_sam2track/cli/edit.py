@@ -30,6 +30,8 @@ EXAMPLES = """\
 """
 
 _GIVEN = "sam2track.given"
+#: Formats in which other programs keep more than we read.
+_RICH = ("geff", "trackmate")
 
 
 class EditCommand(TyperCommand):
@@ -145,6 +147,11 @@ def edit(
             raise UsageError(f"--out {target} is the input; choose another name, or say --in-place")
         check_output(target, overwrite)
     with open_tracks(source, from_format, options=read, watch=progress) as movie:
+        if in_place and format_name in _RICH and "software" not in movie.provenance:
+            raise UsageError(
+                f"{source} was written by another program, and may hold what --in-place would "
+                "lose (features, settings); write to another place with --out"
+            )
         run_edits(movie, source, edits, target, format_name, write, overwrite or in_place)
 
 

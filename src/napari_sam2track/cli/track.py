@@ -107,8 +107,8 @@ def track(
     if out.absolute() == pred_dir.absolute():
         raise UsageError(f"--out {out} is the input; choose another name")
     check_output(out, overwrite)
-    locked = _locked(lock_from, lock)
     with open_labels(pred_dir, axes=axes) as stack:
+        locked = _locked(lock_from, lock, (stack.n_frames, stack.frame_shape))
         frames, split = separate(stack, link.binary)
         table = link_all(frames, link, locked, watch=progress)
         # Tables tell which label of the masks an object had; where there are new masks, their
@@ -129,9 +129,12 @@ def track(
         typer.echo(f"Not kept: {text}")
 
 
-def _locked(earlier: Path | None, tracks: str | None) -> list[LockedLink]:
-    """The links that stay as they are."""
+def _locked(
+    earlier: Path | None, tracks: str | None, size: tuple[int, tuple[int, ...]]
+) -> list[LockedLink]:
+    """The links that stay as they are, in a movie of `size`: number of frames, shape of one."""
     from napari_sam2track.formats.registry import open_tracks
+    from napari_sam2track.formats.sniffing import format_of_input
     from napari_sam2track.linking import locked_links
 
     if earlier is None:
@@ -148,7 +151,21 @@ def _locked(earlier: Path | None, tracks: str | None) -> list[LockedLink]:
             raise UsageError(
                 f"--lock {tracks} is not a list of track ids; write them like 3,7"
             ) from error
+    # In all other formats a label is the track, not the value that the object has in the masks.
+    if earlier.exists() and format_of_input(earlier)[0] not in ("json", "csv"):
+        raise UsageError(
+            f"--lock-from {earlier} does not say which labels of the masks its tracks were made "
+            "of; give the .json or .csv that sam2track track wrote for these masks"
+        )
     with open_tracks(earlier) as movie:
+        found = movie.table.n_frames, *movie.table.frame_shape
+        wanted = size[0], *size[1]
+        # A CSV without its note is as large as its tracks need.
+        if len(found) != len(wanted) or any(a > b for a, b in zip(found, wanted, strict=True)):
+            raise UsageError(
+                f"--lock-from {earlier} is of {found[0]} frames of shape {found[1:]}, and the "
+                f"masks are {size[0]} of {size[1]}; give the result for these masks"
+            )
         return locked_links(movie.table, ids)
 
 
