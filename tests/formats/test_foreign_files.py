@@ -397,7 +397,7 @@ def test_napari_variants(tmp_path):
         ("ID,t,y,x\n4294967296,0,1,1\n", "{}", "the track id 4294967296 is not one"),
         ("ID,t,y,x\n1,-1,1,1\n", "{}", "t is -1, but frames count from 0"),
         ("ID,t,y,x\n1,0,,1\n", "{}", "line 2: could not convert string"),
-        ("ID,t,y,x\n1,0,nan,1\n", "{}", "line 2: a value is NaN or infinite"),
+        ("ID,t,y,x\n1,0,nan,1\n", "{}", "line 2: a value is NaN, infinite"),
         ("ID,t,y,x\n1,0,1\n", "{}", "line 2: list index out of range"),
         ("ID,t,y,x\n1,0,1,1\n1,0,2,2\n", "{}", "track 1 is twice in frame 0"),
         ("ID,t,y,x\n1,0,1,1\n", '{"2": [1]}', r"track 2 is not in a.csv, as child 2 with parents"),
@@ -487,3 +487,55 @@ def test_what_is_no_format(tmp_path):
         open_tracks(tmp_path / "a.xyz", "mots")
     (tmp_path / "run.csv").write_text("track_id,frame,state,score\n")
     refused(tmp_path / "run.csv", "is the table of a run, without parents; give the folder")
+
+
+def test_numbers_beyond_any_movie(family, tmp_path):
+    path = tmp_path / "t.json"
+    write_tracks(path, family)
+    content = json.loads(path.read_text())
+    detection = content["tracks"][0]["detections"][0]
+    for key, value, message in (
+        ("area", 10**30, "contradicts itself: .* too large"),
+        ("centroid", [float("nan"), 1.0], "is not valid at tracks.0.detections.0.centroid"),
+    ):
+        wrong = {**detection, key: value}
+        content["tracks"][0]["detections"][0] = wrong
+        path.write_text(json.dumps(content))
+        refused(path, message)
+    path.write_text('{"a": ' + "[" * 10**5)
+    refused(path, "cannot be read as JSON")
+    (tmp_path / "a.csv").write_text("ID,t,y,x\n1,1e300,2,3\n")
+    refused(tmp_path / "a.csv", "line 2: a value is NaN, infinite or beyond any movie")
+    xml = tmp_path / "t.xml"
+    xml.write_text(one_spot('POSITION_X="1e300"'))
+    refused(xml, "spot 0 is at 1e[+]300, 2.0, 0.0 in frame 0, which is nowhere")
+    xml.write_text(one_spot('POSITION_X="1" SAM2TRACK_ID="-1"'))  # not ours
+    assert open_tracks(xml).table.ids.tolist() == [1]
+
+
+def one_spot(attributes):
+    """A TrackMate file with one spot."""
+    return (
+        '<TrackMate version="7"><Model><AllSpots><SpotsInFrame frame="0">'
+        f'<Spot ID="0" FRAME="0" POSITION_Y="2" {attributes} />'
+        "</SpotsInFrame></AllSpots></Model></TrackMate>"
+    )
+
+
+def test_an_archive_that_is_called_an_array(tmp_path):
+    with (tmp_path / "a.npy").open("wb") as file:
+        np.savez(file, labels=np.ones((2, 3, 4), np.uint8))
+    refused(tmp_path / "a.npy", "is an archive of arrays, not an array; call it .npz")
+
+
+def test_ome_zarr_whose_pixels_have_no_size(family, tmp_path):
+    path = tmp_path / "a.zarr"
+    write_tracks(path, family)
+    note = path / "zarr.json"
+    content = json.loads(note.read_text())
+    sizes = content["attributes"]["ome"]["multiscales"][0]["datasets"][0]
+    sizes["coordinateTransformations"][0]["scale"][-1] = 0.0
+    note.write_text(json.dumps(content))
+    with open_tracks(path) as movie:
+        assert movie.scale.x == 1.0
+        write_tracks(tmp_path / "a.tif", movie)

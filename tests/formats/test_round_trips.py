@@ -20,7 +20,9 @@ from napari_sam2track.formats.registry import (
     open_tracks,
     write_tracks,
 )
+from napari_sam2track.labels import ArrayLabels, Scale
 from napari_sam2track.tracks.lineage import children, spans
+from napari_sam2track.tracks.movie import TrackedMovie, table_of
 
 NAMES = {
     "ctc": "01_RES",
@@ -293,3 +295,23 @@ def test_budding_in_the_cell_tracking_challenge(family, tmp_path):
     assert any("go on beside a child, are split: 2 parts" in t for t in losses(movie, "ctc"))
     text = (tmp_path / "01_RES" / "res_track.txt").read_text()
     assert text == "1 0 1 0\n2 2 2 0\n7 2 5 9\n9 0 1 0\n10 4 5 2\n11 2 5 9\n"
+
+
+def test_parts_of_tracks_with_the_largest_ids_are_counted():
+    array = np.zeros((3, 5, 5), np.uint32)
+    array[[0, 2], 1, 1] = 2**32 - 1  # the part after the gap would get an id above it
+    movie = TrackedMovie(table_of(ArrayLabels(array)), ArrayLabels(array))
+    assert any("1 parts get labels of their own" in text for text in losses(movie, "ctc"))
+
+
+@pytest.mark.parametrize("largest", [9, 70_000])
+@pytest.mark.parametrize(
+    ("size", "unit"), [(1e-10, "meter"), (1e10, "nanometer"), (0.1, "ångström")]
+)
+def test_scales_that_tags_of_a_tiff_cannot_say(tmp_path, largest, size, unit):
+    array = np.full((2, 5, 6), largest, np.uint32)
+    frames, scale = ArrayLabels(array), Scale(2.0, 1.0, size, size, "second", unit)
+    write_tracks(tmp_path / "a.tif", TrackedMovie(table_of(frames), frames, scale))
+    with open_tracks(tmp_path / "a.tif") as back:
+        assert back.scale == scale
+        np.testing.assert_array_equal(back.labels.read(1), array[1])

@@ -82,7 +82,7 @@ def check_json(path: Path) -> list[Finding]:
     """Everything that is wrong with a file of our own JSON."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         return [error(f"{path} cannot be read as JSON: {problem}")]
     if not isinstance(content, dict) or content.get("format") != tracks_json.FORMAT:
         return [error(f"{path} is JSON, but not a file of tracks")]

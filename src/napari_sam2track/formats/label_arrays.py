@@ -38,6 +38,9 @@ def open_npy(path: Path, axes: str | None = None) -> LabelStack:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise FormatError(f"{path} cannot be read as an array: {error}") from error
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise FormatError(f"{path} is an archive of arrays, not an array; call it .npz")
     layout = label_axes(array.shape, str(path), axes)
     numbers, names = counted(layout.n_frames, str(path))
     return LabelStack(

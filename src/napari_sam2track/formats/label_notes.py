@@ -173,7 +173,9 @@ def ome_axes(attributes: Mapping[str, Any], array: Any) -> tuple[str | None, Sca
         if names and all(isinstance(n, str) and len(n) == 1 for n in names):
             return "".join(names).upper(), Scale()
         return None, Scale()
-    found = dict(zip(letters, scales, strict=True))
+    # A size that makes no sense is none; the labels are good without.
+    sizes = [n if math.isfinite(n) and n > 0 else 1.0 for n in scales]
+    found = dict(zip(letters, sizes, strict=True))
     units = {letter: unit_of(axis.get("unit")) for letter, axis in zip(letters, axes, strict=True)}
     time, z, y, x = (found.get(letter, 1.0) for letter in "TZYX")
     return letters, Scale(time, z, y, x, units.get("T"), units.get("X"))

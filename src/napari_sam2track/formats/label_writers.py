@@ -152,7 +152,8 @@ def _write_tiff(path: Path, contents: Contents) -> None:
     scale, plane = contents.scale, contents.shape[-2:]
     # What zlib makes of it is not known beforehand, so the size without it decides.
     big = math.prod(contents.shape) * contents.dtype.itemsize > _CLASSIC_TIFF_BYTES
-    imagej = not big and contents.dtype == np.uint16  # what ImageJ opens
+    plain = _in_tiff(scale)
+    imagej = not big and plain and contents.dtype == np.uint16  # what ImageJ opens
     metadata: dict[str, Any] = {"axes": axes, **contents.note}
     if imagej:
         metadata = {
@@ -170,9 +171,15 @@ def _write_tiff(path: Path, contents: Contents) -> None:
             dtype=contents.dtype,
             photometric="minisblack",
             compression="zlib",
-            resolution=(1 / scale.x, 1 / scale.y),
+            resolution=(1 / scale.x, 1 / scale.y) if plain else None,
             metadata=metadata,
         )
+
+
+def _in_tiff(scale: Scale) -> bool:
+    """Whether tags of a TIFF, fractions of 32 bits and ASCII, can say it; our note always can."""
+    units = f"{scale.space_unit}{scale.time_unit}"
+    return units.isascii() and all(1e-6 <= size <= 1e6 for size in (scale.y, scale.x))
 
 
 def _write_zarr(path: Path, contents: Contents) -> None:

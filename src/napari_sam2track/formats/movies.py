@@ -22,6 +22,9 @@ from napari_sam2track.tracks.movie import (
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 
+#: Places and frames beyond it are not whole numbers any more, nor those of a movie.
+FAR = 2.0**53
+
 #: Passes items on and may show how many of the total are done: (items, total, doing).
 Watch = Callable[[Iterable[Any], int, str], Iterable[Any]]
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.movies import Watch, extent, point_rows, table_from
+from napari_sam2track.formats.movies import FAR, Watch, extent, point_rows, table_from
 from napari_sam2track.formats.output import atomic_path
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.tracks.movie import TrackedMovie
@@ -111,8 +111,11 @@ def _numbers(reader: Any, where: list[int], path: Path) -> Iterator[list[float]]
             numbers = [float(row[k]) for k in where]
         except (ValueError, IndexError) as error:
             raise FormatError(f"{path}, line {reader.line_num + 1}: {error}") from error
-        if not np.isfinite(numbers).all():
-            raise FormatError(f"{path}, line {reader.line_num + 1}: a value is NaN or infinite")
+        if not (np.abs(numbers) < FAR).all():
+            raise FormatError(
+                f"{path}, line {reader.line_num + 1}: a value is NaN, infinite or beyond any movie;"
+                " correct or remove the line"
+            )
         yield numbers
 
 

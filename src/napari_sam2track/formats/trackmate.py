@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.graphs import Graph, tracks_of
 from napari_sam2track.formats.label_notes import Note, note_in_text, unit_of
-from napari_sam2track.formats.movies import Watch, detections, extent, point_rows, table_from
+from napari_sam2track.formats.movies import FAR, Watch, detections, extent, point_rows, table_from
 from napari_sam2track.formats.outlines import DrawnFrames, Shape
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
@@ -193,7 +193,7 @@ def _spot(number: int, element: Any) -> _Spot:
         raise ValueError(f"spot {number} has no {', '.join(missing)}")
     z, y, x = (float(values.get(f"POSITION_{axis}", 0)) for axis in "ZYX")
     frame = int(float(values["FRAME"]))
-    if not all(map(math.isfinite, (z, y, x))) or frame < 0:
+    if not all(abs(place) < FAR for place in (z, y, x)) or frame < 0:
         raise ValueError(f"spot {number} is at {x}, {y}, {z} in frame {frame}, which is nowhere")
     corners = None
     n = int(values.get("ROI_N_POINTS", 0))
@@ -209,8 +209,14 @@ def _spot(number: int, element: Any) -> _Spot:
         corners=corners,
         area=None if area is None else float(area),
         visible=values.get("VISIBILITY", "1") != "0",
-        own=None if own is None else int(float(own)),
+        own=None if own is None else _id(own),
     )
+
+
+def _id(text: str) -> int | None:
+    """An id of ours, None for a number that is none."""
+    number = int(float(text))
+    return number if 1 <= number <= 0xFFFFFFFF else None
 
 
 def _hide(file: _File, hide: bool) -> list[str]:

@@ -30,7 +30,7 @@ _ID = Field(ge=1, le=0xFFFFFFFF)
 class _Model(BaseModel):
     """Unknown keys are refused: they would be lost when the file is written again."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Size(_Model):
@@ -168,7 +168,7 @@ def _parsed(path: Path) -> TracksFile:
     try:
         text = Path(path).read_text(encoding="utf-8")
         head = json.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FormatError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise FormatError(f"{path} is JSON, but not a file of tracks (no format {FORMAT!r})")
@@ -190,7 +190,7 @@ def _checked_table(file: TracksFile, path: Path) -> TrackTable:
     """The tracks of a file, after checks of what they say."""
     try:
         return _table(file)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise FormatError(f"{path} contradicts itself: {error}") from error
 
 

@@ -137,7 +137,7 @@ def map_labels(
     labels
         A frame, any shape, uint32.
     names, values
-        Shape (n,), uint32; labels that occur, ascending, without 0, and what becomes of them.
+        Shape (n,), uint32: labels, ascending, without 0, and what becomes of them.
 
     Returns
     -------
@@ -146,9 +146,9 @@ def map_labels(
     """
     if len(names) == 0:
         return np.zeros_like(labels)
-    largest = int(labels.max())
+    largest = max(int(labels.max()), int(names[-1]))
     if largest <= max(labels.size, 0xFFFF):  # ids are usually small: a table is fastest
-        table = np.zeros(max(largest, int(names[-1])) + 1, np.uint32)
+        table = np.zeros(largest + 1, np.uint32)
         table[names] = values
         return table[labels]
     at = np.searchsorted(names, labels)
