@@ -95,6 +95,7 @@ NOTHING_LOST = Lost(
         _NONE.reshape(0, 2),
         np.zeros(0, np.int64),
         _NONE,
+        _NONE,
     ),
     np.zeros(0, np.int64),
     np.zeros(0, np.int64),
@@ -119,33 +120,18 @@ def coming_back(
 ) -> Hypotheses:
     """How each lost object may be one of frame `t`, or two that it divided into meanwhile.
 
-    Parents are positions in `lost`, children in the frame. Areas have had time to change: what is
-    known of their change in a frame holds for as many as have passed.
+    Parents are positions in `lost`, children in the frame.
     """
-    parts = [NO_HYPOTHESES]
-    for seen in np.unique(lost.frame).tolist():
-        which = np.flatnonzero(lost.frame == seen)
-        steps = t - seen
-        slower = Growth(growth.mean * steps, growth.spread * np.sqrt(steps), growth.count)
-        objects = lost.objects.take(which)
-        still = same_shift(len(objects), np.zeros(objects.ndim))
-        overlaps = overlap_moved(objects, still, frame)
-        found = overlapping(objects, frame.objects, overlaps, params, slower)
-        if params.motion == "on":
-            alone = ~np.isin(np.arange(len(objects)), overlaps.first)
-            free = np.ones(len(frame.objects), bool)
-            found.append(
-                nearby(
-                    objects,
-                    frame.objects,
-                    objects.centres,
-                    alone,
-                    free,
-                    params.max_distance,
-                    slower,
-                )
-            )
-        h = join(found)
-        gain = h.gain + _MISSING * (steps - 1)
-        parts.append(Hypotheses(which[h.parent], h.child, h.sibling, gain, h.iou))
-    return join(parts)
+    if len(lost) == 0:
+        return NO_HYPOTHESES
+    steps = (t - lost.frame).astype(np.float64)
+    objects = replace(lost.objects, age=steps)
+    overlaps = overlap_moved(objects, same_shift(len(lost), np.zeros(objects.ndim)), frame)
+    found = overlapping(objects, frame.objects, overlaps, params, growth)
+    if params.motion == "on":
+        alone = ~np.isin(np.arange(len(lost)), overlaps.first)
+        free = np.ones(len(frame.objects), bool)
+        where, far = objects.centres, params.max_distance
+        found.append(nearby(objects, frame.objects, where, alone, free, far, growth))
+    h = join(found)
+    return replace(h, gain=h.gain + _MISSING * (steps[h.parent] - 1))

@@ -218,15 +218,24 @@ def _of_area(
     area: NDArray[np.float64],
     *children: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Gain of areas; 0 where the border cuts one of the objects off."""
-    gain = _likelihood(np.log(area / first.areas[i]), growth.mean, growth.spread)
+    """Gain of areas; 0 where the border cuts one of the objects off.
+
+    What is known of the change in a frame holds for as many as have passed.
+    """
+    age = first.age[i]
+    mean, spread = growth.mean * age, growth.spread * np.sqrt(age)
+    gain = _likelihood(np.log(area / first.areas[i]), mean, spread)
     whole = ~first.at_border[i]
     for child in children:
         whole &= ~second.at_border[child]
     return np.where(whole, gain, 0.0)
 
 
-def _likelihood(log_ratio: NDArray[np.float64], mean: float, spread: float) -> NDArray[np.float64]:
+def _likelihood(
+    log_ratio: NDArray[np.float64],
+    mean: NDArray[np.float64] | float,
+    spread: NDArray[np.float64] | float,
+) -> NDArray[np.float64]:
     """Log-likelihood ratio of a log area ratio, against that of unrelated objects."""
     related = np.exp(-0.5 * ((log_ratio - mean) / spread) ** 2) / spread
     chance = np.exp(-0.5 * (log_ratio / _UNRELATED) ** 2) / _UNRELATED

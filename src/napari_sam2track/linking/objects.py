@@ -36,6 +36,9 @@ class Objects:
         Shape (p,), int64, ascending: whose each point is.
     weight
         Shape (n,), float64: pixels that a point of the object stands for.
+    age
+        Shape (n,), float64: how many frames ago it was seen, from the frame that it is compared
+        with; 1 for the frame before.
     """
 
     areas: NDArray[np.float64]
@@ -44,6 +47,7 @@ class Objects:
     points: NDArray[np.float64]
     owner: NDArray[np.int64]
     weight: NDArray[np.float64]
+    age: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.areas)
@@ -69,6 +73,7 @@ class Objects:
             points,
             owner,
             self.weight[which],
+            self.age[which],
         )
 
 
@@ -81,6 +86,7 @@ def together(first: Objects, second: Objects) -> Objects:
         np.concatenate([first.points, second.points]),
         np.concatenate([first.owner, second.owner + len(first)]),
         np.concatenate([first.weight, second.weight]),
+        np.concatenate([first.age, second.age]),
     )
 
 
@@ -138,7 +144,7 @@ def describe(labels: NDArray[np.uint32]) -> ObjectFrame:
     points = np.stack(np.unravel_index(flat, labels.shape), axis=1).astype(np.float64)
     centres = regions.centroids[:, 3 - ndim :]
     areas = regions.areas.astype(np.float64)
-    objects = Objects(areas, centres, at_border, points, whose, step)
+    objects = Objects(areas, centres, at_border, points, whose, step, np.ones(n))
     return ObjectFrame(regions, objects, index.reshape(labels.shape))
 
 
