@@ -126,3 +126,15 @@ def test_missing_packages_are_named(colony, monkeypatch):
     truth = movie(colony.labels_tyx, colony.parents)
     with pytest.raises(UsageError, match=r"traccuracy, which is not installed; .*\[eval\]"):
         evaluate(truth, truth)
+
+
+def test_a_truth_without_links_is_scored_frame_by_frame():
+    array = np.zeros((3, 16, 16), np.uint16)
+    for t in range(3):
+        array[t, 3:6, 3 + t : 6 + t] = t + 1
+    scores = values(movie(np.minimum(array, 1)), movie(array))
+    assert (scores["DET"], scores["SEG"]) == (1, 1)
+    assert all(np.isnan(scores[name]) for name in ("TRA", "LNK", "CHOTA"))
+    scores = values(movie(array[:1]), movie(array[:1]))
+    assert (scores["SEG"], scores["J"], np.isnan(scores["DET"])) == (1, 1, True)
+    assert values(movie(array), movie(np.minimum(array, 1)))["LNK"] == 0

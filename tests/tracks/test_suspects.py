@@ -1,3 +1,4 @@
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from napari_sam2track.params import SuspectParams
 from napari_sam2track.samples import moving_cells
 from napari_sam2track.tracks.movie import table_of
 from napari_sam2track.tracks.suspects import KINDS, find_suspects
+from napari_sam2track.tracks.table import DETECTION, TrackTable
 
 N = 12
 
@@ -274,3 +276,19 @@ def test_masks_of_which_some_are_missing(flow):
     flow[3:5] = 0
     kinds = {kind for s in find_suspects(table, ArrayLabels(flow)) for kind in s.kinds}
     assert not kinds & {"overlap", "parts", "holes"}
+
+
+def test_what_ends_is_looked_for_near_by_whatever_the_number_of_tracks():
+    n = 4000  # pairs of all would take minutes
+    rows = np.zeros(6 * n, DETECTION)
+    rows["frame"] = np.repeat(np.arange(6), n)
+    rows["track"] = rows["label"] = np.arange(1, 6 * n + 1)
+    y, x = np.divmod(np.tile(np.arange(n), 6), 80)
+    rows["centroid"] = np.stack([0 * y, 20 * y + 50, 20 * x + 50], axis=1)
+    rows["bbox"] = np.concatenate([rows["centroid"], rows["centroid"] + 1], axis=1)
+    rows["area"] = 50
+    began = time.perf_counter()
+    found = find_suspects(TrackTable(rows, 6, (1100, 1700)))
+    assert time.perf_counter() - began < 15
+    text = {(s.track, s.frame): s.text for s in found}
+    assert f"ends where {n + 5} begins in frame 1: one track?" in text[5, 0]

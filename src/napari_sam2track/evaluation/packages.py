@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,13 +33,16 @@ def check_installed() -> None:
         )
 
 
-def ctc_scores(result: Path, truth: Path) -> dict[str, float]:
-    """`CTC_METRICS` of a folder of results beside one of ground truth (with TRA and SEG)."""
+def ctc_scores(result: Path, truth: Path, names: Collection[str] = CTC_METRICS) -> dict[str, float]:
+    """`CTC_METRICS` of a folder of results beside one of ground truth (with TRA and SEG).
+
+    Those that are not among `names` are NaN.
+    """
     from ctc_metrics import evaluate_sequence
 
     with _quiet():
-        found = evaluate_sequence(str(result), str(truth), list(CTC_METRICS), threads=1)
-    return {name: float(found[name]) for name in CTC_METRICS}
+        found = evaluate_sequence(str(result), str(truth), list(names), threads=1)
+    return {name: float(found[name]) if name in names else math.nan for name in CTC_METRICS}
 
 
 def division_scores(result: Path, truth: Path) -> dict[str, float]:

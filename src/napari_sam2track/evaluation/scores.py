@@ -10,11 +10,17 @@ from pathlib import Path
 
 from napari_sam2track.errors import FormatError
 from napari_sam2track.evaluation.overlap import mean_j
-from napari_sam2track.evaluation.packages import check_installed, ctc_scores, division_scores
+from napari_sam2track.evaluation.packages import (
+    CTC_METRICS,
+    check_installed,
+    ctc_scores,
+    division_scores,
+)
 from napari_sam2track.formats.movies import Watch, silent
 from napari_sam2track.formats.registry import write_tracks
 from napari_sam2track.params import WriteParams
 from napari_sam2track.tracks.movie import TrackedMovie
+from napari_sam2track.tracks.table import TrackTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,7 @@ def evaluate(
             write_tracks(path, plain, format="ctc", options=options, watch=watch)
         _put_seg(true, seg)
         for package, figures in (
-            ("py-ctcmetrics", ctc_scores(result, true)),
+            ("py-ctcmetrics", ctc_scores(result, true, _possible(truth.table))),
             ("traccuracy", division_scores(result, true)),
         ):
             source = f"{package} {version(package)}"
@@ -111,6 +117,13 @@ def evaluate(
     j, _ = mean_j(found.labels, truth.labels, watch)
     ours = f"napari-sam2track {version('napari-sam2track')}"
     return [*scores, Score("J", j, ours, _MEANINGS["J"])]
+
+
+def _possible(truth: TrackTable) -> tuple[str, ...]:
+    """The metrics at which py-ctcmetrics does not fail for want of links, or of a second frame."""
+    if truth.n_links or truth.parents:
+        return CTC_METRICS
+    return ("DET", "SEG") if truth.n_frames > 1 else ("SEG",)
 
 
 def _put_seg(true: Path, seg: Path | None) -> None:

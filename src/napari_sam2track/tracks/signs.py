@@ -219,15 +219,28 @@ def _reappearing(
     ends: list[int], begins: list[int], frames: NDArray[np.int64], motion: Motion
 ) -> dict[int, int]:
     """Rows at which tracks end to the nearest row at which one begins soon after, if any."""
-    by_frame: dict[int, list[int]] = {}
-    for k in begins:
-        by_frame.setdefault(int(frames[k]), []).append(k)
+    from scipy.spatial import KDTree
+
+    begun, ended = (_by_frame(rows, frames) for rows in (begins, ends))
     found: dict[int, int] = {}
-    for i in ends:
-        soon = [k for wait in range(1, NEAR_FRAMES + 1) for k in by_frame.get(frames[i] + wait, ())]
-        far = np.linalg.norm(motion.place[soon] - motion.place[i], axis=1) / motion.diameter[i]
-        if len(soon) and far.min() < NEAR_DIAMETERS:
-            found[i] = soon[int(far.argmin())]
+    for t, here in ended.items():
+        least = NEAR_DIAMETERS * motion.diameter[here]
+        for wait in range(1, NEAR_FRAMES + 1):
+            soon = begun.get(t + wait)
+            if soon is None:
+                continue
+            far, at = map(np.asarray, KDTree(motion.place[soon]).query(motion.place[here]))
+            near = np.flatnonzero(far < least)
+            least[near] = far[near]
+            found |= {here[j]: soon[at[j]] for j in near.tolist()}
+    return found
+
+
+def _by_frame(rows: list[int], frames: NDArray[np.int64]) -> dict[int, list[int]]:
+    """Rows by the frame that they are in."""
+    found: dict[int, list[int]] = {}
+    for k in rows:
+        found.setdefault(int(frames[k]), []).append(k)
     return found
 
 
