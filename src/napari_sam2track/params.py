@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Params(BaseModel):
     """What all groups of parameters share: they are values, and unknown names are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class LinkParams(Params):
@@ -50,9 +50,11 @@ class LinkParams(Params):
     max_distance: float | None = Field(
         default=None,
         ge=0,
+        allow_inf_nan=False,
         title="Longest way",
-        description="How far, in pixels, an object may lie from where it is expected without "
-        "overlap; 0 asks for overlap; found out if not given.",
+        description="How far, in pixels, an object that overlaps with none may lie from where it "
+        "is expected; 0 asks for overlap. If not given: one and a half diameters with motion, 0 "
+        "without.",
     )
     binary: Literal["auto", "yes", "no"] = Field(
         default="auto",
@@ -254,7 +256,8 @@ class ReadParams(Params):
     axes: str | None = Field(
         default=None,
         title="Axes",
-        description="Axes of label images, such as TYX or TZYX; found out if not given.",
+        description="Axes of label images, such as TYX or TZYX (of a folder, those of one file, "
+        "such as ZYX); found out if not given.",
     )
 
 

@@ -128,3 +128,26 @@ def test_help_names_all_formats(sam2track):
     for entry in FORMATS:
         if entry.write is not None:
             assert re.search(rf"\b{entry.name.split('-')[0]}\b", text), entry.name
+
+
+def test_a_tiff_without_a_suffix(sam2track, folder, tmp_path):
+    assert sam2track("convert", folder, tmp_path / "plain", "--to", "tiff").exit_code == 0
+    with open_tracks(tmp_path / "plain") as movie:
+        assert movie.table.parents == {2: 1, 3: 1}
+
+
+def test_outputs_do_not_go_among_the_files_of_the_input(sam2track, folder, tmp_path):
+    message = "would lie among the files of the input"
+    assert sam2track("convert", folder, tmp_path / "a.zarr").exit_code == 0
+    assert sam2track("convert", folder, tmp_path / "labels").exit_code == 0
+    for source, out in [("a.zarr", "a.zarr/b.json"), ("labels", "labels/b.tif")]:
+        result = sam2track("convert", tmp_path / source, tmp_path / out)
+        assert (result.exit_code, message in result.stderr) == (2, True), result.output
+    (tmp_path / "link").symlink_to(tmp_path / "labels")
+    result = sam2track("convert", tmp_path / "labels", tmp_path / "link", "--overwrite")
+    assert (result.exit_code, "is the input" in result.stderr) == (2, True)
+    table = tmp_path / "labels" / "tracks.csv"
+    for command in (("measure", "--tracks"), ("suspects", "--out")):
+        result = sam2track(command[0], tmp_path / "labels", command[1], table)
+        assert (result.exit_code, message in result.stderr) == (2, True), result.output
+    assert sam2track("convert", tmp_path / "labels", tmp_path / "labels" / "b.json").exit_code == 0

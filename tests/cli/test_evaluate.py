@@ -51,3 +51,7 @@ def test_movies_of_two_sizes(folders, tmp_path, sam2track):
     assert result.exit_code == 1
     assert "compare results of the same movie" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_help_says_what_to_install(sam2track):
+    assert "'napari-sam2track[eval]'" in sam2track("evaluate", "--help").output

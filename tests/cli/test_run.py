@@ -57,6 +57,17 @@ def test_errors_are_one_sentence_and_a_code(error, code, text):
     assert "Traceback" not in result.output
 
 
+def test_what_was_typed_keeps_its_case():
+    test = typer.Typer()
+
+    @test.command()
+    @guarded
+    def command(folder: str) -> None:
+        raise FormatError(f"{folder} does not exist")
+
+    assert CliRunner().invoke(test, ["masks"]).stderr == "Error: masks does not exist.\n"
+
+
 def test_debug_shows_where():
     result = run(ZeroDivisionError(), debug=True)
     assert result.exit_code == 1

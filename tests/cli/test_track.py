@@ -280,3 +280,14 @@ def test_locks_come_from_a_result_for_these_masks(masks, tmp_path):
     result = track(masks, tmp_path / "u.json", "--lock-from", str(earlier))
     assert (result.exit_code, (tmp_path / "u.json").exists()) == (2, False)
     assert "is of 4 frames of shape (30, 40), and the masks are 3 of (30, 40)" in result.stderr
+
+
+def test_the_format_by_either_name_and_numbers_without_end(masks, tmp_path):
+    assert track(masks, tmp_path / "a", "--to", "json").exit_code == 0
+    assert track(masks, tmp_path / "b", "--format", "json").exit_code == 0
+    result = track(masks, tmp_path / "c.json", "--max-distance", "inf")
+    assert result.exit_code == 2
+    assert "--max-distance inf cannot be used: it should be a finite number" in result.stderr
+    result = track(masks, masks / "out.tif")
+    assert result.exit_code == 2
+    assert "would lie among the files of the input" in result.stderr

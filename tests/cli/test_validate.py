@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -136,3 +138,18 @@ def test_what_is_not_there(sam2track, tmp_path):
     result = sam2track("validate", tmp_path / "a.xyz")
     assert result.exit_code == 1
     assert "is no kind of file with tracks" in result.output
+
+
+def test_a_result_without_its_text(sam2track, ctc):
+    (ctc / "res_track.txt").unlink()
+    result = sam2track("validate", ctc)
+    assert result.exit_code == 1
+    assert f"error: {ctc} has the masks of a result, but no res_track.txt" in result.output
+
+
+def test_tifffile_does_not_speak_beside_us(ctc):
+    (ctc / "mask001.tif").write_bytes(b"II*\0junkjunk")
+    command = [sys.executable, "-m", "napari_sam2track", "validate", str(ctc)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (1, "")
+    assert "mask001.tif" in result.stdout

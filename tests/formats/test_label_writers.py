@@ -125,3 +125,20 @@ def test_frames_have_to_be_as_announced(tmp_path):
 def test_other_suffixes(tmp_path):
     with pytest.raises(UsageError, match=r"cannot be written as '.mp4'"):
         write_labels(tmp_path / "a.mp4", movie(7), 3, NOTE, max_id=7)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 1), (2, 3, 1), (1, 4)])
+def test_narrow_images(tmp_path, shape):
+    frames = [np.full(shape, t + 1, np.uint32) for t in range(5)]
+    write_labels(tmp_path / "a.tif", frames, 5, NOTE, max_id=5)
+    assert tifffile.imread(tmp_path / "a.tif").shape == (5, *shape)
+    with open_labels(tmp_path / "a.tif") as stack:
+        assert all((stack.read(t) == frames[t]).all() for t in range(5))
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a"])
+def test_narrow_images_that_a_tiff_would_turn(tmp_path, name):
+    frames = [np.full((2, 3, 1), 70_000, np.uint32)] * 3
+    with pytest.raises(OutputError, match=r"that are one pixel wide; write \.zarr instead"):
+        write_labels(tmp_path / name, frames, 3, NOTE, max_id=70_000)
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,8 @@
 import errno
 import os
+import threading
+import time
+from contextlib import suppress
 
 import pytest
 
@@ -83,3 +86,28 @@ def test_an_output_that_appears_meanwhile_is_not_replaced(tmp_path):
         temporary.write_text("ours")
         (tmp_path / "a").write_text("theirs")
     assert (tmp_path / "a").read_text() == "theirs"
+
+
+def test_a_name_as_long_as_the_system_allows(tmp_path):
+    name = "a" * 251 + ".txt"
+    write_text_atomic(tmp_path / name, "text")
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    with pytest.raises(OutputError, match="the name is too long; choose a shorter one"):
+        check_output(tmp_path / ("a" + name))
+
+
+def test_a_folder_into_which_a_thread_still_writes_is_removed(tmp_path):
+    def keep_writing(folder):
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end:
+            folder.mkdir(parents=True, exist_ok=True)
+            with suppress(OSError):
+                (folder / f"{time.monotonic()}").write_text("")
+
+    with pytest.raises(KeyboardInterrupt), atomic_path(tmp_path / "a.geff") as temporary:
+        temporary.mkdir()
+        thread = threading.Thread(target=keep_writing, args=(temporary / "nodes",))
+        thread.start()
+        raise KeyboardInterrupt
+    thread.join()
+    assert list(tmp_path.iterdir()) == []

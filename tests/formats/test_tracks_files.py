@@ -159,7 +159,7 @@ def test_csv_can_be_read_without_its_note(tmp_path, table):
     ("old", "new", "message"),
     [
         ("parent_id", "mother", "has no column parent_id"),
-        ("1,0,7,", "1,zero,7,", "line 2: invalid literal for int"),
+        ("1,0,7,", "1,zero,7,", "line 2: frame is 'zero', not a whole number; correct"),
         ("1,2,4294967295", "1,0,4294967295", "track 1 is twice in frame 0"),
         ("1,2,4294967295", "1,2,4294967296", "contradicts itself"),
     ],

@@ -75,6 +75,39 @@ Threads = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")]
 
 
+def check_apart(option: str, out: Path, source: Path, hint: str = "") -> None:
+    """Refuse an output that is the input, or would count as a part of it from then on.
+
+    Parameters
+    ----------
+    option
+        What the output is called on the command line.
+    out, source
+        Output and input.
+    hint
+        Another way out, for the message.
+
+    Raises
+    ------
+    UsageError
+        If they are one file or folder, or the output lies in a zarr or among the images of a
+        folder, where the next command would read it as one of them.
+    """
+    there, inside = source.resolve(), out.resolve()
+    if there == inside:
+        raise UsageError(f"{option} {out} is the input; choose another name{hint}")
+    if not source.is_dir():
+        return
+    zarr = any((source / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
+    among = inside.parent == there and not (source / "session.json").is_file()
+    read = inside.suffix.lower() in (".tif", ".tiff", ".png") or inside.name == "tracks.csv"
+    if (zarr and there in inside.parents) or (among and read):
+        raise UsageError(
+            f"{option} {out} would lie among the files of the input {source}, and be read as one "
+            "of them next time; choose another place"
+        )
+
+
 def collect_prompts(
     points: Sequence[str] | None,
     boxes: Sequence[str] | None,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import ParamSpec, TypeVar
 
 import typer
@@ -37,6 +38,9 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        # What tifffile finds odd about a file comes as an error of ours, or is of no account.
+        logging.getLogger("tifffile").addHandler(logging.NullHandler())
+        given = {str(value) for value in (*args, *kwargs.values())}
         try:
             return command(*args, **kwargs)
         except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
@@ -44,7 +48,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         except KeyboardInterrupt:
             raise _stopped("interrupted", INTERRUPTED) from None
         except Sam2TrackError as error:
-            raise _stopped(str(error), error.exit_code) from error
+            raise _stopped(str(error), error.exit_code, given) from error
         except MemoryError as error:
             hint = "close other programs, or work on fewer or smaller frames"
             raise _stopped(f"out of memory ({error or 'no details'}); {hint}", 1) from error
@@ -60,13 +64,17 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
-def _stopped(sentence: str, exit_code: int) -> typer.Exit:
-    """Print why the command ends, and the exception that ends it."""
+def _stopped(sentence: str, exit_code: int, given: Collection[str] = ()) -> typer.Exit:
+    """Print why the command ends, and the exception that ends it.
+
+    A sentence that begins with one of the words `given` by the person, such as the name of a
+    folder, keeps it as it is.
+    """
     from rich.console import Console
 
     if _debug:
         traceback.print_exc()
-    text = sentence[:1].upper() + sentence[1:] if _is_word(sentence) else sentence
+    text = sentence[:1].upper() + sentence[1:] if _is_word(sentence, given) else sentence
     # One line however narrow the terminal: it is copied into searches and issues.
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     console.print("Error: " if exit_code != INTERRUPTED else "", style="red", end="", markup=False)
@@ -74,10 +82,10 @@ def _stopped(sentence: str, exit_code: int) -> typer.Exit:
     return typer.Exit(exit_code)
 
 
-def _is_word(sentence: str) -> bool:
+def _is_word(sentence: str, given: Collection[str]) -> bool:
     """Whether a sentence begins with a word, not with a path or a name that has its own case."""
     first = sentence.split(" ", 1)[0]
-    return first.isalpha() and first.islower()
+    return first.isalpha() and first.islower() and first not in given
 
 
 def _os_error(error: OSError) -> str:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_sam2track.cli._inputs import Overwrite
+from napari_sam2track.cli._inputs import Overwrite, check_apart
 from napari_sam2track.cli._options import with_params
-from napari_sam2track.errors import UsageError
 from napari_sam2track.params import ReadParams, WriteParams
 
 if TYPE_CHECKING:
@@ -68,8 +67,7 @@ def convert(
     )
 
     chosen = format_of_output(out, to_format)
-    if out.absolute() == source.absolute():
-        raise UsageError(f"OUT {out} is the input; choose another name")
+    check_apart("OUT", out, source)
     check_output(out, overwrite)
     with open_tracks(source, from_format, options=read, watch=progress) as movie:
         lost = losses(movie, chosen)

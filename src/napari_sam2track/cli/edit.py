@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from napari_sam2track.cli._inputs import Overwrite
+from napari_sam2track.cli._inputs import Overwrite, check_apart
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.errors import EditError, FormatError, UsageError
 from napari_sam2track.params import ReadParams, WriteParams
@@ -76,7 +76,12 @@ def edit(
     ] = None,
     to_format: Annotated[
         str | None,
-        typer.Option("--to", help="Format of --out, if its name does not say.", show_default=False),
+        typer.Option(
+            "--to",
+            "--format",
+            help="Format of --out, if its name does not say.",
+            show_default=False,
+        ),
     ] = None,
     overwrite: Overwrite = False,
     merge: Annotated[
@@ -143,8 +148,7 @@ def edit(
     if target is not None and not in_place:
         from napari_sam2track.formats.output import check_output
 
-        if target.absolute() == source.absolute():
-            raise UsageError(f"--out {target} is the input; choose another name, or say --in-place")
+        check_apart("--out", target, source, ", or say --in-place")
         check_output(target, overwrite)
     with open_tracks(source, from_format, options=read, watch=progress) as movie:
         if in_place and format_name in _RICH and "software" not in movie.provenance:

@@ -33,11 +33,11 @@ def evaluate(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Score tracks beside the truth, and say which package gave which figure.
+    r"""Score tracks beside the truth, and say which package gave which figure.
 
     DET, SEG, TRA, LNK and CHOTA are those of the Cell Tracking Challenge
     (py-ctcmetrics), division scores come from traccuracy, J is our own.
-    The packages are an extra: pip install 'napari-sam2track[eval]'.
+    The packages are an extra: pip install 'napari-sam2track\[eval]'.
     """
     from napari_sam2track import evaluation
     from napari_sam2track.cli._progress import progress

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_sam2track.cli._inputs import Overwrite
+from napari_sam2track.cli._inputs import Overwrite, check_apart
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.errors import FormatError, UsageError
 from napari_sam2track.params import MeasureParams, ReadParams
@@ -88,8 +88,9 @@ def measure(
         raise UsageError("--image is measured object by object; say where to write with --out")
     if out is not None and tracks is not None and out.absolute() == tracks.absolute():
         raise UsageError(f"--out and --tracks are both {out}; choose two names")
-    for path in (out, tracks):
+    for option, path in (("--out", out), ("--tracks", tracks)):
         if path is not None:
+            check_apart(option, path, source)
             if path.suffix.lower() != ".csv":
                 raise UsageError(f"{path} has the unknown suffix {path.suffix!r}; use .csv")
             check_output(path, overwrite)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_sam2track.cli._inputs import Overwrite
+from napari_sam2track.cli._inputs import Overwrite, check_apart
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.errors import UsageError
 from napari_sam2track.params import ReadParams, SuspectParams
@@ -61,6 +61,7 @@ def suspects(
             raise UsageError(
                 f"--out {out} has the unknown suffix {out.suffix!r}; use .csv or .json"
             )
+        check_apart("--out", out, source)
         check_output(out, overwrite)
     with open_tracks(source, from_format, options=read, watch=progress) as movie:
         if movie.labels is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_sam2track.cli._inputs import Overwrite
+from napari_sam2track.cli._inputs import Overwrite, check_apart
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.errors import UsageError
 from napari_sam2track.params import LinkParams, WriteParams
@@ -56,6 +56,7 @@ def track(
     format: Annotated[
         str | None,
         typer.Option(
+            "--to",
             "--format",
             help="Format of the output, if its name does not say: the names of sam2track convert.",
             show_default=False,
@@ -65,7 +66,8 @@ def track(
         str | None,
         typer.Option(
             "--axes",
-            help="Axes of the masks, such as TYX or TZYX; found out if not given.",
+            help="Axes of the masks, such as TYX or TZYX (of a folder, those of one file, such as "
+            "ZYX); found out if not given.",
             show_default=False,
         ),
     ] = None,
@@ -104,8 +106,7 @@ def track(
     from napari_sam2track.tracks.movie import RelabelledFrames, TrackedMovie, relabelled
 
     chosen = format_of_output(out, format)
-    if out.absolute() == pred_dir.absolute():
-        raise UsageError(f"--out {out} is the input; choose another name")
+    check_apart("--out", out, pred_dir)
     check_output(out, overwrite)
     with open_labels(pred_dir, axes=axes) as stack:
         locked = _locked(lock_from, lock, (stack.n_frames, stack.frame_shape))

@@ -43,7 +43,9 @@ def check(path: Path, watch: Watch | None = None) -> list[Finding]:
         name, place = format_of_input(path)
     except FormatError as problem:
         return [error(str(problem))]
-    if name == "ctc":
+    if name == "tiff-folder" and _is_result(path):
+        found = [error(f"{path} has the masks of a result, but no res_track.txt or man_track.txt")]
+    elif name == "ctc":
         found = check_ctc(place, watch)
     elif name == "json":
         found = check_json(place)
@@ -52,6 +54,12 @@ def check(path: Path, watch: Watch | None = None) -> list[Finding]:
         if not any(finding.severity == "error" for finding in found):
             found += _opened(place, name, path, watch)
     return sorted(found, key=lambda finding: finding.severity)
+
+
+def _is_result(path: Path) -> bool:
+    """Whether a folder is named as the Cell Tracking Challenge names results or ground truth."""
+    masks = path.name.endswith("_RES") and any(path.glob("mask*.tif"))
+    return masks or any(path.glob("man_track*.tif"))
 
 
 def _opened(place: Path, name: str, path: Path, watch: Watch) -> list[Finding]:

@@ -7,7 +7,10 @@ from typing import Any
 
 from napari_sam2track.errors import FormatError
 
-_WAY_OUT = "give one letter an axis (--axes, or axes= in Python), such as TYX or TZYX"
+_WAY_OUT = (
+    "give one letter an axis (--axes, or axes= in Python), such as TYX or TZYX; for a folder, "
+    "those of one file, such as ZYX"
+)
 
 
 @dataclass(frozen=True, slots=True)

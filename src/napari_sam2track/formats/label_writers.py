@@ -154,6 +154,11 @@ def _write_tiff(path: Path, contents: Contents) -> None:
     big = math.prod(contents.shape) * contents.dtype.itemsize > _CLASSIC_TIFF_BYTES
     plain = _in_tiff(scale)
     imagej = not big and plain and contents.dtype == np.uint16  # what ImageJ opens
+    shape = contents.shape
+    if plane[-1] == 1:  # tifffile takes a last axis of length 1 for samples, if there are none
+        if not imagej:
+            raise _too_narrow("a TIFF that is not ImageJ's")
+        axes, shape, plane = axes + "S", (*shape, 1), (*plane, 1)
     metadata: dict[str, Any] = {"axes": axes, **contents.note}
     if imagej:
         metadata = {
@@ -167,13 +172,18 @@ def _write_tiff(path: Path, contents: Contents) -> None:
     with tifffile.TiffWriter(path, bigtiff=big, imagej=imagej) as tiff:
         tiff.write(
             (page for frame in contents.frames for page in frame.reshape(-1, *plane)),
-            shape=contents.shape,
+            shape=shape,
             dtype=contents.dtype,
             photometric="minisblack",
             compression="zlib",
             resolution=(1 / scale.x, 1 / scale.y) if plain else None,
             metadata=metadata,
         )
+
+
+def _too_narrow(what: str) -> OutputError:
+    """Why images that are one pixel wide are not written."""
+    return OutputError(f"{what} cannot hold images that are one pixel wide; write .zarr instead")
 
 
 def _in_tiff(scale: Scale) -> bool:
@@ -247,6 +257,8 @@ def write_label_image(
     """One frame as a TIFF, zlib, a page a plane."""
     import tifffile
 
+    if frame.ndim == 3 and frame.shape[-1] == 1:
+        raise _too_narrow("a TIFF of planes")
     tifffile.imwrite(
         path,
         frame,

@@ -142,7 +142,7 @@ def open_labels(path: str | Path, *, axes: str | None = None) -> LabelStack:
         return label_arrays.open_zarr(path, axes)
     if path.is_dir():
         return label_files.open_folder(path, axes)
-    if suffix in (".tif", ".tiff"):
+    if suffix in (".tif", ".tiff") or is_tiff(path):
         return label_files.open_tiff(path, axes)
     if suffix == ".png":
         return label_files.open_png(path)
@@ -159,6 +159,12 @@ def open_labels(path: str | Path, *, axes: str | None = None) -> LabelStack:
         f"{path} is not a kind of label image that can be read; give a TIFF or PNG, a folder of "
         "them, .zarr, .npy or .npz"
     )
+
+
+def is_tiff(path: Path) -> bool:
+    """Whether a file begins as a TIFF or BigTIFF does, whatever its name is."""
+    with path.open("rb") as file:
+        return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def plane_stack(stack: LabelStack, use: str) -> LabelStack:

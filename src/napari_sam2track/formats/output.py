@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,12 @@ _OURS = re.compile(r"labels_\d+\.tif|overlay_\d+\.png|provenance\.json|graph\.js
 _SHARED = re.compile(r"(mask|man_track)\d+\.tif|(res|man)_track\.txt|\d+\.png")
 _SIGN = b"napari_sam2track"
 _ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray")
+
+#: Characters of an output's name that its temporary name ends with: names have an upper limit.
+_TAIL = 40
+#: How often, and after how many seconds, a folder is removed again into which threads (zarr's)
+#: still write when a command is interrupted.
+_TRIES, _PAUSE = 40, 0.05
 
 #: Errors of the disk rather than of the program, and what to say about them.
 _DISK = {
@@ -49,9 +56,10 @@ def check_output(path: Path, overwrite: bool = False) -> None:
     ------
     OutputError
         If the output exists and `overwrite` is not set, if it is a folder that holds other
-        people's files (whatever `overwrite` says), or if its parent is not a folder that can
-        be written to.
+        people's files (whatever `overwrite` says), if its parent is not a folder that can
+        be written to, or if its name is too long for the file system.
     """
+    _check_name(path)
     if os.path.lexists(path):
         if not overwrite:
             raise OutputError(
@@ -102,7 +110,7 @@ def atomic_path(path: Path, overwrite: bool = False) -> Iterator[Path]:
         raised, the temporary file or folder is gone afterwards and `path` is as it was.
     """
     check_output(path, overwrite)
-    temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    temporary = _sibling("partial", path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -131,6 +139,20 @@ def write_text_atomic(path: Path, text: str, overwrite: bool = False) -> None:
         file.write(text)
 
 
+def _check_name(path: Path) -> None:
+    """Refuse what the system says is too long a name."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise OutputError(f"cannot write {path}: {_DISK[error.errno]}") from error
+
+
+def _sibling(purpose: str, path: Path) -> Path:
+    """A hidden name beside `path`, with the same suffixes, however long the name is."""
+    return path.with_name(f".{purpose}-{os.getpid()}-{path.name[-_TAIL:]}")
+
+
 def _is_about_output(error: OSError, temporary: Path) -> bool:
     """Whether an error is the output's: what is read inside the block can fail as well."""
     if error.filename is None:  # as a failed write or flush has it
@@ -156,7 +178,7 @@ def _move_into_place(temporary: Path, path: Path) -> None:
     if not path.is_dir() or path.is_symlink():
         temporary.replace(path)
         return
-    old = path.with_name(f".replaced-{os.getpid()}-{path.name}")
+    old = _sibling("replaced", path)
     path.rename(old)
     try:
         temporary.rename(path)
@@ -169,7 +191,11 @@ def _move_into_place(temporary: Path, path: Path) -> None:
 def _remove(path: Path) -> None:
     """Remove a file or a folder if it is there."""
     if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
+        for _ in range(_TRIES):
+            shutil.rmtree(path, ignore_errors=True)
+            time.sleep(_PAUSE)  # a thread may be about to make the folder anew
+            if not path.exists():
+                return
     else:
         with suppress(OSError):
             path.unlink(missing_ok=True)

@@ -64,7 +64,9 @@ def format_of_output(path: str | Path, format: str | None = None) -> Format:
         chosen = format_named(format)
         if chosen.write is None:
             names = ", ".join(entry.name for entry in writable)
-            raise UsageError(f"{chosen.name} can be read, not written; choose one of {names}")
+            raise UsageError(
+                f"the format {chosen.name} can be read, not written; choose one of {names}"
+            )
         return chosen
     path = Path(path)
     text = "/" + "/".join(path.parts[-2:]).lower()
@@ -84,7 +86,7 @@ def format_of_output(path: str | Path, format: str | None = None) -> Format:
     others = ", ".join(entry.name for entry in writable if not any(entry.suffixes))
     raise UsageError(
         f"{path} has the unknown suffix {path.suffix!r}; use {named}, a folder, or name the format "
-        f"(--to): these and {others}"
+        f"(--to or --format): these and {others}"
     )
 
 
@@ -130,7 +132,9 @@ def open_tracks(
     chosen = format_named(name)
     if chosen.read is None:
         names = ", ".join(entry.name for entry in FORMATS if entry.read is not None)
-        raise UsageError(f"{chosen.name} can be written, not read; choose one of {names}")
+        raise UsageError(
+            f"the format {chosen.name} can be written, not read; choose one of {names}"
+        )
     movie = chosen.read(path, options or ReadParams(), watch or silent)
     try:
         checked_lineage(movie.table, str(path))

@@ -77,6 +77,8 @@ def _has_palette(path: Path) -> bool:
 
 
 def _of_file(path: Path) -> tuple[str, Path]:
+    from napari_sam2track.formats.labels import is_tiff
+
     suffix = path.suffix.lower()
     if suffix == ".csv":
         return _of_csv(path), path
@@ -94,6 +96,8 @@ def _of_file(path: Path) -> tuple[str, Path]:
     }
     if suffix in known:
         return known[suffix], path
+    if is_tiff(path):
+        return "tiff", path
     raise FormatError(
         f"{path} is no kind of file with tracks that can be read; give a Cell Tracking Challenge "
         "folder, .geff, .json, .csv, TrackMate .xml, or labels as TIFF, .zarr, .npy or a folder"

@@ -130,7 +130,9 @@ def _read(path: Path) -> tuple[TrackTable, dict[str, Any], Scale]:
                     if int(row["parent_id"] or 0):
                         parents[rows[-1][0]] = int(row["parent_id"])
                 except (TypeError, ValueError) as error:
-                    raise FormatError(f"{path}, line {reader.line_num}: {error}") from error
+                    raise FormatError(
+                        f"{path}, line {reader.line_num}: {_wrong(row)}; correct or remove the line"
+                    ) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FormatError(f"{path} cannot be read as CSV: {error}") from error
     try:
@@ -151,6 +153,19 @@ def _detection(row: Mapping[str, str]) -> tuple[Any, ...]:
     ints = (int(row[name]) for name in ("track_id", "frame", "label", "area"))
     place = float(z), float(row["y"]), float(row["x"])
     return (*ints, place, (int(z0), y0, x0, int(z1), y1, x1), iou)
+
+
+def _wrong(row: Mapping[str, str | None]) -> str:
+    """What of a line is not as it should be."""
+    for name, text in row.items():
+        if text is None:
+            return f"there is no {name}, as the line is short"
+        whole = name not in ("y", "x", "z", "iou")
+        try:
+            (int if whole else float)(text or "0")
+        except ValueError:
+            return f"{name} is {text!r}, not a {'whole ' if whole else ''}number"
+    return "a number is missing"
 
 
 def _note(path: Path, rows: Any) -> tuple[tuple[int, tuple[int, ...]], dict[str, Any], Scale]:
