@@ -95,6 +95,18 @@ def test_what_touches_nothing_is_looked_for_close_by(distance, limit, found):
     assert len(taken) == 0
 
 
+def test_only_the_nearest_are_considered():
+    rng = np.random.default_rng(0)
+    boxes = [(y, x, y + 2, x + 2) for y in range(2, 78, 6) for x in range(2, 78, 6)]
+    here = frame((40, 40, 42, 42))
+    there = frame(*(boxes[k] for k in rng.permutation(len(boxes))))
+    free = np.ones(len(there.objects), bool)
+    h = nearby(here.objects, there.objects, here.objects.centres, free[:1], free, 1e3, Growth())
+    distance = np.linalg.norm(there.objects.centres - here.objects.centres, axis=1)
+    assert len(h) == 8
+    assert distance[h.child].max() <= np.sort(distance)[7]
+
+
 def test_the_nearer_one_gains_more():
     here, there = frame((20, 20, 36, 36)), frame((20, 44, 36, 60), (42, 20, 58, 36))
     free = np.ones(2, bool)

@@ -46,6 +46,45 @@ def test_overlap_below_the_minimum_begins_a_track():
     assert mappings(movie, min_iou=0.34)[1] == {1: 2}
 
 
+def test_the_further_an_object_moves_the_less_it_is_the_same():
+    """From overlap to slivers to none: no step after which a longer way is taken again."""
+    y, x = np.ogrid[:40, :60]
+    same = []
+    for step in range(18):
+        movie = np.stack([(np.hypot(y - 20, x - 15 - k) <= 4).astype(np.uint32) for k in (0, step)])
+        same.append(link_all(ArrayLabels(movie), LinkParams()).n_tracks == 1)
+    assert same == sorted(same, reverse=True)
+    assert 9 < same.count(True) < 15
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 2048), (3, 2048, 4), (3, 1, 1), (3, 1, 5, 600)])
+def test_frames_of_any_shape(shape):
+    movie = np.zeros(shape, np.uint32)
+    movie[..., :2] = 1
+    movie[..., 3:] = 2
+    assert link_all(ArrayLabels(movie), LinkParams()).n_tracks == len(np.unique(movie[movie > 0]))
+
+
+def test_an_empty_frame_does_not_hide_another_shape():
+    frames = [np.zeros((4, 4), np.uint32), np.ones((4, 5), np.uint32)]
+
+    class Frames:
+        n_frames, frame_shape = 2, (4, 4)
+        read = staticmethod(frames.__getitem__)
+
+    with pytest.raises(ValueError, match=r"\(4, 4\) and \(4, 5\) pixels do not match"):
+        link_all(Frames(), LinkParams())
+
+
+def test_a_way_can_be_given_without_motion():
+    movie = squares({1: (2, 2)}, {1: (2, 14)})
+    counts = [
+        link_all(ArrayLabels(movie), LinkParams(motion="off", max_distance=d)).n_tracks
+        for d in (None, 10, 15)
+    ]
+    assert counts == [2, 2, 1]
+
+
 @pytest.mark.parametrize(
     ("missing", "max_gap", "same"),
     [(0, 0, True), (1, 0, False), (1, 1, True), (2, 1, False), (2, 2, True)],

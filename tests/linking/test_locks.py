@@ -80,12 +80,35 @@ def test_all_links_of_an_earlier_result_give_it_again():
         ([LockedLink(0, 1, 1, 1), LockedLink(0, 2, 1, 1)], "locked to two objects before it"),
         ([LockedLink(0, 1, 1, k) for k in (1, 2, 3)], "divide into two at most"),
         ([LockedLink(0, 1, 1, 1), LockedLink(0, 1, 2, 2)], "begin in different frames"),
+        (
+            [LockedLink(50, 3, 51, 3)],
+            "a link is locked in frame 5., but the movie has frames 0 to 3",
+        ),
+        ([LockedLink(-1, 3, 0, 3)], "a link is locked in frame -1"),
         ([LockedLink(1, 9, 2, 1)], "label 9 is locked in frame 1, but it is not in the masks"),
     ],
 )
 def test_locks_that_cannot_hold_are_refused(links, message):
     with pytest.raises(UsageError, match=message):
         tracks(links)
+
+
+@pytest.mark.parametrize("max_gap", [0, 1, 4])
+def test_all_locked_links_hold_where_objects_come_and_go(max_gap):
+    from napari_sam2track.tracks.movie import table_of
+
+    rng = np.random.default_rng(0)
+    y, x = np.ogrid[:100, :200]
+    frames = np.zeros((10, 100, 200), np.uint32)
+    for t in range(10):
+        for k in range(8):
+            if rng.random() > 0.25:
+                frames[t][np.hypot(y - 50 - t, x - 20 - 24 * k) <= 6] = k + 1
+    locked = locked_links(table_of(ArrayLabels(frames)))
+    table = link_all(ArrayLabels(frames), LinkParams(max_gap=max_gap), locked)
+    assert len(locked) > 40
+    assert any(link.next_frame > link.frame + 1 for link in locked)
+    assert set(locked) == set(locked_links(table))
 
 
 def test_unknown_tracks_cannot_be_locked():

@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 
 from napari_sam2track.linking.hypotheses import Hypotheses
 
+#: Pairs up to which a group is solved by a dense matrix.
+_MOST_PAIRS = 20_000
+#: After so many seconds the best solution so far is taken.
+_MOST_SECONDS = 20.0
+
 
 def solve(hypotheses: Hypotheses) -> NDArray[np.intp]:
     """Choose hypotheses such that each object is in one at most and the gains add up to the most.
@@ -34,10 +39,16 @@ def solve(hypotheses: Hypotheses) -> NDArray[np.intp]:
         h = hypotheses.take(rest)
         group = _groups(h)
         order = np.argsort(group, kind="stable")
+        hard = []  # one program of many groups costs less than many programs
         for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
             part = h.take(rows)
-            best = _integer_program(part) if (part.sibling >= 0).any() else _pairs(part)
-            chosen.append(rest[rows[best]])
+            if (part.sibling >= 0).any() or len(rows) > _MOST_PAIRS:
+                hard.append(rows)
+            else:
+                chosen.append(rest[rows[_pairs(part)]])
+        if hard:
+            rows = np.concatenate(hard)
+            chosen.append(rest[rows[_integer_program(h.take(rows))]])
     return np.sort(np.concatenate(chosen))
 
 
@@ -76,10 +87,7 @@ def _settle(h: Hypotheses) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
             break
         # Of two that win against each other, equal as they are, the first does.
         _, first = np.unique(mine[wins], return_index=True)
-        leads = np.bincount(first // 3, minlength=len(wins)) == 3
-        wins = wins[leads]
-        if len(wins) == 0:
-            break
+        wins = wins[np.bincount(first // 3, minlength=len(wins)) == 3]
         chosen.append(open_[wins])
         taken = np.zeros(n_objects + len(h), bool)
         taken[mine[wins]] = True
@@ -156,7 +164,8 @@ def _integer_program(h: Hypotheses) -> NDArray[np.intp]:
         constraints=LinearConstraint(matrix, ub=1.0),
         integrality=np.ones(len(h), np.int64),
         bounds=Bounds(0, 1),
+        options={"mip_rel_gap": 0.0, "time_limit": _MOST_SECONDS},
     )
-    if result.x is None:  # only if the solver gives up
+    if result.x is None:  # not even a first solution in that time
         return solve_greedily(h)
     return np.flatnonzero(result.x > 0.5)

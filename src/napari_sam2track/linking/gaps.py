@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.linking.hypotheses import NO_HYPOTHESES, Growth, Hypotheses, join, nearby
+from napari_sam2track.linking.hypotheses import NO_HYPOTHESES, Growth, Hypotheses
 from napari_sam2track.linking.motion import Motion, fit_field, move, same_shift
 from napari_sam2track.linking.objects import ObjectFrame, Objects, together
 from napari_sam2track.linking.overlap import overlap_moved
-from napari_sam2track.linking.pairs import overlapping
+from napari_sam2track.linking.pairs import possible
 from napari_sam2track.params import LinkParams
 
 #: Gain for each frame in which an object is said to be missing.
@@ -127,11 +127,5 @@ def coming_back(
     steps = (t - lost.frame).astype(np.float64)
     objects = replace(lost.objects, age=steps)
     overlaps = overlap_moved(objects, same_shift(len(lost), np.zeros(objects.ndim)), frame)
-    found = overlapping(objects, frame.objects, overlaps, params, growth)
-    if params.motion == "on":
-        alone = ~np.isin(np.arange(len(lost)), overlaps.first)
-        free = np.ones(len(frame.objects), bool)
-        where, far = objects.centres, params.max_distance
-        found.append(nearby(objects, frame.objects, where, alone, free, far, growth))
-    h = join(found)
+    h = possible(objects, frame.objects, overlaps, objects.centres, params, growth)
     return replace(h, gain=h.gain + _MISSING * (steps[h.parent] - 1))

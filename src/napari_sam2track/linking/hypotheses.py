@@ -32,6 +32,8 @@ _DIVISION = -1.5
 _APPEARS, _APPEARS_AT_BORDER = 2.0, 0.3
 #: How far an object without overlap is looked for, in its diameters, and what it costs that far.
 _REACH, _FAR = 1.5, 4.0
+#: Of those, how many are considered.
+_NEAREST = 8
 #: Daughters that are considered: covered by the moved mother at least so far, at most so many.
 _COVERED, _MOST_DAUGHTERS = 0.1, 4
 
@@ -182,12 +184,12 @@ def nearby(
         reach = _REACH * _diameters(first.areas[rows], first.ndim)
     else:
         reach = np.full(len(rows), max_distance)
-    near = cKDTree(second.centres[columns]).query_ball_point(expected[rows], reach)
-    counts = np.array([len(found) for found in near])
-    i = np.repeat(rows, counts)
-    j = columns[np.array([k for found in near for k in found], np.int64)]
-    distance = np.linalg.norm(expected[i] - second.centres[j], axis=1)
-    gain = _of_iou(np.zeros(len(i))) - _FAR * (distance / np.repeat(reach, counts)) ** 2
+    k = min(_NEAREST, len(columns))
+    distances, near = cKDTree(second.centres[columns]).query(expected[rows], k=k)
+    distances, near = (np.asarray(a).reshape(len(rows), k) for a in (distances, near))
+    row, rank = np.nonzero(distances <= reach[:, None])
+    i, j, distance = rows[row], columns[near[row, rank]], distances[row, rank]
+    gain = _of_iou(np.zeros(len(i))) - _FAR * (distance / np.maximum(reach[row], 1e-9)) ** 2
     gain += _of_area(first, second, growth, i, second.areas[j], j)
     gain += _appears(first)[i] + _appears(second)[j]
     return Hypotheses(i, j, np.full(len(i), -1), gain, np.zeros(len(i)))

@@ -88,6 +88,10 @@ class Linker:
             If a locked link names an object that is not there.
         """
         frame, last = describe(labels), self._last
+        if last is not None and last.frame.index.shape != labels.shape:
+            raise ValueError(
+                f"frames of {last.frame.index.shape} and {labels.shape} pixels do not match"
+            )
         self._locks.check(t, frame.regions.labels)
         if last is None:
             unknown = np.full(frame.objects.centres.shape, np.nan)
@@ -110,7 +114,14 @@ class Linker:
         self._last = _Step(t, frame, tracklets, links.velocity)
 
     def table(self, n_frames: int, frame_shape: tuple[int, ...]) -> TrackTable:
-        """All tracks of a movie of this size, numbered from 1 in the order of appearance."""
+        """All tracks of a movie of this size, numbered from 1 in the order of appearance.
+
+        Raises
+        ------
+        UsageError
+            If a link is locked outside the movie.
+        """
+        self._locks.check_frames(n_frames)
         return self._tracklets.joined(self._locks, n_frames, frame_shape)
 
     def _with_gaps(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import UsageError
 from napari_sam2track.linking.hypotheses import Hypotheses, join
+from napari_sam2track.tracks.lineage import children
 from napari_sam2track.tracks.table import TrackTable
 
 #: Gain of what is locked: more than that of anything which is only likely.
@@ -57,16 +58,16 @@ def locked_links(table: TrackTable, tracks: Collection[int] | None = None) -> li
             f"{table.n_tracks} tracks with ids up to {table.max_id}"
         )
     rows = {int(r["track"][0]): r for r in table.tracks()}
+    daughters = children(table.parents)
     links = []
     for track in sorted(wanted):
         frames, labels = rows[track]["frame"].tolist(), rows[track]["label"].tolist()
         steps = zip(frames, labels, frames[1:], labels[1:], strict=False)
         links += [LockedLink(*step) for step in steps]
-        for child, parent in sorted(table.parents.items()):
-            if parent == track:
-                first = rows[child][0]
-                link = (frames[-1], labels[-1], int(first["frame"]), int(first["label"]))
-                links.append(LockedLink(*link))
+        for child in daughters.get(track, ()):
+            begin = rows[child][0]
+            link = (frames[-1], labels[-1], int(begin["frame"]), int(begin["label"]))
+            links.append(LockedLink(*link))
     return links
 
 
@@ -76,6 +77,7 @@ class Locks:
 
     _from: dict[tuple[int, int], list[LockedLink]]
     _to: dict[tuple[int, int], LockedLink]
+    _labels: dict[int, set[int]]  # by frame
 
     @classmethod
     def of(cls, links: Iterable[LockedLink]) -> Locks:
@@ -114,7 +116,10 @@ class Locks:
                     f"label {label} of frame {frame} is locked to daughters that begin in "
                     "different frames; unlock one of them"
                 )
-        return cls(begins, ends)
+        labels: dict[int, set[int]] = {}
+        for frame, label in (*begins, *ends):
+            labels.setdefault(frame, set()).add(label)
+        return cls(begins, ends, labels)
 
     def __bool__(self) -> bool:
         return bool(self._from)
@@ -174,12 +179,26 @@ class Locks:
         UsageError
             If a label is not.
         """
-        wanted = {label for frame, label in (*self._from, *self._to) if frame == t}
-        missing = sorted(wanted - set(labels.tolist())) if wanted else []
+        missing = sorted(self._labels.get(t, set()) - set(labels.tolist()))
         if missing:
             raise UsageError(
                 f"label {missing[0]} is locked in frame {t}, but it is not in the masks; lock "
                 "links of the masks that are linked now"
+            )
+
+    def check_frames(self, n_frames: int) -> None:
+        """Make sure that no locked link lies outside a movie of `n_frames`.
+
+        Raises
+        ------
+        UsageError
+            If one does.
+        """
+        outside = [t for t in self._labels if not 0 <= t < n_frames]
+        if outside:
+            raise UsageError(
+                f"a link is locked in frame {outside[0]}, but the movie has frames 0 to "
+                f"{n_frames - 1}; lock links of the masks that are linked now"
             )
 
     def across_gaps(self) -> list[list[LockedLink]]:

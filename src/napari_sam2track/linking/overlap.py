@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from napari_sam2track.linking.motion import Motion, move
 from napari_sam2track.linking.objects import ObjectFrame, Objects
 
+#: IoU below which two objects overlap by chance, if at all.
+TOUCHING = 0.1
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Overlaps:
@@ -52,6 +55,20 @@ class Overlaps:
     def in_second(self) -> NDArray[np.float64]:
         """Share of the second object that the first covers, 0 to 1."""
         return np.minimum(self.pixels / self.second_area, 1.0)
+
+
+def untouched(
+    overlaps: Overlaps, n_first: int, n_second: int, min_iou: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which objects overlap with none as far as counts: shapes (n_first,) and (n_second,).
+
+    A sliver counts as none (`TOUCHING`), unless pairs with less are taken.
+    """
+    counts = overlaps.iou >= min(min_iou, TOUCHING)
+    first, second = np.ones(n_first, bool), np.ones(n_second, bool)
+    first[overlaps.first[counts]] = False
+    second[overlaps.second[counts]] = False
+    return first, second
 
 
 def overlap_table(first: ObjectFrame, second: ObjectFrame) -> Overlaps:

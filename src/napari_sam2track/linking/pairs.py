@@ -21,7 +21,7 @@ from napari_sam2track.linking.hypotheses import (
 )
 from napari_sam2track.linking.motion import Motion, fit_field, same_shift
 from napari_sam2track.linking.objects import ObjectFrame, Objects, thinned
-from napari_sam2track.linking.overlap import Overlaps, overlap_moved, overlap_table
+from napari_sam2track.linking.overlap import Overlaps, overlap_moved, overlap_table, untouched
 from napari_sam2track.linking.shift import shift_candidates
 from napari_sam2track.params import LinkParams
 
@@ -108,13 +108,7 @@ def _hypotheses(
     here, there = first.objects, second.objects
     still = not (motion.shift.any() or motion.gradient.any())
     overlaps = overlap_table(first, second) if still else overlap_moved(here, motion, second)
-    parts = overlapping(here, there, overlaps, params, growth)
-    if params.motion == "on":
-        alone = ~np.isin(np.arange(len(here)), overlaps.first)
-        alone_too = ~np.isin(np.arange(len(there)), overlaps.second)
-        expected = here.centres + motion.shift
-        parts += [nearby(here, there, expected, alone, alone_too, params.max_distance, growth)]
-    return join(parts)
+    return possible(here, there, overlaps, here.centres + motion.shift, params, growth)
 
 
 def _elsewhere(
@@ -136,20 +130,43 @@ def _elsewhere(
     if len(poor):
         objects = here.take(poor)
         for motion in motions:
-            overlaps = overlap_moved(objects, motion.take(poor), second)
-            parts = overlapping(objects, second.objects, overlaps, params, growth)
-            found += [replace(h, parent=poor[h.parent]) for h in parts]
+            moved = motion.take(poor)
+            overlaps = overlap_moved(objects, moved, second)
+            expected = objects.centres + moved.shift
+            h = possible(objects, second.objects, overlaps, expected, params, growth)
+            found.append(replace(h, parent=poor[h.parent]))
     return join(found)
 
 
-def overlapping(
-    first: Objects, second: Objects, overlaps: Overlaps, params: LinkParams, growth: Growth
-) -> list[Hypotheses]:
-    """What may have happened to objects that overlap enough."""
+def possible(
+    first: Objects,
+    second: Objects,
+    overlaps: Overlaps,
+    expected: NDArray[np.float64],
+    params: LinkParams,
+    growth: Growth,
+) -> Hypotheses:
+    """All that may have happened to some objects.
+
+    Parameters
+    ----------
+    first, second
+        The objects, and those of a later frame.
+    overlaps
+        How far they overlap, where the first are expected.
+    expected
+        Shape (n, d): where the centres of the first are expected.
+    params, growth
+        See there.
+    """
     parts = [going_on(first, second, overlaps, growth)]
     if params.divisions == "auto":
         parts.append(dividing(first, second, overlaps, growth))
-    return [h.take(h.iou >= params.min_iou) for h in parts]
+    parts = [h.take(h.iou >= params.min_iou) for h in parts]
+    if params.motion == "on" or params.max_distance is not None:
+        free = untouched(overlaps, len(first), len(second), params.min_iou)
+        parts.append(nearby(first, second, expected, *free, params.max_distance, growth))
+    return join(parts)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -242,7 +259,8 @@ def seen_motion(
     A division moved to the common centre of its daughters.
     """
     source = here.centres[matches.parent]
-    return source, _targets(there, matches) - source, matches.iou
+    # What a person locked has no IoU, and is certain.
+    return source, _targets(there, matches) - source, np.nan_to_num(matches.iou, nan=1.0)
 
 
 def _targets(there: Objects, matches: Hypotheses) -> NDArray[np.float64]:

@@ -22,8 +22,9 @@ def shift_candidates(first: ObjectFrame, second: ObjectFrame) -> list[NDArray[np
     from scipy import fft
     from scipy import ndimage as ndi
 
-    step = np.maximum(np.ceil(max(first.index.shape[-2:]) / _GRID), 1).astype(int)
-    steps = (1,) * (first.index.ndim - 2) + (int(step), int(step))
+    sides = first.index.shape
+    step = -(-max(sides[-2:]) // _GRID)
+    steps = (1,) * (len(sides) - 2) + tuple(min(step, n) for n in sides[-2:])
     grids = [_outlined(frame.index, steps) for frame in (first, second)]
     shape = [fft.next_fast_len(2 * n, real=True) for n in grids[0].shape]
     spectra = [fft.rfftn(ndi.gaussian_filter(grid, 1.0), shape) for grid in grids]
