@@ -225,7 +225,7 @@ MOVIES = {
     "nuclei": (lambda: dividing_nuclei(30, n_cells=80, speed=2.5), 1, 3),
     "drift": (lambda: dividing_nuclei(20, 256, n_cells=30, drift=(9, 6)), 0, 18),
     "crossing": (lambda: dividing_nuclei(30, n_cells=40, speed=3, crossing=True), 6, 25),
-    "missing": (lambda: shake(dividing_nuclei(30, n_cells=60), missing=0.03), 1, 5),
+    "missing": (lambda: shake(dividing_nuclei(30, n_cells=60), missing=0.03), 3, 8),
 }
 
 
