@@ -153,3 +153,18 @@ def test_tifffile_does_not_speak_beside_us(ctc):
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (1, "")
     assert "mask001.tif" in result.stdout
+
+
+def test_a_geff_that_is_spoiled(sam2track, ctc):
+    path = ctc.parent / "a.geff"
+    assert sam2track("convert", ctc, path).exit_code == 0
+    notes = path / ".zattrs"
+    content = json.loads(notes.read_text())
+    notes.write_text(json.dumps(content | {"geff": content["geff"] | {"directed": "x"}}))
+    for command in (("validate", path), ("convert", path, ctc.parent / "b.json")):
+        result = sam2track(*command)
+        assert result.exit_code == 1
+        assert "directed: Input should be a valid boolean" in result.output
+    notes.unlink()
+    result = sam2track("validate", path)
+    assert (result.exit_code, "error: " in result.stdout) == (1, True), result.output

@@ -138,3 +138,17 @@ def test_a_truth_without_links_is_scored_frame_by_frame():
     scores = values(movie(array[:1]), movie(array[:1]))
     assert (scores["SEG"], scores["J"], np.isnan(scores["DET"])) == (1, 1, True)
     assert values(movie(array), movie(np.minimum(array, 1)))["LNK"] == 0
+
+
+def test_frames_without_objects():
+    array = np.zeros((5, 16, 16), np.uint16)
+    array[[0, 1, 3, 4], 3:8, 3:8] = 1
+    scores = values(movie(array), movie(array))
+    assert (scores["DET"], scores["TRA"], scores["LNK"]) == (1, 1, 1)
+    assert np.isnan(scores["CHOTA"])
+
+
+def test_frames_of_one_pixel_are_not_scored():
+    dots = movie(np.ones((3, 1, 1), np.uint16))
+    with pytest.raises(FormatError, match="frames of one pixel; score larger frames"):
+        evaluate(dots, dots)

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from napari_sam2track.errors import UsageError
+from napari_sam2track.errors import FormatError, UsageError
 
 CTC_METRICS = ("DET", "SEG", "TRA", "LNK", "CHOTA")
 
@@ -37,11 +37,21 @@ def ctc_scores(result: Path, truth: Path, names: Collection[str] = CTC_METRICS) 
     """`CTC_METRICS` of a folder of results beside one of ground truth (with TRA and SEG).
 
     Those that are not among `names` are NaN.
+
+    Raises
+    ------
+    FormatError
+        If py-ctcmetrics does not take the folder of results as valid.
     """
     from ctc_metrics import evaluate_sequence
 
     with _quiet():
         found = evaluate_sequence(str(result), str(truth), list(names), threads=1)
+    if any(found[name] is None for name in names):
+        raise FormatError(
+            "py-ctcmetrics does not take the result for a valid one, which happens with frames of "
+            "one pixel; score larger frames"
+        )
     return {name: float(found[name]) if name in names else math.nan for name in CTC_METRICS}
 
 

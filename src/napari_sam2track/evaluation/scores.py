@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
 from napari_sam2track.errors import FormatError
 from napari_sam2track.evaluation.overlap import mean_j
 from napari_sam2track.evaluation.packages import (
@@ -120,9 +122,13 @@ def evaluate(
 
 
 def _possible(truth: TrackTable) -> tuple[str, ...]:
-    """The metrics at which py-ctcmetrics does not fail for want of links, or of a second frame."""
+    """The metrics at which py-ctcmetrics does not fail for want of links, or of a second frame.
+
+    CHOTA fails where a frame of the truth is empty.
+    """
     if truth.n_links or truth.parents:
-        return CTC_METRICS
+        empty = len(np.unique(truth.detections["frame"])) < truth.n_frames
+        return tuple(name for name in CTC_METRICS if not empty or name != "CHOTA")
     return ("DET", "SEG") if truth.n_frames > 1 else ("SEG",)
 
 

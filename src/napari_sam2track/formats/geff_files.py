@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from napari_sam2track.errors import OutputError
 from napari_sam2track.formats.graphs import edges_of, families_of, paths_of
@@ -93,8 +94,18 @@ def invalid(path: Path) -> str:
             )
             read_to_memory(str(path), structure_validation=True, data_validation=everything)
     except Exception as error:  # noqa: BLE001 - validators raise what they like
-        return " ".join(str(part).strip() for part in error.args) or type(error).__name__
+        return reason(error)
     return ""
+
+
+def reason(error: Exception) -> str:
+    """What a validator says, in one line."""
+    if isinstance(error, ValidationError):
+        return "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            for item in error.errors()
+        )
+    return " ".join(" ".join(str(part) for part in error.args).split()) or type(error).__name__
 
 
 def _props(movie: TrackedMovie, edges: NDArray[np.int64]) -> dict[str, NDArray[Any]]:

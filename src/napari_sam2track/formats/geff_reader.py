@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.geff_files import TRACK_PROP
+from napari_sam2track.formats.geff_files import TRACK_PROP, reason
 from napari_sam2track.formats.graphs import Graph, tracks_of
 from napari_sam2track.formats.label_arrays import open_zarr
 from napari_sam2track.formats.label_notes import TRACKS, read_note, unit_of
@@ -125,10 +125,9 @@ def _valid(path: Path) -> Any:
                 data_validation=ValidationConfig(graph=True),
             )
     except Exception as error:
-        reason = " ".join(str(error).split())
         raise FormatError(
-            f"{path} (GEFF {version}) is not valid GEFF: {reason[:300]}; sam2track validate says "
-            "more"
+            f"{path} (GEFF {version}) is not valid GEFF: {reason(error)[:300]}; correct it, or "
+            "export it anew"
         ) from error
 
 

@@ -27,6 +27,8 @@ def format_of_input(path: Path) -> tuple[str, Path]:
 def _of_folder(path: Path) -> tuple[str, Path]:
     from napari_sam2track.formats.label_arrays import is_zarr
 
+    if path.suffix.lower() == ".geff":
+        return "geff", path
     if is_zarr(path):
         return ("geff" if _is_geff(path) else "ome-zarr"), path
     if (path / "session.json").is_file():
