@@ -111,3 +111,11 @@ def test_a_folder_into_which_a_thread_still_writes_is_removed(tmp_path):
         raise KeyboardInterrupt
     thread.join()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in this file system")
+def test_what_is_no_file_is_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="pipe is a device or a pipe, which would be lost"):
+        write_text_atomic(tmp_path / "pipe", "text", overwrite=True)
+    assert (tmp_path / "pipe").is_fifo()

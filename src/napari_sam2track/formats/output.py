@@ -66,6 +66,11 @@ def check_output(path: Path, overwrite: bool = False) -> None:
                 f"the output {path} exists already; choose another name, or say --overwrite "
                 "(overwrite=True) to replace it"
             )
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise OutputError(
+                f"the output {path} is a device or a pipe, which would be lost; choose the name of "
+                "a file"
+            )
         if path.is_dir() and not _replaceable(path):
             raise OutputError(
                 f"the output {path} is a folder that holds files which this program did not "
