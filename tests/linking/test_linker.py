@@ -259,3 +259,13 @@ def test_scrambled_bacteria_link_as_they_are(shared_data, errors):
         labels = np.stack([movie.labels.read(t) for t in range(movie.labels.n_frames)])
         sample = LabelSample(labels, movie.table.parents)
     assert errors(sample, LinkParams()) == (0, 0, 326)
+
+
+def test_real_cells_that_touch_for_a_frame_part_again(shared_data):
+    from napari_sam2track.formats.labels import open_labels
+
+    with open_labels(shared_data / "cellseg" / "data_small.npz") as stack:
+        table = link_all(stack, LinkParams())
+    # In frame 6 the cells 8 and 15 of frame 5 have one mask, 5; in frame 7 they are 8 and 7.
+    tracks = [dict(zip(*(c.tolist() for c in table.frame_map(t)), strict=True)) for t in (5, 7)]
+    assert (tracks[0][8], tracks[0][15]) == (tracks[1][8], tracks[1][7])

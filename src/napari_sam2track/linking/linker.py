@@ -19,7 +19,7 @@ from napari_sam2track.labels import LabelFrames
 from napari_sam2track.linking.gaps import NOTHING_LOST, Lost, coming_back, expected_motion
 from napari_sam2track.linking.hypotheses import NO_HYPOTHESES, Growth, Hypotheses
 from napari_sam2track.linking.locks import LockedLink, Locks
-from napari_sam2track.linking.motion import Motion
+from napari_sam2track.linking.motion import Motion, same_shift
 from napari_sam2track.linking.objects import ObjectFrame, describe
 from napari_sam2track.linking.pairs import PairLinks, link_pair, seen_motion
 from napari_sam2track.linking.touching import part_again, swallowed_by
@@ -172,15 +172,25 @@ class Linker:
         frame: ObjectFrame,
         tracklets: NDArray[np.int64],
     ) -> None:
-        """Keep in mind what was lost just now, and what swallowed it, as it was before."""
-        n = len(last.tracklets)
-        lost = last.remembered(np.setdiff1d(np.arange(n), chosen.parent), links.motion)
-        swallower = swallowed_by(lost, frame, tracklets)
-        outer = np.flatnonzero(np.isin(last.tracklets, swallower[swallower >= 0]))
-        ghosts = last.remembered(outer, links.motion)
-        self._swallower = np.concatenate([self._swallower, swallower])
-        self._lost = self._lost.and_more(lost)
-        self._ghosts = self._ghosts.and_more(ghosts)
+        """Keep in mind what was lost just now, and what swallowed it, as it was before.
+
+        Where the motion does not lead into the mask of another, rest may: it was not right for
+        what is lost anyway.
+        """
+        still = same_shift(len(last.tracklets), np.zeros(last.frame.index.ndim))
+        gone = np.setdiff1d(np.arange(len(last.tracklets)), chosen.parent)
+        moved, rested = (last.remembered(gone, motion) for motion in (links.motion, still))
+        swallower = swallowed_by(moved, frame, tracklets)
+        at_rest = swallowed_by(rested, frame, tracklets)
+        fell_back = (swallower < 0) & (at_rest >= 0)
+        for some, theirs, motion in (
+            (moved.take(np.flatnonzero(~fell_back)), swallower[~fell_back], links.motion),
+            (rested.take(np.flatnonzero(fell_back)), at_rest[fell_back], still),
+        ):
+            outer = np.flatnonzero(np.isin(last.tracklets, theirs[theirs >= 0]))
+            self._lost = self._lost.and_more(some)
+            self._swallower = np.concatenate([self._swallower, theirs])
+            self._ghosts = self._ghosts.and_more(last.remembered(outer, motion))
 
 
 def link_all(
