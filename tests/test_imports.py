@@ -21,7 +21,7 @@ ROOT = Path(napari_sam2track.__file__).parent
 
 #: Lowest first. A part imports itself and parts of lower levels; "" is the package itself.
 LEVELS = (
-    {"", "errors", "params", "samples"},
+    {"", "closing", "errors", "params", "samples", "watch"},
     {"labels", "masks"},
     {"frames", "prompts"},
     {"models", "overlays", "tracks"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,7 @@ from napari_sam2track.prompts import PromptSet
 from napari_sam2track.run_store import STATES, RunStore
 from napari_sam2track.session_file import SessionFile, write_session
 from napari_sam2track.tracks.regions import measure_regions
-
-#: Passes items on and shows how many of the total are done.
-Watch = Callable[[Iterable[Any], int, str], Iterable[Any]]
+from napari_sam2track.watch import Watch
 
 RUN = ".run"
 LABELS = {"tif": "labels.tif", "zarr": "labels.zarr", "frames": "labels"}

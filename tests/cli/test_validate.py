@@ -132,7 +132,7 @@ def test_the_folder_of_a_run(sam2track, tmp_path):
 
 def test_what_is_not_there(sam2track, tmp_path):
     result = sam2track("validate", tmp_path / "gone")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "gone does not exist" in result.stderr
     (tmp_path / "a.xyz").write_text("x")
     result = sam2track("validate", tmp_path / "a.xyz")

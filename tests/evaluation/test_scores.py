@@ -6,11 +6,11 @@ import pytest
 from napari_sam2track.errors import FormatError, UsageError
 from napari_sam2track.evaluation import evaluate
 from napari_sam2track.evaluation.overlap import mean_j
-from napari_sam2track.formats.movies import silent
 from napari_sam2track.formats.registry import open_tracks
 from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.samples import growing_colony
 from napari_sam2track.tracks.movie import TrackedMovie, table_of
+from napari_sam2track.watch import silent
 
 pytest.importorskip("traccuracy", reason="scores need the extra [eval]")
 pytest.importorskip("ctc_metrics", reason="scores need the extra [eval]")

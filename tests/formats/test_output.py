@@ -88,6 +88,17 @@ def test_an_output_that_appears_meanwhile_is_not_replaced(tmp_path):
     assert (tmp_path / "a").read_text() == "theirs"
 
 
+@pytest.mark.parametrize("name", ["image.zarr", "graph.geff"])
+def test_zarr_of_others_is_not_replaced(tmp_path, name):
+    import zarr
+
+    zarr.create_group(str(tmp_path / name), attributes={"made by": "somebody"})
+    with pytest.raises(OutputError, match="did not write, so it is not replaced"):
+        check_output(tmp_path / name, overwrite=True)
+    zarr.open_group(str(tmp_path / name)).attrs["napari_sam2track"] = {}
+    check_output(tmp_path / name, overwrite=True)
+
+
 def test_a_name_as_long_as_the_system_allows(tmp_path):
     name = "a" * 251 + ".txt"
     write_text_atomic(tmp_path / name, "text")

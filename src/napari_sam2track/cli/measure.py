@@ -75,7 +75,7 @@ def measure(
 
     Lengths are in pixels; where the file knows the size of a pixel, columns
     that begin with world_ are in its units, which the file beside the table
-    (NAME.csv.json) tells.
+    (NAME.csv.json) tells. Ways and speeds of tracks are then in these alone.
     """
     from napari_sam2track.cli._progress import progress
     from napari_sam2track.formats.output import check_output

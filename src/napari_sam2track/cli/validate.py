@@ -34,12 +34,12 @@ def validate(
     Exits with 0 if there are no errors, else with 1.
     """
     from napari_sam2track.cli._progress import progress
-    from napari_sam2track.errors import FormatError, UsageError
+    from napari_sam2track.errors import FormatError
     from napari_sam2track.formats.checks import check
     from napari_sam2track.formats.findings import Finding, error
 
     if not path.exists():
-        raise UsageError(f"{path} does not exist: give a file or folder with tracks")
+        raise FormatError(f"{path} does not exist: give a file or folder with tracks")
     found: list[Finding] = []
     if (path / "session.json").is_file():
         from napari_sam2track.session_file import read_session

@@ -7,10 +7,10 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.formats.movies import Watch
 from napari_sam2track.labels import LabelFrames
 from napari_sam2track.linking.objects import describe
 from napari_sam2track.linking.overlap import overlap_table
+from napari_sam2track.watch import Watch
 
 
 def mean_j(found: LabelFrames, truth: LabelFrames, watch: Watch) -> tuple[float, int]:

@@ -18,11 +18,11 @@ from napari_sam2track.evaluation.packages import (
     ctc_scores,
     division_scores,
 )
-from napari_sam2track.formats.movies import Watch, silent
 from napari_sam2track.formats.registry import write_tracks
 from napari_sam2track.params import WriteParams
 from napari_sam2track.tracks.movie import TrackedMovie
 from napari_sam2track.tracks.table import TrackTable
+from napari_sam2track.watch import Watch, silent
 
 
 @dataclass(frozen=True, slots=True)

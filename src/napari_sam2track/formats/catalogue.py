@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam2track.errors import UsageError
-from napari_sam2track.formats.movies import Watch
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.tracks.movie import TrackedMovie
+from napari_sam2track.watch import Watch
 
 Reader = Callable[[Path, ReadParams, Watch], TrackedMovie]
 Writer = Callable[[Path, TrackedMovie, WriteParams, bool, Watch], None]

@@ -14,14 +14,15 @@ from napari_sam2track.errors import FormatError
 from napari_sam2track.formats import tracks_json
 from napari_sam2track.formats.ctc_checks import check_ctc
 from napari_sam2track.formats.findings import Finding, error, shortened, warning
-from napari_sam2track.formats.movies import Watch, notes, silent
+from napari_sam2track.formats.movies import notes
 from napari_sam2track.formats.registry import open_tracks
 from napari_sam2track.formats.sniffing import format_of_input
 from napari_sam2track.tracks.lineage import lineage_problems, problems
 from napari_sam2track.tracks.movie import TrackedMovie
+from napari_sam2track.watch import Watch, silent
 
 
-def check(path: Path, watch: Watch | None = None) -> list[Finding]:
+def check(path: Path, watch: Watch = silent) -> list[Finding]:
     """Check a file or folder in any of the formats that are read.
 
     Parameters
@@ -36,7 +37,6 @@ def check(path: Path, watch: Watch | None = None) -> list[Finding]:
     list
         Errors, then warnings; empty if there is nothing to say.
     """
-    watch = watch or silent
     if not path.exists():
         return [error(f"{path} does not exist")]
     try:

@@ -17,11 +17,11 @@ from napari_sam2track.formats.ctc_text import Line, parsed_lines
 from napari_sam2track.formats.findings import Finding, error, shortened, warning
 from napari_sam2track.formats.label_files import ctc_images
 from napari_sam2track.formats.labels import as_labels, size_text
-from napari_sam2track.formats.movies import Watch, silent
 from napari_sam2track.formats.sniffing import ctc_folder
 from napari_sam2track.formats.tiff_pages import tiff_frames
 from napari_sam2track.tracks.lineage import lineage_problems
 from napari_sam2track.tracks.regions import cut_mask, measure_regions
+from napari_sam2track.watch import Watch, silent
 
 
 def check_ctc(path: Path, watch: Watch = silent) -> list[Finding]:

@@ -21,10 +21,11 @@ from napari_sam2track.errors import OutputError
 from napari_sam2track.formats.graphs import edges_of, families_of, paths_of
 from napari_sam2track.formats.label_notes import make_note
 from napari_sam2track.formats.label_writers import checked_frames, write_zarr_array
-from napari_sam2track.formats.movies import Watch, require_order
+from napari_sam2track.formats.movies import require_order
 from napari_sam2track.formats.output import atomic_path
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.tracks.movie import TrackedMovie
+from napari_sam2track.watch import Watch
 
 #: The array with the labels, and the property of nodes that names them.
 LABELS, LABEL_PROP = "segmentation", "seg_id"

@@ -18,10 +18,11 @@ from napari_sam2track.formats.graphs import Graph, tracks_of
 from napari_sam2track.formats.label_arrays import open_zarr
 from napari_sam2track.formats.label_notes import TRACKS, read_note, unit_of
 from napari_sam2track.formats.labels import LabelStack
-from napari_sam2track.formats.movies import Watch, extent, measured, point_rows, table_from
+from napari_sam2track.formats.movies import extent, measured, point_rows, table_from
 from napari_sam2track.labels import LabelFrames, Scale
 from napari_sam2track.params import ReadParams
 from napari_sam2track.tracks.movie import RelabelledFrames, TrackedMovie, relabelled
+from napari_sam2track.watch import Watch
 
 _KNOWN_MAJOR = 1
 

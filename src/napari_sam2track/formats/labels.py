@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2track.closing import Closing
 from napari_sam2track.errors import FormatError
 from napari_sam2track.labels import Scale
 
@@ -18,7 +18,7 @@ _UINT32_MAX = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, eq=False)
-class LabelStack:
+class LabelStack(Closing):
     """A movie of label images, of which nothing is in memory.
 
     Use it in a ``with`` block, or `close` it, if the source is a file that stays open.
@@ -89,22 +89,6 @@ class LabelStack:
                 f"{size_text(self.frame_shape)}: all frames must be of one size"
             )
         return labels
-
-    def close(self) -> None:
-        """Let go of the file, if there is one."""
-        if self._close is not None:
-            self._close()
-
-    def __enter__(self) -> LabelStack:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def open_labels(path: str | Path, *, axes: str | None = None) -> LabelStack:

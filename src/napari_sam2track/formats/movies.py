@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,10 @@ from napari_sam2track.tracks.movie import (
 )
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import DETECTION, TrackTable
+from napari_sam2track.watch import Watch, silent
 
 #: Places and frames beyond it are not whole numbers any more, nor those of a movie.
 FAR = 2.0**53
-
-#: Passes items on and may show how many of the total are done: (items, total, doing).
-Watch = Callable[[Iterable[Any], int, str], Iterable[Any]]
-
-
-def silent(items: Iterable[Any], total: int, doing: str) -> Iterable[Any]:
-    """Pass items on and show nothing."""
-    return items
 
 
 def notes(movie: TrackedMovie) -> list[str]:

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.movies import FAR, Watch, extent, point_rows, table_from
+from napari_sam2track.formats.movies import FAR, extent, point_rows, table_from
 from napari_sam2track.formats.output import atomic_path
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.tracks.movie import TrackedMovie
+from napari_sam2track.watch import Watch
 
 #: Columns by what they are, in lower case; earlier names win.
 _NAMES = {

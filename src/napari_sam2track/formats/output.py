@@ -23,6 +23,8 @@ _OURS = re.compile(r"labels_\d+\.tif|overlay_\d+\.png|provenance\.json|graph\.js
 _SHARED = re.compile(r"(mask|man_track)\d+\.tif|(res|man)_track\.txt|\d+\.png")
 _SIGN = b"napari_sam2track"
 _ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray")
+#: Where zarr keeps attributes, and so our note.
+_ZARR_NOTES = ("zarr.json", ".zattrs")
 
 #: Characters of an output's name that its temporary name ends with: names have an upper limit.
 _TAIL = 40
@@ -171,7 +173,8 @@ def _replaceable(folder: Path) -> bool:
     """Whether a folder is empty, or one that a writer of ours could have made."""
     names = [entry.name for entry in folder.iterdir()]
     if folder.suffix in (".zarr", ".geff") and any(mark in names for mark in _ZARR_MARKS):
-        return True
+        notes = [folder / name for name in names if name in _ZARR_NOTES]
+        return any(_SIGN in note.read_bytes() for note in notes)
     if names and all(_SHARED.fullmatch(name) for name in names):
         images = sorted(name for name in names if not name.endswith(".txt"))
         return bool(images) and _SIGN in (folder / images[0]).read_bytes()

@@ -15,16 +15,11 @@ from napari_sam2track.formats.catalogue import (
     Format,
     format_named,
 )
-from napari_sam2track.formats.movies import (
-    Watch,
-    checked_lineage,
-    drawn_movie,
-    renumbered,
-    silent,
-)
+from napari_sam2track.formats.movies import checked_lineage, drawn_movie, renumbered
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.tracks.movie import TrackedMovie
+from napari_sam2track.watch import Watch, silent
 
 __all__ = [
     "DEPTH",
@@ -95,7 +90,7 @@ def open_tracks(
     format: str | None = None,
     *,
     options: ReadParams | None = None,
-    watch: Watch | None = None,
+    watch: Watch = silent,
 ) -> TrackedMovie:
     """Read tracks, and open the masks that they are made of; close the result.
 
@@ -135,7 +130,7 @@ def open_tracks(
         raise UsageError(
             f"the format {chosen.name} can be written, not read; choose one of {names}"
         )
-    movie = chosen.read(path, options or ReadParams(), watch or silent)
+    movie = chosen.read(path, options or ReadParams(), watch)
     try:
         checked_lineage(movie.table, str(path))
     except FormatError:
@@ -151,7 +146,7 @@ def write_tracks(
     format: str | None = None,
     overwrite: bool = False,
     options: WriteParams | None = None,
-    watch: Watch | None = None,
+    watch: Watch = silent,
 ) -> None:
     """Write tracks, complete or not at all.
 
@@ -185,7 +180,7 @@ def write_tracks(
     assert chosen.write is not None  # format_of_output has made sure
     options = options or WriteParams()
     check_output(path, overwrite)
-    chosen.write(path, prepared(movie, chosen, options, path), options, overwrite, watch or silent)
+    chosen.write(path, prepared(movie, chosen, options, path), options, overwrite, watch)
 
 
 def prepared(movie: TrackedMovie, chosen: Format, options: WriteParams, path: Path) -> TrackedMovie:

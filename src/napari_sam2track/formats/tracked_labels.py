@@ -11,9 +11,10 @@ from typing import Any
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.label_writers import write_labels
 from napari_sam2track.formats.labels import LabelStack, open_labels
-from napari_sam2track.formats.movies import Watch, measured, table_from
+from napari_sam2track.formats.movies import measured, table_from
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.tracks.movie import TrackedMovie
+from napari_sam2track.watch import Watch
 
 
 def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.graphs import Graph, tracks_of
 from napari_sam2track.formats.label_notes import Note, note_in_text, unit_of
-from napari_sam2track.formats.movies import FAR, Watch, detections, extent, point_rows, table_from
+from napari_sam2track.formats.movies import FAR, detections, extent, point_rows, table_from
 from napari_sam2track.formats.outlines import DrawnFrames, Shape
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.tracks.movie import TrackedMovie
+from napari_sam2track.watch import Watch
 
 #: The feature of spots in which we keep our track ids.
 OWN_ID = "SAM2TRACK_ID"

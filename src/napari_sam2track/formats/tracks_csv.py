@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.movies import Watch, extent
+from napari_sam2track.formats.movies import extent
 from napari_sam2track.formats.output import atomic_path, check_output, write_text_atomic
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.tracks.movie import TrackedMovie
 from napari_sam2track.tracks.table import DETECTION, TrackTable
+from napari_sam2track.watch import Watch
 
 COLUMNS = (
     *("track_id", "frame", "label", "y", "x", "area"),

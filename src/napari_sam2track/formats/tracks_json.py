@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.movies import Watch
 from napari_sam2track.formats.output import atomic_path
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.tracks.movie import TrackedMovie
 from napari_sam2track.tracks.table import DETECTION, TrackTable
+from napari_sam2track.watch import Watch
 
 FORMAT = "sam2track-tracks"
 VERSION = 1

@@ -7,10 +7,9 @@ explains more than leaving them apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +25,7 @@ from napari_sam2track.linking.touching import part_again, swallowed_by
 from napari_sam2track.linking.tracklets import Tracklets
 from napari_sam2track.params import LinkParams
 from napari_sam2track.tracks.table import TrackTable
-
-#: Passes items on and shows how many of the total are done.
-Watch = Callable[[Iterable[Any], int, str], Iterable[Any]]
+from napari_sam2track.watch import Watch, silent
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -197,7 +194,7 @@ def link_all(
     frames: LabelFrames,
     params: LinkParams,
     locked: Sequence[LockedLink] = (),
-    watch: Watch | None = None,
+    watch: Watch = silent,
 ) -> TrackTable:
     """Link a whole movie of label images, reading one frame at a time.
 
@@ -223,7 +220,6 @@ def link_all(
         If the locked links cannot all hold.
     """
     linker = Linker(params, locked)
-    numbers: Iterable[int] = range(frames.n_frames)
-    for t in watch(numbers, frames.n_frames, "Linking") if watch else numbers:
+    for t in watch(range(frames.n_frames), frames.n_frames, "Linking"):
         linker.step(t, frames.read(t))
     return linker.table(frames.n_frames, frames.frame_shape)

@@ -6,19 +6,19 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2track.closing import Closing
 from napari_sam2track.errors import FramesError
 from napari_sam2track.frames import open_frames
 from napari_sam2track.frames.source import Source
 
 
 @dataclass(frozen=True, eq=False)
-class ImageFrames:
+class ImageFrames(Closing):
     """A movie that is read frame by frame, of as many axes as the labels beside it.
 
     Use it in a ``with`` block, or `close` it, if it comes from a file.
@@ -37,26 +37,11 @@ class ImageFrames:
     frame_shape: tuple[int, ...]
     n_channels: int
     _load: Callable[[int], NDArray[Any]] = field(repr=False)
-    _close: Callable[[], object] = field(default=lambda: None, repr=False)
+    _close: Callable[[], object] | None = field(default=None, repr=False)
 
     def read(self, t: int) -> NDArray[Any]:
         """Frame `t`, shape (*frame_shape, channels), in the type of the file."""
         return self._load(t)
-
-    def close(self) -> None:
-        """Let go of the file, if there is one."""
-        self._close()
-
-    def __enter__(self) -> ImageFrames:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def image_of(array: Any, frame_ndim: int) -> ImageFrames:

@@ -5,18 +5,14 @@ Two frames are in memory. Everything is measured within bounding boxes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.labels import LabelFrames
 from napari_sam2track.tracks.table import TrackTable
-
-#: Passes items on and may show how many of the total are done.
-Watch = Callable[[Iterable[Any], int, str], Iterable[Any]]
+from napari_sam2track.watch import Watch
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2track.closing import Closing
 from napari_sam2track.labels import LabelFrames, Scale
 from napari_sam2track.tracks.regions import Regions, measure_regions
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 
 
 @dataclass(frozen=True, eq=False)
-class TrackedMovie:
+class TrackedMovie(Closing):
     """Tracks of a movie, with or without the masks that they are made of.
 
     Use it in a ``with`` block, or `close` it, if its labels come from a file.
@@ -44,22 +44,6 @@ class TrackedMovie:
     def ndim(self) -> int:
         """Number of axes with time: 3 for (T, Y, X), 4 for (T, Z, Y, X)."""
         return 1 + len(self.table.frame_shape)
-
-    def close(self) -> None:
-        """Let go of the file, if there is one."""
-        if self._close is not None:
-            self._close()
-
-    def __enter__(self) -> TrackedMovie:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def detections_of(frame: int, regions: Regions, tracks: NDArray[np.uint32]) -> NDArray[np.void]:

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from napari_sam2track.labels import LabelFrames, Scale
 from napari_sam2track.params import SuspectParams
 from napari_sam2track.tracks import signs
-from napari_sam2track.tracks.looks import Watch, look
+from napari_sam2track.tracks.looks import look
 from napari_sam2track.tracks.motion import measure_motion
 from napari_sam2track.tracks.signs import Sign
 from napari_sam2track.tracks.table import TrackTable
+from napari_sam2track.watch import Watch, silent
 
 #: What can be suspicious.
 KINDS = (
@@ -58,7 +58,7 @@ def find_suspects(
     labels: LabelFrames | None = None,
     params: SuspectParams | None = None,
     scale: Scale | None = None,
-    watch: Watch | None = None,
+    watch: Watch = silent,
 ) -> list[Suspect]:
     """All suspects of a movie.
 
@@ -96,15 +96,10 @@ def find_suspects(
         *signs.border_contacts(table),
     ]
     if labels is not None:
-        looks = look(labels, table, motion.guesses / motion.widths, watch or _silent)
+        looks = look(labels, table, motion.guesses / motion.widths, watch)
         found += signs.overlaps(table, looks, params)
         found += signs.parts_and_holes(table, looks)
     return _ranked(found, params.min_score)
-
-
-def _silent(items: Iterable[Any], total: int, doing: str) -> Iterable[Any]:
-    """Pass items on and show nothing."""
-    return items
 
 
 def _ranked(found: Iterable[Sign], min_score: float) -> list[Suspect]:
