@@ -36,12 +36,15 @@ class Lost:
         Shape (n,), int64: in which frame they were seen last.
     label
         Shape (n,), uint32: their label there.
+    swallower
+        Shape (n,), int64: the tracklet inside which each disappeared, -1 if in none.
     """
 
     objects: Objects
     tracklet: NDArray[np.int64]
     frame: NDArray[np.int64]
     label: NDArray[np.uint32]
+    swallower: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.tracklet)
@@ -53,6 +56,7 @@ class Lost:
             self.tracklet[which],
             self.frame[which],
             self.label[which],
+            self.swallower[which],
         )
 
     def since(self, frame: int) -> Lost:
@@ -68,6 +72,7 @@ class Lost:
             np.concatenate([self.tracklet, more.tracklet]),
             np.concatenate([self.frame, more.frame]),
             np.concatenate([self.label, more.label]),
+            np.concatenate([self.swallower, more.swallower]),
         )
 
     def moved(self, motion: Motion) -> Lost:
@@ -100,6 +105,7 @@ NOTHING_LOST = Lost(
     np.zeros(0, np.int64),
     np.zeros(0, np.int64),
     np.zeros(0, np.uint32),
+    np.zeros(0, np.int64),
 )
 
 

@@ -21,7 +21,7 @@ from napari_sam2track.linking.locks import LockedLink, Locks
 from napari_sam2track.linking.motion import Motion, same_shift
 from napari_sam2track.linking.objects import ObjectFrame, describe
 from napari_sam2track.linking.pairs import PairLinks, link_pair, seen_motion
-from napari_sam2track.linking.touching import part_again, swallowed_by
+from napari_sam2track.linking.touching import part_again, with_swallower
 from napari_sam2track.linking.tracklets import Tracklets
 from napari_sam2track.params import LinkParams
 from napari_sam2track.tracks.table import TrackTable
@@ -44,6 +44,7 @@ class _Step:
             self.tracklets[which],
             np.full(len(which), self.t),
             self.frame.regions.labels[which],
+            np.full(len(which), -1),
         )
         return lost.moved(motion.take(which))
 
@@ -70,8 +71,6 @@ class Linker:
         self._growth = Growth()
         self._last: _Step | None = None
         self._lost = self._ghosts = NOTHING_LOST
-        #: For each lost object the tracklet inside which it disappeared, or -1.
-        self._swallower = np.zeros(0, np.int64)
         self._tracklets = Tracklets()
 
     def step(self, t: int, labels: NDArray[np.uint32]) -> None:
@@ -134,7 +133,6 @@ class Linker:
             links.chosen,
             last.tracklets,
             lost,
-            self._swallower,
             returns,
             self._ghosts,
             frame,
@@ -152,7 +150,6 @@ class Linker:
         """Forget what was lost for too long, and move the rest with the objects around it."""
         seen = seen_motion(last.frame.objects, frame.objects, links.chosen)
         oldest = last.t - self._params.max_gap
-        self._swallower = self._swallower[self._lost.frame >= oldest]
         moved = []
         for some in (self._lost, self._ghosts):
             some = some.since(oldest)
@@ -176,17 +173,17 @@ class Linker:
         """
         still = same_shift(len(last.tracklets), np.zeros(last.frame.index.ndim))
         gone = np.setdiff1d(np.arange(len(last.tracklets)), chosen.parent)
-        moved, rested = (last.remembered(gone, motion) for motion in (links.motion, still))
-        swallower = swallowed_by(moved, frame, tracklets)
-        at_rest = swallowed_by(rested, frame, tracklets)
-        fell_back = (swallower < 0) & (at_rest >= 0)
-        for some, theirs, motion in (
-            (moved.take(np.flatnonzero(~fell_back)), swallower[~fell_back], links.motion),
-            (rested.take(np.flatnonzero(fell_back)), at_rest[fell_back], still),
+        moved, rested = (
+            with_swallower(last.remembered(gone, motion), frame, tracklets)
+            for motion in (links.motion, still)
+        )
+        at_rest = (moved.swallower < 0) & (rested.swallower >= 0)
+        for some, motion in (
+            (moved.take(np.flatnonzero(~at_rest)), links.motion),
+            (rested.take(np.flatnonzero(at_rest)), still),
         ):
-            outer = np.flatnonzero(np.isin(last.tracklets, theirs[theirs >= 0]))
+            outer = np.flatnonzero(np.isin(last.tracklets, some.swallower))
             self._lost = self._lost.and_more(some)
-            self._swallower = np.concatenate([self._swallower, theirs])
             self._ghosts = self._ghosts.and_more(last.remembered(outer, motion))
 
 

@@ -7,7 +7,7 @@ gets its own part back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,8 @@ from napari_sam2track.params import LinkParams
 _INSIDE = 0.5
 
 
-def swallowed_by(lost: Lost, frame: ObjectFrame, tracklets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """For each lost object the tracklet in whose mask it lies in this frame, -1 if in none.
+def with_swallower(lost: Lost, frame: ObjectFrame, tracklets: NDArray[np.int64]) -> Lost:
+    """The lost objects with the tracklet in whose mask each lies in this frame.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def swallowed_by(lost: Lost, frame: ObjectFrame, tracklets: NDArray[np.int64]) -
     overlaps = overlap_moved(lost.objects, still, frame)
     inside = overlaps.in_first >= _INSIDE
     swallower[overlaps.first[inside]] = tracklets[overlaps.second[inside]]
-    return swallower
+    return replace(lost, swallower=swallower)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -61,7 +61,6 @@ def part_again(
     chosen: Hypotheses,
     last: NDArray[np.int64],
     lost: Lost,
-    swallower: NDArray[np.int64],
     returns: Hypotheses,
     ghosts: Lost,
     frame: ObjectFrame,
@@ -77,9 +76,8 @@ def part_again(
         What became of the objects of the frame before.
     last
         Tracklets of the frame before.
-    lost, swallower, returns
-        Lost objects, moved to this frame, what swallowed each (`swallowed_by`), and how they may
-        have come back.
+    lost, returns
+        Lost objects, moved to this frame, and how they may have come back.
     ghosts
         The objects that swallowed one, as they were before, moved to this frame.
     frame, t, params, growth
@@ -90,7 +88,7 @@ def part_again(
     gone_on = []
     for row in np.flatnonzero(chosen.sibling >= 0).tolist():
         mother = int(last[chosen.parent[row]])
-        inner = np.flatnonzero(swallower == mother)
+        inner = np.flatnonzero(lost.swallower == mother)
         outer = np.flatnonzero(ghosts.tracklet == mother)[-1:]
         if len(inner) != 1 or len(outer) == 0:
             continue
