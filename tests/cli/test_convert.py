@@ -120,7 +120,7 @@ def test_axes_of_labels(sam2track, tmp_path):
     np.save(tmp_path / "a.npy", np.ones((3, 4, 5), np.uint8))
     assert "in 3 frames" in sam2track("convert", tmp_path / "a.npy", tmp_path / "a.json").output
     result = sam2track("convert", tmp_path / "a.npy", tmp_path / "b.json", "--axes", "ZYX")
-    assert "in 1 frames" in result.output
+    assert "in 1 frame:" in result.output
 
 
 def test_help_names_all_formats(sam2track):

@@ -153,7 +153,7 @@ def test_binary_masks_are_said_to_be_split(masks, tmp_path):
         tifffile.imwrite(path, np.where(frame > 0, 255, 0).astype(np.uint8))
     result = track(masks, tmp_path / "t.json")
     assert "8 objects (binary masks, split into connected parts), 2 tracks" in result.stdout
-    assert track(masks, tmp_path / "u.json", "--binary", "no").stdout.count("1 tracks") == 1
+    assert track(masks, tmp_path / "u.json", "--binary", "no").stdout.count("1 track ") == 1
 
 
 def test_existing_output(masks, tmp_path):

@@ -40,7 +40,7 @@ def test_everything_at_once_errors_first(sam2track, ctc):
         "error: track 1 (0 to 1) has masks in frames 2 too",
         "error: track 4 (2 to 2) has no mask in frames 2",
         "warning: label 1 in mask001.tif is in 2 parts",
-        f"{ctc}: 4 errors, 1 warnings",
+        f"{ctc}: 4 errors, 1 warning",
     ]
 
 
@@ -50,7 +50,7 @@ def test_warnings_are_no_failure(sam2track, ctc):
     assert result.exit_code == 0
     assert result.output.splitlines() == [
         "warning: mask003.tif is empty",
-        f"{ctc}: no errors, 1 warnings",
+        f"{ctc}: 0 errors, 1 warning",
     ]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from napari_sam2track.cli._words import counted
 from napari_sam2track.errors import EditError, FormatError
 from napari_sam2track.params import WriteParams
 
@@ -95,8 +96,9 @@ def run_edits(
             watch=progress,
         )
         typer.echo(
-            f"{table.n_tracks} tracks, {len(table)} objects, {len(table.parents)} parents in "
-            f"{table.n_frames} frames: {target}"
+            f"{counted(table.n_tracks, 'track')}, {counted(len(table), 'object')}, "
+            f"{counted(len(table.parents), 'parent')} in "
+            f"{counted(table.n_frames, 'frame')}: {target}"
         )
 
 

@@ -10,6 +10,7 @@ import typer
 
 from napari_sam2track.cli._inputs import Overwrite, check_apart
 from napari_sam2track.cli._options import with_params
+from napari_sam2track.cli._words import counted
 from napari_sam2track.params import ReadParams, WriteParams
 
 if TYPE_CHECKING:
@@ -81,8 +82,9 @@ def convert(
         )
         table = movie.table
         typer.echo(
-            f"{table.n_tracks} tracks, {len(table)} objects, {len(table.parents)} parents in "
-            f"{table.n_frames} frames: {out} ({chosen.title})"
+            f"{counted(table.n_tracks, 'track')}, {counted(len(table), 'object')}, "
+            f"{counted(len(table.parents), 'parent')} in "
+            f"{counted(table.n_frames, 'frame')}: {out} ({chosen.title})"
         )
         for text in notes(movie):
             typer.echo(f"Note: {text}")

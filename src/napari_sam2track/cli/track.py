@@ -9,6 +9,7 @@ import typer
 
 from napari_sam2track.cli._inputs import Overwrite, check_apart
 from napari_sam2track.cli._options import with_params
+from napari_sam2track.cli._words import counted
 from napari_sam2track.errors import UsageError
 from napari_sam2track.params import LinkParams, WriteParams
 
@@ -189,6 +190,8 @@ def _summary(table: TrackTable, out: Path, split: bool) -> str:
     binary = " (binary masks, split into connected parts)" if split else ""
     divisions = len(set(table.parents.values()))
     return (
-        f"{table.n_frames} frames, {len(table)} objects{binary}, {table.n_tracks} tracks of "
-        f"{mean:.1f} frames on average, {table.n_links} links, {divisions} divisions: {out}"
+        f"{counted(table.n_frames, 'frame')}, {counted(len(table), 'object')}{binary}, "
+        f"{counted(table.n_tracks, 'track')} of "
+        f"{mean:.1f} frames on average, {counted(table.n_links, 'link')}, "
+        f"{counted(divisions, 'division')}: {out}"
     )

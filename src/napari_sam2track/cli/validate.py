@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from napari_sam2track.cli._words import counted
+
 EXAMPLES = """\
 [bold]Examples[/bold]
 
@@ -56,6 +58,6 @@ def validate(
     if not found:
         typer.echo(f"{path}: no problems")
     else:
-        typer.echo(f"{path}: {errors or 'no'} errors, {warnings or 'no'} warnings")
+        typer.echo(f"{path}: {counted(errors, 'error')}, {counted(warnings, 'warning')}")
     if errors:
         raise typer.Exit(1)
