@@ -41,7 +41,7 @@ def test_a_movie_from_masks(sam2track, sample, movie_path, labels_path, tmp_path
     assert rows[0]["state"] == "prompted"
     assert int(rows[0]["area"]) == (sample.labels_tyx[0] == 1).sum()
     with tifffile.TiffFile(out / "labels.tif") as tiff:
-        assert '"name": "bundled"' in tiff.pages[0].description
+        assert '"name": "bundled"' in tiff.imagej_metadata["Info"]
 
 
 def test_the_session_file_replays_the_run(sam2track, movie_path, labels_path, tmp_path):
