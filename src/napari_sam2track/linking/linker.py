@@ -171,8 +171,10 @@ class Linker:
         Where the motion does not lead into the mask of another, rest may: it was not right for
         what is lost anyway.
         """
-        still = same_shift(len(last.tracklets), np.zeros(last.frame.index.ndim))
         gone = np.setdiff1d(np.arange(len(last.tracklets)), chosen.parent)
+        if len(gone) == 0:
+            return
+        still = same_shift(len(last.tracklets), np.zeros(last.frame.index.ndim))
         moved, rested = (
             with_swallower(last.remembered(gone, motion), frame, tracklets)
             for motion in (links.motion, still)

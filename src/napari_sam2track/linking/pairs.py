@@ -124,6 +124,8 @@ def _elsewhere(
     A motion that is right for most can be wrong for some: each of them is looked for where the
     others would have taken it.
     """
+    if len(motions) == 0:
+        return NO_HYPOTHESES
     good = chosen.parent[chosen.iou > _SURE_ENOUGH]
     poor = np.setdiff1d(np.arange(len(here)), good)
     found = [NO_HYPOTHESES]
