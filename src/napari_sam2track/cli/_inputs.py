@@ -73,6 +73,10 @@ Threads = Annotated[
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")]
+FromFormat = Annotated[
+    str | None,
+    typer.Option("--from", help="Format of IN, if it is not found out.", show_default=False),
+]
 
 
 def check_apart(option: str, out: Path, source: Path, hint: str = "") -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_sam2track.cli._inputs import Overwrite, check_apart
+from napari_sam2track.cli._inputs import FromFormat, Overwrite, check_apart
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.cli._words import counted
 from napari_sam2track.params import ReadParams, WriteParams
@@ -38,10 +38,7 @@ def convert(
     out: Annotated[
         Path, typer.Argument(metavar="OUT", help="What to write; its name says the format.")
     ],
-    from_format: Annotated[
-        str | None,
-        typer.Option("--from", help="Format of IN, if it is not found out.", show_default=False),
-    ] = None,
+    from_format: FromFormat = None,
     to_format: Annotated[
         str | None,
         typer.Option(

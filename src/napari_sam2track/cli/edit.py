@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from napari_sam2track.cli._inputs import Overwrite, check_apart
+from napari_sam2track.cli._inputs import FromFormat, Overwrite, check_apart
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.errors import EditError, FormatError, UsageError
 from napari_sam2track.params import ReadParams, WriteParams
@@ -70,10 +70,7 @@ def edit(
         bool,
         typer.Option("--dry-run", help="Write nothing: say what each edit would do, or why not."),
     ] = False,
-    from_format: Annotated[
-        str | None,
-        typer.Option("--from", help="Format of IN, if it is not found out.", show_default=False),
-    ] = None,
+    from_format: FromFormat = None,
     to_format: Annotated[
         str | None,
         typer.Option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_sam2track.cli._inputs import Overwrite, check_apart
+from napari_sam2track.cli._inputs import FromFormat, Overwrite, check_apart
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.errors import FormatError, UsageError
 from napari_sam2track.params import MeasureParams, ReadParams
@@ -63,10 +63,7 @@ def measure(
         Path | None,
         typer.Option("--tracks", help="A row for each track (.csv).", show_default=False),
     ] = None,
-    from_format: Annotated[
-        str | None,
-        typer.Option("--from", help="Format of IN, if it is not found out.", show_default=False),
-    ] = None,
+    from_format: FromFormat = None,
     overwrite: Overwrite = False,
     params: MeasureParams,
     read: ReadParams,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_sam2track.cli._inputs import Overwrite, check_apart
+from napari_sam2track.cli._inputs import FromFormat, Overwrite, check_apart
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.errors import UsageError
 from napari_sam2track.params import ReadParams, SuspectParams
@@ -37,10 +37,7 @@ def suspects(
         typer.Option("--out", help="Write all of them: .csv or .json.", show_default=False),
     ] = None,
     top: Annotated[int, typer.Option("--top", min=0, help="How many to show.")] = 20,
-    from_format: Annotated[
-        str | None,
-        typer.Option("--from", help="Format of IN, if it is not found out.", show_default=False),
-    ] = None,
+    from_format: FromFormat = None,
     overwrite: Overwrite = False,
     suspect: SuspectParams,
     read: ReadParams,

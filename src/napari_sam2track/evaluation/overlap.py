@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_sam2track.labels import LabelFrames
+from napari_sam2track.linking.assignment import solve
+from napari_sam2track.linking.hypotheses import Hypotheses
 from napari_sam2track.linking.objects import describe
 from napari_sam2track.linking.overlap import overlap_table
 from napari_sam2track.watch import Watch
@@ -45,30 +46,11 @@ def mean_j(found: LabelFrames, truth: LabelFrames, watch: Watch) -> tuple[float,
 
 def _best(sums: Counter[tuple[int, int]]) -> float:
     """The highest total of one-to-one pairs."""
-    from scipy.optimize import linear_sum_assignment
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     if not sums:
         return 0.0
     pairs = np.array(list(sums), np.int64)
-    value = np.array(list(sums.values()))
-    rows, i = np.unique(pairs[:, 0], return_inverse=True)
-    columns, j = np.unique(pairs[:, 1], return_inverse=True)
-    n = len(rows) + len(columns)
-    graph = coo_array((value, (i, j + len(rows))), shape=(n, n)).tocsr()
-    _, group = connected_components(graph, directed=False)
-    total = 0.0
-    for members in _members(np.asarray(group[i], np.intp)):
-        a, k = np.unique(i[members], return_inverse=True)
-        b, m = np.unique(j[members], return_inverse=True)
-        gain = np.zeros((len(a), len(b)))
-        gain[k, m] = value[members]
-        total += float(gain[linear_sum_assignment(gain, maximize=True)].sum())
-    return total
-
-
-def _members(group: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    """Positions of each group."""
-    order = np.argsort(group, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
+    gain = np.array(list(sums.values()))
+    _, first = np.unique(pairs[:, 0], return_inverse=True)
+    _, second = np.unique(pairs[:, 1], return_inverse=True)
+    h = Hypotheses(first, second, np.full(len(gain), -1), gain, gain)
+    return float(gain[solve(h)].sum())

@@ -1,8 +1,8 @@
 """The hypotheses that hold together and explain the most: no object is used twice.
 
-Objects touch a few neighbours each, so the hypotheses fall apart into groups which are solved on
-their own: the result is that of one big problem. Groups of pairs alone are assignment problems;
-a division ties three objects together, and such a group is a small integer program.
+Objects touch a few neighbours each, so most hypotheses are settled by looking at their rivals, and
+the rest fall apart into groups. Groups of pairs alone are assignment problems; a division ties
+three objects together, and all groups with divisions are one integer program.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def _pairs(h: Hypotheses) -> NDArray[np.intp]:
 
 
 def _integer_program(h: Hypotheses) -> NDArray[np.intp]:
-    """Solve a group with divisions: weighted set packing."""
+    """Solve groups with divisions: weighted set packing."""
     from scipy.optimize import Bounds, LinearConstraint, milp
     from scipy.sparse import csr_array
 

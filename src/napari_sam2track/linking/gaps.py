@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.linking.hypotheses import NO_HYPOTHESES, Growth, Hypotheses
-from napari_sam2track.linking.motion import Motion, fit_field, move, same_shift
+from napari_sam2track.linking.motion import Motion, at_rest, fit_field, move, same_shift
 from napari_sam2track.linking.objects import ObjectFrame, Objects, together
 from napari_sam2track.linking.overlap import overlap_moved
 from napari_sam2track.linking.pairs import possible
@@ -132,6 +132,6 @@ def coming_back(
         return NO_HYPOTHESES
     steps = (t - lost.frame).astype(np.float64)
     objects = replace(lost.objects, age=steps)
-    overlaps = overlap_moved(objects, same_shift(len(lost), np.zeros(objects.ndim)), frame)
+    overlaps = overlap_moved(objects, at_rest(objects), frame)
     h = possible(objects, frame.objects, overlaps, objects.centres, params, growth)
     return replace(h, gain=h.gain + _MISSING * (steps[h.parent] - 1))

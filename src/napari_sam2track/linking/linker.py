@@ -18,7 +18,7 @@ from napari_sam2track.labels import LabelFrames
 from napari_sam2track.linking.gaps import NOTHING_LOST, Lost, coming_back, expected_motion
 from napari_sam2track.linking.hypotheses import NO_HYPOTHESES, Growth, Hypotheses
 from napari_sam2track.linking.locks import LockedLink, Locks
-from napari_sam2track.linking.motion import Motion, same_shift
+from napari_sam2track.linking.motion import Motion, at_rest
 from napari_sam2track.linking.objects import ObjectFrame, describe
 from napari_sam2track.linking.pairs import PairLinks, link_pair, seen_motion
 from napari_sam2track.linking.touching import part_again, with_swallower
@@ -174,15 +174,15 @@ class Linker:
         gone = np.setdiff1d(np.arange(len(last.tracklets)), chosen.parent)
         if len(gone) == 0:
             return
-        still = same_shift(len(last.tracklets), np.zeros(last.frame.index.ndim))
+        still = at_rest(last.frame.objects)
         moved, rested = (
             with_swallower(last.remembered(gone, motion), frame, tracklets)
             for motion in (links.motion, still)
         )
-        at_rest = (moved.swallower < 0) & (rested.swallower >= 0)
+        fell_back = (moved.swallower < 0) & (rested.swallower >= 0)
         for some, motion in (
-            (moved.take(np.flatnonzero(~at_rest)), links.motion),
-            (rested.take(np.flatnonzero(at_rest)), still),
+            (moved.take(np.flatnonzero(~fell_back)), links.motion),
+            (rested.take(np.flatnonzero(fell_back)), still),
         ):
             outer = np.flatnonzero(np.isin(last.tracklets, some.swallower))
             self._lost = self._lost.and_more(some)

@@ -62,6 +62,11 @@ def same_shift(n: int, shift: NDArray[np.float64]) -> Motion:
     return Motion(np.tile(shift, (n, 1)), np.zeros((n, d, d)))
 
 
+def at_rest(objects: Objects) -> Motion:
+    """None of the objects moves."""
+    return same_shift(len(objects), np.zeros(objects.ndim))
+
+
 def move(objects: Objects, motion: Motion) -> NDArray[np.float64]:
     """The points of the objects (p, d) after their motion."""
     owner = objects.owner

@@ -62,10 +62,7 @@ class Objects:
         sizes = np.bincount(self.owner, minlength=len(self))
         begins = np.cumsum(sizes) - sizes
         owner = np.repeat(np.arange(len(which)), sizes[which])
-        within = np.arange(len(owner)) - np.repeat(
-            np.cumsum(sizes[which]) - sizes[which], sizes[which]
-        )
-        points = self.points[begins[which][owner] + within]
+        points = self.points[begins[which][owner] + _ranks(sizes[which])]
         return Objects(
             self.areas[which],
             self.centres[which],
@@ -93,8 +90,7 @@ def together(first: Objects, second: Objects) -> Objects:
 def thinned(objects: Objects, step: int) -> Objects:
     """The same objects with every `step`-th of their points, and at least one each."""
     sizes = np.bincount(objects.owner, minlength=len(objects))
-    within = np.arange(len(objects.owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    keep = within % step == 0
+    keep = _ranks(sizes) % step == 0
     left = np.bincount(objects.owner[keep], minlength=len(objects))
     weight = objects.weight * sizes / np.maximum(left, 1)
     return replace(objects, points=objects.points[keep], owner=objects.owner[keep], weight=weight)
@@ -137,7 +133,7 @@ def describe(labels: NDArray[np.uint32]) -> ObjectFrame:
     whose = np.repeat(np.arange(n), counts)
     # The k-th point lies in the k-th of equal parts of the object's pixels, row by row; shifting
     # it within the part keeps the points of a rectangle from lining up.
-    k = np.arange(len(whose)) - np.repeat(np.cumsum(counts) - counts, counts)
+    k = _ranks(counts)
     step = regions.areas / np.maximum(counts, 1)
     place = ((k + (k * _GOLDEN) % 1.0) * step[whose]).astype(np.int64)
     flat = _pixels(runs, owner, place, whose)
@@ -146,6 +142,12 @@ def describe(labels: NDArray[np.uint32]) -> ObjectFrame:
     areas = regions.areas.astype(np.float64)
     objects = Objects(areas, centres, at_border, points, whose, step, np.ones(n))
     return ObjectFrame(regions, objects, index.reshape(labels.shape))
+
+
+def _ranks(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For groups of these sizes, one after another: 0, 1, ... within each."""
+    begins = np.cumsum(sizes) - sizes
+    return np.arange(int(sizes.sum())) - np.repeat(begins, sizes)
 
 
 def _fill(flat: NDArray[np.int32], runs: Runs, values: NDArray[np.intp]) -> None:

@@ -19,7 +19,7 @@ from napari_sam2track.linking.hypotheses import (
     log_ratios,
     nearby,
 )
-from napari_sam2track.linking.motion import Motion, fit_field, same_shift
+from napari_sam2track.linking.motion import Motion, at_rest, fit_field, same_shift
 from napari_sam2track.linking.objects import ObjectFrame, Objects, thinned
 from napari_sam2track.linking.overlap import Overlaps, overlap_moved, overlap_table, untouched
 from napari_sam2track.linking.shift import shift_candidates
@@ -85,7 +85,7 @@ def link_pair(
         What a person decided on: takes hypotheses away, and puts others in their place.
     """
     here, there = first.objects, second.objects
-    motion = same_shift(len(here), np.zeros(here.ndim))
+    motion = at_rest(here)
     chosen = NO_HYPOTHESES
     if len(here) and len(there):
         others: list[Motion] = []
@@ -204,7 +204,7 @@ def _find_motion(
         hypotheses = _hypotheses(first, second, motion, params, growth)
         return _Trial(motion, hypotheses.take(solve_greedily(hypotheses)))
 
-    trials = [attempt(same_shift(len(here), np.zeros(here.ndim)))]
+    trials = [attempt(at_rest(here))]
     known = np.isfinite(velocity[:, 0])
     if known.any():
         usual = np.median(velocity[known], axis=0)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.linking.gaps import Lost, coming_back
 from napari_sam2track.linking.hypotheses import Growth, Hypotheses, join
-from napari_sam2track.linking.motion import same_shift
+from napari_sam2track.linking.motion import at_rest
 from napari_sam2track.linking.objects import ObjectFrame
 from napari_sam2track.linking.overlap import overlap_moved
 from napari_sam2track.params import LinkParams
@@ -34,8 +34,7 @@ def with_swallower(lost: Lost, frame: ObjectFrame, tracklets: NDArray[np.int64])
         The frame, and the tracklets of its objects.
     """
     swallower = np.full(len(lost), -1)
-    still = same_shift(len(lost), np.zeros(lost.objects.ndim))
-    overlaps = overlap_moved(lost.objects, still, frame)
+    overlaps = overlap_moved(lost.objects, at_rest(lost.objects), frame)
     inside = overlaps.in_first >= _INSIDE
     swallower[overlaps.first[inside]] = tracklets[overlaps.second[inside]]
     return replace(lost, swallower=swallower)
