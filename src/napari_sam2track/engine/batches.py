@@ -1,9 +1,12 @@
-"""Batches: how many at once, and what to say when that was too many."""
+"""Batches: how many at once, what runs side by side, and what to say when that was too many."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Literal, TypeVar
 
 import torch
@@ -12,7 +15,160 @@ from napari_sam2track.engine.network import Network
 from napari_sam2track.errors import DeviceError
 
 T = TypeVar("T")
+R = TypeVar("R")
 Mode = Literal["frame", "window"]
+
+#: Squares up to this size are computed by several single threads side by side: their operations
+#: are too small to be shared by threads (docs/speed.md has the figures). Larger ones are shared
+#: well, and side by side they would need the memory several times.
+SMALL_SQUARE = 512
+#: With fewer objects than this for each thread, one shared batch is as fast.
+LEAST_EACH = 3
+
+
+class Batcher:
+    """Runs work on many objects in batches that fit.
+
+    Parameters
+    ----------
+    network
+        What computes.
+    mode
+        What it is shown: windows are encoded one an object, the whole frame once for all.
+    batch
+        Most objects at once, over all threads. 1 is what ``exact`` needs: object by object, each
+        with all threads, as SAM2's own predictor.
+    budget_bytes
+        Most memory for what is computed at once; None sets no limit.
+    """
+
+    def __init__(
+        self, network: Network, mode: Mode, batch: int, budget_bytes: int | None = None
+    ) -> None:
+        self.network = network
+        self.most = fitting_batch(batch, network, mode)
+        if budget_bytes is not None:
+            each = object_bytes(network, mode)
+            self.most = max(1, min(self.most, budget_bytes // each))
+        #: Most objects that one batch may hold since a larger one did not fit.
+        self._fitted = self.most
+        self._pool: ThreadPoolExecutor | None = None
+        self._workers = 0
+
+    def map(
+        self,
+        work: Callable[[list[T]], list[R]],
+        items: Sequence[T],
+        key: Callable[[T], Hashable] | None = None,
+    ) -> list[R]:
+        """The results of ``work`` on items, one an item and in their order.
+
+        The same items are cut in the same way whenever there are as many threads and it fits, so
+        that the results are the same to the last bit.
+
+        Parameters
+        ----------
+        work
+            From some items to their results. It may run in several threads at once, on different
+            items, and again on fewer if the memory did not suffice: it must change nothing but
+            its own items, and them only at its end.
+        items
+            Objects.
+        key
+            Only items with equal keys come into one batch; None: all can.
+
+        Raises
+        ------
+        DeviceError
+            If the memory does not even suffice for one.
+        """
+        threads = self._threads(len(items))
+        parts = self._cut(items, key, threads)
+        out: list[R | None] = [None] * len(items)
+        if threads == 1 or len(parts) == 1:
+            for part in parts:
+                _put(out, part, self._run(work, [items[i] for i in part]))
+        else:
+            pool = self._workshop()
+            futures = [pool.submit(self._run, work, [items[i] for i in part]) for part in parts]
+            again = []
+            for part, future in zip(parts, futures, strict=True):
+                try:
+                    _put(out, part, future.result())
+                except DeviceError:
+                    again.append(part)  # there may be room for it when it is alone
+            for part in again:
+                _put(out, part, self._run(work, [items[i] for i in part]))
+        return out  # type: ignore[return-value]  # every place has been filled
+
+    def _threads(self, n: int) -> int:
+        """How many single threads share the work on ``n`` items; 1 for none of them."""
+        network = self.network
+        if network.device.type != "cpu" or network.image_size > SMALL_SQUARE or self.most == 1:
+            return 1
+        return max(1, min(torch.get_num_threads(), self.most, n // LEAST_EACH))
+
+    def _cut(
+        self, items: Sequence[T], key: Callable[[T], Hashable] | None, threads: int
+    ) -> list[list[int]]:
+        """Indices of the items of each batch; batches of one key differ by at most one item."""
+        groups: dict[Hashable, list[int]] = {}
+        for i, item in enumerate(items):
+            groups.setdefault(None if key is None else key(item), []).append(i)
+        size = max(1, min(self._fitted, self.most // threads, -(-len(items) // threads)))
+        parts = []
+        for group in groups.values():
+            n = -(-len(group) // size)
+            if len(groups) == 1:  # as many batches for each thread
+                n = -(-n // threads) * threads
+            edges = [k * len(group) // n for k in range(n + 1)]
+            parts += [group[a:b] for a, b in pairwise(edges) if a < b]
+        return parts
+
+    def _workshop(self) -> ThreadPoolExecutor:
+        """Threads that compute alone; made once, and gone with this object."""
+        mine = torch.get_num_threads()
+        if self._pool is None or self._workers != mine:
+            self._pool, self._workers = ThreadPoolExecutor(mine), mine
+            ready = threading.Barrier(mine)  # so that every thread has its turn
+
+            def begin(_: int) -> None:
+                torch.get_num_threads()  # a new thread takes the default once, here
+                torch.set_num_threads(1)  # for this thread, and as the default of new ones
+                ready.wait()
+
+            list(self._pool.map(begin, range(mine)))
+            torch.set_num_threads(mine)  # others are not to notice
+        return self._pool
+
+    def _run(self, work: Callable[[list[T]], list[R]], items: list[T]) -> list[R]:
+        """Work on one batch, or on its halves if it does not fit."""
+        if len(items) > self._fitted:
+            return self._halves(work, items)
+        try:
+            with torch.inference_mode():  # each thread has its own
+                out = work(items)
+            assert len(out) == len(items), "one result an item"
+            return out
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            if len(items) == 1:
+                raise DeviceError(_too_small(self.network, 1)) from error
+        # here, when the error no longer holds what was computed
+        if self.network.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self._fitted = min(self._fitted, len(items) // 2)
+        return self._halves(work, items)
+
+    def _halves(self, work: Callable[[list[T]], list[R]], items: list[T]) -> list[R]:
+        middle = (len(items) + 1) // 2
+        return self._run(work, items[:middle]) + self._run(work, items[middle:])
+
+
+def _put(out: list[R | None], places: list[int], results: list[R]) -> None:
+    for i, result in zip(places, results, strict=True):
+        out[i] = result
 
 
 def fitting_batch(batch: int, network: Network, mode: Mode) -> int:
@@ -22,25 +178,49 @@ def fitting_batch(batch: int, network: Network, mode: Mode) -> int:
     return max(1, min(batch, round(batch * (256 / network.image_size) ** 2)))
 
 
+def object_bytes(network: Network, mode: Mode) -> int:
+    """Roughly how much memory one object of a batch needs while it is computed.
+
+    The largest of three steps, in float32: reading the memories (all their tokens as keys, keys
+    with their positions and values, and the copies in which keys are rotated), upscaling the
+    masks, and, for windows, the first stage of the image encoder (four times as wide within).
+    """
+    side, tokens = network.image_size, network.grid**2
+    remembered = network.n_memories * tokens + 4 * network.max_pointers
+    reading = remembered * (3 * network.memory_width + 5 * network.width)
+    upscaling = (side // 4) ** 2 * (network.width // 8 * 4 + 8) + 3 * side**2
+    encoding = (side // 4) ** 2 * 8 * network.first_width if mode == "window" else 0
+    return int(4 * max(reading, upscaling, encoding))
+
+
 @contextmanager
 def memory_guard(network: Network, batch: int) -> Iterator[None]:
     """Running out of memory as an error that says what to do."""
     try:
         yield
     except RuntimeError as error:
-        if not _out_of_memory(error):
+        if not out_of_memory(error):
             raise
-        raise DeviceError(
-            f"{network.device} has not enough memory for {batch} objects at once; use a smaller "
-            "batch, a smaller model, or the CPU"
-        ) from error
+        raise DeviceError(_too_small(network, batch)) from error
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
+def out_of_memory(error: RuntimeError) -> bool:
     """CUDA has an exception of its own for it; the CPU and Apple's GPU only have words."""
     words = str(error)
     return isinstance(error, torch.OutOfMemoryError) or (
         "DefaultCPUAllocator" in words or "MPS backend out of memory" in words
+    )
+
+
+def _too_small(network: Network, batch: int) -> str:
+    if batch == 1:
+        return (
+            f"{network.device} has not enough memory for one object; use a smaller model, or the "
+            "CPU"
+        )
+    return (
+        f"{network.device} has not enough memory for {batch} objects at once; use a smaller "
+        "batch, a smaller model, or the CPU"
     )
 
 

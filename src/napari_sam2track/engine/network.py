@@ -133,6 +133,7 @@ class Network:
         self.memory_width: int = model.mem_dim
         self.n_memories: int = model.num_maskmem
         self.max_pointers: int = model.max_obj_ptrs_in_encoder
+        self.first_width: int = model.image_encoder.trunk.patch_embed.proj.out_channels
         grid = self.image_size // 16
         self.grid = grid
         encoder = model.image_encoder.neck.position_encoding
