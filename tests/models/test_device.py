@@ -73,3 +73,31 @@ def test_threads():
         torch.set_num_threads(before)
     with pytest.raises(UsageError, match="0 threads cannot compute anything"):
         set_threads(0)
+
+
+def test_freed_memory_is_kept_where_there_is_glibc():
+    """In a process of its own: the second time a block is asked for, there are no new pages."""
+    import platform
+    import subprocess
+    import sys
+
+    code = """
+import resource, sys, torch
+from napari_sam2track.models.device import keep_freed_memory
+if sys.argv[1] == "yes": assert keep_freed_memory()
+torch.ones(1 << 20)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20): torch.ones(1 << 20)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("only glibc has mallopt")
+    faults = {
+        arg: int(
+            subprocess.run(
+                [sys.executable, "-c", code, arg], capture_output=True, check=True
+            ).stdout
+        )
+        for arg in ("yes", "no")
+    }
+    assert faults["yes"] < 2000, faults

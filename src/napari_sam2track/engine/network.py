@@ -10,6 +10,7 @@ Coordinates in this module are SAM's: (x, y) in pixels of the model's square, ed
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -44,6 +45,11 @@ class Features:
         return Features(
             self.top.expand(grow), (self.fine[0].expand(grow), self.fine[1].expand(grow))
         )
+
+    def shared(self) -> Features:
+        """One row for all, where all are the same image (`expand`); itself otherwise."""
+        same = all(level.stride(0) == 0 for level in (self.top, *self.fine))
+        return self.take(slice(0, 1)) if same and len(self) > 1 else self
 
     def take(self, index: Tensor | slice | list[int]) -> Features:
         """Rows of the batch."""
@@ -142,6 +148,13 @@ class Network:
         # only the top level's encoding is ever read, and it is the same for every image
         self._image_position = encoder(blank).flatten(2).permute(2, 0, 1)
         self._memory_position = memory(blank).flatten(2).permute(2, 0, 1)
+
+    @cached_property
+    def fast(self) -> Network:
+        """The same network for inference, rounding differently; the weights must stay."""
+        from napari_sam2track.engine.fast import FastNetwork
+
+        return FastNetwork(self.model)
 
     @property
     def device(self) -> torch.device:
@@ -289,21 +302,8 @@ class Network:
         model, n = self.model, len(conditioned)
         if multimask is None:
             multimask = self.several_masks(0 if points_npxy is None else points_npxy.shape[1])
-        if points_npxy is None or labels_np is None:
-            points_npxy = conditioned.new_zeros(n, 1, 2, dtype=torch.float32)
-            labels_np = torch.full((n, 1), -1, dtype=torch.int32, device=conditioned.device)
-        sparse, dense = model.sam_prompt_encoder(
-            points=(points_npxy, labels_np), boxes=None, masks=previous_n1yx
-        )
-        masks, ious, sam_tokens, score = model.sam_mask_decoder(
-            image_embeddings=conditioned,
-            image_pe=model.sam_prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=multimask,
-            repeat_image=False,
-            high_res_features=list(features.fine),
-        )
+        prompts = self._prompts(n, points_npxy, labels_np, previous_n1yx)
+        masks, ious, sam_tokens, score = self._masks(conditioned, prompts, features, multimask)
         if trust:
             score = score.clamp(min=1.0)
         if model.pred_obj_scores and not model.training:  # training supervises them all the same
@@ -320,6 +320,37 @@ class Network:
             pointer=self._pointer(token, score > 0),
             score=score,
         )
+
+    def _prompts(
+        self, n: int, points: Tensor | None, labels: Tensor | None, previous: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Embeddings of prompts: tokens (N, P, C) and an image (N, C, h, w)."""
+        if points is None or labels is None:
+            points = torch.zeros(n, 1, 2, device=self.device)
+            labels = torch.full((n, 1), -1, dtype=torch.int32, device=self.device)
+        sparse, dense = self.model.sam_prompt_encoder(
+            points=(points, labels), boxes=None, masks=previous
+        )
+        return sparse, dense
+
+    def _masks(
+        self,
+        conditioned: Tensor,
+        prompts: tuple[Tensor, Tensor],
+        features: Features,
+        multimask: bool,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Masks (N, M, S/4, S/4), predicted IoUs (N, M), tokens (N, 1 or M, C), scores (N, 1)."""
+        masks, ious, tokens, score = self.model.sam_mask_decoder(
+            image_embeddings=conditioned,
+            image_pe=self.model.sam_prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=prompts[0],
+            dense_prompt_embeddings=prompts[1],
+            multimask_output=multimask,
+            repeat_image=False,
+            high_res_features=list(features.fine),
+        )
+        return masks, ious, tokens, score
 
     def _pointer(self, token: Tensor, present: Tensor) -> Tensor:
         return self._unless_absent(self.model.obj_ptr_proj(token), present)
