@@ -76,7 +76,7 @@ def test_threads():
 
 
 def test_freed_memory_is_kept_where_there_is_glibc():
-    """In a process of its own: the second time a block is asked for, there are no new pages."""
+    """In processes of their own: blocks that are asked for again are no new pages."""
     import platform
     import subprocess
     import sys
@@ -85,9 +85,10 @@ def test_freed_memory_is_kept_where_there_is_glibc():
 import resource, sys, torch
 from napari_sam2track.models.device import keep_freed_memory
 if sys.argv[1] == "yes": assert keep_freed_memory()
-torch.ones(1 << 20)
+def some(): return [torch.ones(1 << 20) for _ in range(12)]
+some()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(20): torch.ones(1 << 20)
+for _ in range(10): some()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
     if platform.libc_ver()[0] != "glibc":
@@ -100,4 +101,4 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
         )
         for arg in ("yes", "no")
     }
-    assert faults["yes"] < 2000, faults
+    assert faults["yes"] < faults["no"] / 4, faults
