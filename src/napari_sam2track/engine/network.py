@@ -53,6 +53,8 @@ class Features:
 
     def take(self, index: Tensor | slice | list[int]) -> Features:
         """Rows of the batch."""
+        if isinstance(index, list) and len(self) > 1 and self.top.stride(0) == 0:
+            return self.take(slice(0, 1)).expand(len(index))  # all are the same image: no copy
         return Features(self.top[index], (self.fine[0][index], self.fine[1][index]))
 
 
