@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def run(predictor, movie, prompts):
-    return Pass(Network(predictor), movie, prompts, PLAIN, "frame", range(movie.n_frames))
+    return Pass.over(Network(predictor), movie, prompts, PLAIN, "frame", range(movie.n_frames))
 
 
 @torch.inference_mode()

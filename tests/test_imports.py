@@ -33,7 +33,9 @@ LEVELS = (
     {"__main__"},
 )
 #: Modules that are one part.
-TOGETHER = dict.fromkeys(("session_file", "run_store", "results_folder"), "session")
+TOGETHER = dict.fromkeys(
+    ("session_file", "run_store", "results_folder", "planning", "decisions"), "session"
+)
 
 TOOLKITS = {"napari", "npe2", "qtpy", "PyQt6", "PySide6", "superqt", "magicgui", "vispy"}
 KNOW_TOOLKITS = {"_napari", "_widgets"}

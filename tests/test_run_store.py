@@ -1,8 +1,14 @@
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from napari_sam2track.engine.results import FrameResult, ObjectResult, State
+from napari_sam2track.engine.results import ObjectResult, State
 from napari_sam2track.errors import FormatError, OutputError
+from napari_sam2track.masks import Patch
 from napari_sam2track.params import EngineParams, FramesParams
 from napari_sam2track.prompts import Point, Prompt, PromptSet
 from napari_sam2track.run_store import RunStore
@@ -11,14 +17,14 @@ from napari_sam2track.session_file import ModelRef, session_of
 SHAPE = (4, 6, 8)
 
 
-def result(t, *objects):
-    """Objects as (id, box, logit); painted in the order given."""
-    labels = np.zeros(SHAPE[1:], np.uint32)
-    logits = np.zeros(SHAPE[1:], np.float32)
-    for object_id, box, logit in objects:
-        labels[box], logits[box] = object_id, logit
-    rows = tuple(ObjectResult(i, State.PROPAGATED, 0.9, 0.8) for i, _, _ in objects)
-    return FrameResult(t, labels, logits, rows)
+def put(store, t, *objects, key=1):
+    """Objects as (id, box, logit)."""
+    found = []
+    for object_id, (ys, xs), logit in objects:
+        crop = np.full((ys.stop - ys.start, xs.stop - xs.start), logit, np.float32)
+        patch = Patch(crop, ys.start, xs.start)
+        found.append(ObjectResult(object_id, State.PROPAGATED, 0.9, 0.8, patch))
+    store.put(t, found, {o.object_id: key for o in found})
 
 
 def session(**changes):
@@ -36,45 +42,97 @@ def session(**changes):
 
 def test_frames_come_back_and_missing_ones_are_empty(tmp_path):
     store = RunStore(tmp_path, SHAPE)
-    store.merge(result(2, (7, np.s_[0:3, 0:3], 2.5)))
+    put(store, 2, (7, np.s_[0:3, 0:3], 2.5), key=2**64 - 1)
     assert store.finished() == [2]
     frame = store.read(2)
     assert (frame.labels_yx == 7).sum() == 9
     assert frame.rows["id"].tolist() == [7]
     assert frame.rows["score"][0] == pytest.approx(0.9)
+    assert store.key(7, 2) == 2**64 - 1
+    assert store.key(7, 1) is None
+    assert RunStore(tmp_path, SHAPE).key(7, 2) == 2**64 - 1
     assert store.read(0) is None
     assert [int(labels.max()) for labels in store.labels()] == [0, 0, 7, 0]
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_passes_merge_by_the_overlap_rule_whatever_their_order(tmp_path, order):
+def test_objects_share_a_frame_by_the_overlap_rule_whatever_their_order(tmp_path, order):
     store = RunStore(tmp_path, SHAPE)
-    parts = [result(0, (3, np.s_[0:4, 0:4], 2.0)), result(0, (5, np.s_[2:6, 2:6], 3.0))]
+    parts = [(3, np.s_[0:4, 0:4], 2.0), (5, np.s_[2:6, 2:6], 3.0)]
     for k in order:
-        store.merge(parts[k])
+        put(store, 0, parts[k])
     labels = store.read(0).labels_yx
     assert (labels[2:4, 2:4] == 5).all()
     assert (labels == 3).sum() == 12
     assert store.read(0).rows["id"].tolist() == [3, 5]
 
 
-def test_ties_between_passes_go_to_the_lower_id(tmp_path):
+def test_ties_go_to_the_lower_id(tmp_path):
     store = RunStore(tmp_path, SHAPE)
-    store.merge(result(0, (5, np.s_[0:4, 0:4], 2.0)))
-    store.merge(result(0, (3, np.s_[0:2, 0:4], 2.0)))
+    put(store, 0, (5, np.s_[0:4, 0:4], 2.0))
+    put(store, 0, (3, np.s_[0:2, 0:4], 2.0))
     assert (store.read(0).labels_yx[0:2, 0:4] == 3).all()
 
 
-def test_merging_a_frame_again_changes_nothing(tmp_path):
+def test_what_another_one_hid_comes_back(tmp_path):
+    """The masks are kept, not what others left of them."""
     store = RunStore(tmp_path, SHAPE)
-    store.merge(result(0, (3, np.s_[0:4, 0:4], 2.0)))
-    second = result(0, (5, np.s_[2:6, 2:6], 3.0))
-    store.merge(second)
-    before = store.read(0)
-    store.merge(second)
-    after = store.read(0)
-    np.testing.assert_array_equal(before.labels_yx, after.labels_yx)
-    np.testing.assert_array_equal(before.rows, after.rows)
+    put(store, 0, (3, np.s_[0:4, 0:4], 2.0), (5, np.s_[2:6, 2:6], 3.0))
+    put(store, 0, (5, np.s_[4:6, 4:6], 3.0), key=2)
+    assert (store.read(0).labels_yx == 3).sum() == 16
+    assert (store.key(3, 0), store.key(5, 0)) == (1, 2)
+    store.remove(0, [3])
+    assert set(np.unique(store.read(0).labels_yx)) == {0, 5}
+    store.remove(0, [5, 99])
+    assert store.finished() == []
+
+
+def test_faint_logits_stay_above_nothing(tmp_path):
+    """float16 has no numbers below 6e-8."""
+    store = RunStore(tmp_path, SHAPE)
+    put(store, 0, (3, np.s_[0:2, 0:2], 1e-9))
+    assert (store.read(0).labels_yx == 3).sum() == 4
+    precise = RunStore(tmp_path / "precise", SHAPE, precise=True)
+    put(precise, 0, (3, np.s_[0:2, 0:2], 1e-9))
+    assert precise.read(0).logits.max() == np.float32(1e-9)
+
+
+OBJECT = st.tuples(
+    st.integers(1, 4), st.integers(0, 5), st.integers(0, 7), st.integers(1, 9), st.integers(1, 3)
+)
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 3), OBJECT), max_size=6), max_size=6))
+def test_undo_takes_back_the_last_run_and_only_that(runs):
+    """Whatever was put and removed; and undo of undo does it again."""
+
+    def content(store):
+        return {
+            t: (f.rows.tolist(), f.logits.tolist())
+            for t in store.finished()
+            if (f := store.read(t)) is not None
+        }
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = RunStore(Path(folder), SHAPE)
+        states = [content(store)]
+        for run in runs:
+            store.open_journal()
+            for t, (object_id, y, x, logit, key) in run:
+                if logit == 9:
+                    store.remove(t, [object_id])
+                else:
+                    put(store, t, (object_id, np.s_[y : y + 1, x : x + 1], logit), key=key)
+            store.close_journal()
+            if run and content(store) != states[-1]:
+                states.append(content(store))
+        if len(states) > 1 and content(store) != states[-2]:
+            store.undo()
+            undone = content(store)
+            store.undo()
+            assert content(store) == states[-1]
+            store.undo()
+            assert content(store) == undone
 
 
 def test_the_same_run_may_go_on_and_another_may_not(tmp_path):
@@ -83,29 +141,30 @@ def test_the_same_run_may_go_on_and_another_may_not(tmp_path):
     store.begin(session())
     with pytest.raises(FormatError, match="other settings: engine differ"):
         store.begin(session(engine=EngineParams(min_part=3)))
-    with pytest.raises(FormatError, match="model, prompts differ"):
-        store.begin(
-            session(model=ModelRef(name="x"), prompts=PromptSet({(2, 0): Prompt(box=(0, 0, 3, 3))}))
-        )
+    with pytest.raises(FormatError, match="model differ"):
+        store.begin(session(model=ModelRef(name="x")))
+    # what only decides which frames are computed may change
+    store.begin(session(prompts=PromptSet({(2, 0): Prompt(box=(0, 0, 3, 3))})))
+    store.begin(session(engine=EngineParams(stop=3, direction="forward", batch=2)))
 
 
 def test_a_full_disk_is_one_sentence_and_keeps_what_was_there(tmp_path, monkeypatch):
     store = RunStore(tmp_path, SHAPE)
-    store.merge(result(0, (3, np.s_[0:4, 0:4], 2.0)))
+    put(store, 0, (3, np.s_[0:4, 0:4], 2.0))
 
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "savez_compressed", full)
+    monkeypatch.setattr(np, "savez", full)
     with pytest.raises(OutputError, match=r"No space left.*go on with --resume"):
-        store.merge(result(1, (3, np.s_[0:4, 0:4], 2.0)))
+        put(store, 1, (3, np.s_[0:4, 0:4], 2.0))
     assert store.finished() == [0]
     assert not list(tmp_path.rglob("*.part"))
 
 
 def test_a_damaged_frame_is_named(tmp_path):
     store = RunStore(tmp_path, SHAPE)
-    store.merge(result(0, (3, np.s_[0:4, 0:4], 2.0)))
+    put(store, 0, (3, np.s_[0:4, 0:4], 2.0))
     path = tmp_path / "frames" / "000000.npz"
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(FormatError, match=r"000000\.npz is damaged"):

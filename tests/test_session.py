@@ -55,8 +55,9 @@ def test_objects_are_followed_both_ways_from_their_first_prompt(sample, movie, t
     work = session(movie, given(sample, 1, 0) | given(sample, 2, 5))
     store, steps = run(work, tmp_path)
     labels = stack(store)
-    assert [s.done for s in steps] == list(range(1, len(steps) + 1))
-    assert steps[-1].done == steps[-1].total == 10 + 6
+    done = [s.done for s in steps]
+    assert done == sorted(done)
+    assert steps[-1].done == steps[-1].total == 20  # both objects on all frames
     assert np.unique(labels[0]).tolist() == [0, 1, 2]
     kept = np.where(np.isin(sample.labels_tyx, (1, 2)), sample.labels_tyx, 0)
     assert mean_overlap(kept, labels, 0) > 0.7
@@ -75,52 +76,156 @@ def test_a_range_of_frames(sample, movie, tmp_path):
     assert store.finished() == [3, 4, 5, 6, 7]
 
 
+def same_runs(one, other):
+    np.testing.assert_array_equal(stack(one), stack(other))
+    for t in range(one.shape[0]):
+        a, b = one.read(t), other.read(t)
+        np.testing.assert_array_equal(a.rows, b.rows)
+        np.testing.assert_array_equal(a.logits, b.logits)
+
+
 @pytest.mark.parametrize("stop_after", [1, 4, 12])
 def test_stopped_and_resumed_equals_uninterrupted(sample, movie, tmp_path, stop_after):
     prompts = click(sample, 1, 0) | click(sample, 2, 5) | click(sample, 1, 6)
-    whole, _ = run(session(movie, prompts), tmp_path / "whole")
+    whole, steps = run(session(movie, prompts), tmp_path / "whole")
     part = store_at(tmp_path / "part", movie)
-    steps = session(movie, prompts).propagate(part)
-    for _ in range(stop_after):
-        next(steps)
-    steps.close()
+    first = session(movie, prompts).propagate(part)
+    done = [next(first).done for _ in range(stop_after)][-1]
+    first.close()
     resumed, again = run(session(movie, prompts), tmp_path / "part")
-    assert again[0].done == stop_after + 1
-    np.testing.assert_array_equal(stack(resumed), stack(whole))
-    for t in range(movie.n_frames):
-        np.testing.assert_array_equal(resumed.read(t).rows, whole.read(t).rows)
+    assert again[-1].done == again[-1].total == steps[-1].done - done  # nothing twice
+    same_runs(resumed, whole)
 
 
-def test_a_run_that_was_killed_goes_on_from_the_last_saved_state(sample, movie, tmp_path):
-    prompts = click(sample, 1, 0)
-    whole, _ = run(session(movie, prompts), tmp_path / "whole")
+@pytest.mark.parametrize("after", [1, 5, 9, 13])
+def test_a_run_that_was_killed_goes_on_from_what_is_stored(
+    sample, movie, tmp_path, after, monkeypatch
+):
+    prompts = click(sample, 1, 0) | click(sample, 2, 5) | click(sample, 1, 3)
+    whole, steps = run(session(movie, prompts), tmp_path / "whole")
     part = store_at(tmp_path / "part", movie)
-    work = session(movie, prompts)
-    work._save = lambda *_: None  # a kill leaves no time to save anything
-    steps = work.propagate(part)
-    for _ in range(5):
-        next(steps)
+    killed = session(movie, prompts).propagate(part)
+    done = [next(killed).done for _ in range(after)][-1]
+    with monkeypatch.context() as no_time:  # a kill leaves no time to save anything
+        no_time.setattr(RunStore, "save_memory", lambda *_: None)
+        killed.close()
+    resumed, again = run(session(movie, prompts), tmp_path / "part")
+    assert again[-1].done == steps[-1].done - done
+    same_runs(resumed, whole)
+
+
+def corrected(sample, movie, folder, prompts, correction):
+    """A run, then another one with more prompts; what the second one computed."""
+    store, _ = run(session(movie, prompts), folder)
+    before = stack(store), [store.read(t) for t in range(movie.n_frames)]
+    work = session(movie, prompts | correction)
+    stale = work.stale(store)
+    steps = list(work.propagate(store))
+    computed = {(o.object_id, s.frame) for s in steps for o in s.result.objects}
+    assert computed == {(i, t) for i, frames in stale.items() for t in frames}
+    assert not work.stale(store)
+    return store, before, computed
+
+
+def unchanged(store, before, computed):
+    """All pairs but those that were computed are as they were, bit for bit."""
+    for t, old in enumerate(before[1]):
+        new = store.read(t)
+        for object_id, patch in old.patches():
+            if (object_id, t) not in computed:
+                now = new.patch_of(object_id)
+                assert (now.y0, now.x0) == (patch.y0, patch.x0)
+                np.testing.assert_array_equal(now.logits_yx, patch.logits_yx)
+
+
+def test_a_correction_recomputes_up_to_the_next_prompt(sample, movie, tmp_path):
+    prompts = click(sample, 1, 0) | click(sample, 1, 7) | click(sample, 2, 0)
+    store, before, computed = corrected(sample, movie, tmp_path, prompts, given(sample, 1, 4))
+    assert computed == {(1, 4), (1, 5), (1, 6)}
+    unchanged(store, before, computed)
+    kept = store.read(4).patch_of(1).mask.to_frame(movie.height, movie.width)
+    np.testing.assert_array_equal(kept, sample.labels_tyx[4] == 1)
+
+
+def test_a_correction_can_go_back_half_way(sample, movie, tmp_path):
+    prompts = click(sample, 1, 0) | click(sample, 2, 0)
+    store, _ = run(session(movie, prompts, before="halfway"), tmp_path)
+    before = stack(store), [store.read(t) for t in range(movie.n_frames)]
+    work = session(movie, prompts | given(sample, 1, 6), before="halfway")
+    steps = list(work.propagate(store))
+    computed = {(o.object_id, s.frame) for s in steps for o in s.result.objects}
+    assert computed == {(1, t) for t in range(4, 10)}
+    unchanged(store, before, computed)
+
+
+def test_an_object_that_is_added_leaves_the_others_alone(sample, movie, tmp_path):
+    prompts = click(sample, 1, 0) | click(sample, 2, 4)
+    store, before, computed = corrected(sample, movie, tmp_path, prompts, click(sample, 3, 2))
+    assert computed == {(3, t) for t in range(10)}
+    unchanged(store, before, computed)
+
+
+def test_a_deleted_prompt_makes_stale_what_followed_from_it(sample, movie, tmp_path):
+    prompts = click(sample, 1, 0) | click(sample, 1, 4) | click(sample, 1, 7)
+    store, _ = run(session(movie, prompts), tmp_path / "one")
+    fewer = click(sample, 1, 0) | click(sample, 1, 7)
+    work = session(movie, fewer)
+    assert work.stale(store) == {1: [4, 5, 6]}
+    list(work.propagate(store))
+    straight, _ = run(session(movie, fewer), tmp_path / "two")
+    for t in range(7):  # as if it had never been given
+        np.testing.assert_array_equal(store.read(t).logits, straight.read(t).logits)
+
+
+def test_a_deleted_object_is_gone(sample, movie, tmp_path):
+    prompts = click(sample, 1, 0) | click(sample, 2, 0)
+    store, _ = run(session(movie, prompts), tmp_path)
+    steps = list(session(movie, click(sample, 1, 0)).propagate(store))
+    assert not steps
+    assert set(np.unique(stack(store))) == {0, 1}
+
+
+def test_a_run_can_be_undone_and_done_again(sample, movie, tmp_path):
+    prompts = click(sample, 1, 0) | click(sample, 2, 0)
+    store, before, computed = corrected(sample, movie, tmp_path, prompts, given(sample, 1, 4))
+    after = stack(store), [store.read(t) for t in range(movie.n_frames)]
+    assert sorted(store.undo()) == sorted({t for _, t in computed})
+    unchanged(store, before, set())
+    np.testing.assert_array_equal(stack(store), before[0])
+    work = session(movie, prompts | given(sample, 1, 4))
+    assert work.stale(store) == {1: [4, 5, 6, 7, 8, 9]}  # shown as they were, and marked
+    store.undo()
+    unchanged(store, after, set())
+    assert not work.stale(store)
+    assert not session(movie, prompts | given(sample, 1, 4)).stale(store_at(tmp_path, movie))
+
+
+def test_undo_after_a_stop_takes_back_the_whole_run(sample, movie, tmp_path):
+    prompts = click(sample, 1, 0)
+    store = store_at(tmp_path, movie)
+    steps = session(movie, prompts).propagate(store)
+    next(steps)
     steps.close()
-    assert part.load_state() is None
-    resumed, _ = run(session(movie, prompts), tmp_path / "part")
-    np.testing.assert_array_equal(stack(resumed), stack(whole))
+    list(session(movie, prompts).propagate(store_at(tmp_path, movie)))
+    store = store_at(tmp_path, movie)
+    assert store.undo() == list(range(10))
+    assert store.finished() == []
 
 
-def test_found_objects_survive_a_kill(movie, tmp_path):
+def test_found_objects_survive_a_kill(movie, tmp_path, monkeypatch):
     def auto():
         work = session(movie, {})
-        work.auto = AutoParams(every=4)
+        work.auto = AutoParams(discover=4)
         return work
 
     whole, _ = run(auto(), tmp_path / "whole")
     killed = auto()
     steps = killed.propagate(store_at(tmp_path / "part", movie))
-    for _ in range(3):
+    for _ in range(7):
         next(steps)
-    killed._save = lambda *_: None  # a kill leaves no time to save anything
-    for _ in range(4):
-        next(steps)
-    steps.close()
+    with monkeypatch.context() as no_time:  # a kill leaves no time to save anything
+        no_time.setattr(RunStore, "save_memory", lambda *_: None)
+        steps.close()
     resumed, _ = run(auto(), tmp_path / "part")
     np.testing.assert_array_equal(stack(resumed), stack(whole))
     assert stack(whole).max() > 0
@@ -137,7 +242,7 @@ def test_what_the_network_is_shown_is_decided_once(sample, movie, tmp_path):
     store, _ = run(session(movie, given(sample, 1, 0)), tmp_path)
     work = session(movie, given(sample, 1, 0), mode="frame")
     list(work.propagate(store))
-    assert work.mode[0] == "window"  # as the run in the store
+    assert work.decided.mode == "window"  # as the run in the store
 
 
 def test_events_tell_of_each_frame(sample, movie, tmp_path):
@@ -150,7 +255,7 @@ def test_events_tell_of_each_frame(sample, movie, tmp_path):
 
 def test_objects_are_found_without_prompts(sample, movie, tmp_path):
     work = session(movie, {})
-    work.auto = AutoParams(every=5)
+    work.auto = AutoParams(discover=5)
     store, _ = run(work, tmp_path)
     labels = stack(store)
     found = set()
@@ -160,13 +265,13 @@ def test_objects_are_found_without_prompts(sample, movie, tmp_path):
         if len(ids) and counts.max() > 0.5 * (sample.labels_tyx[0] == truth).sum():
             found.add(int(ids[counts.argmax()]))
     assert len(found) >= 3  # of four cells, each as an object of its own
-    assert max(work.prompts.objects) <= 12
+    assert max(work.all_prompts().objects) <= 12
 
 
 def test_found_objects_survive_a_stop(movie, tmp_path):
     def auto():
         work = session(movie, {})
-        work.auto = AutoParams(every=4)
+        work.auto = AutoParams(discover=4)
         return work
 
     whole, _ = run(auto(), tmp_path / "whole")

@@ -14,7 +14,7 @@ def session():
         source="movie.tif",
         frames=FramesParams(axes="TYX", intensity="p1,p99"),
         engine=EngineParams(mode="window", stop=8),
-        auto=AutoParams(every=5),
+        auto=AutoParams(discover=5),
         model=ModelRef(name="bundled", sha256="ab"),
         prompts=PromptSet({(4, 2): Prompt(points=(Point(1.5, 2), Point(3, 4, False)))}),
         fingerprint="0" * 32,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +60,65 @@ class Mask:
         return out
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Patch:
+    """Logits of one object on one frame, stored as the crop that holds its mask.
+
+    Attributes
+    ----------
+    logits_yx
+        Shape (h, w), float16 or float32: above 0 in the mask, 0 elsewhere.
+    y0, x0
+        Pixel of the frame at ``logits_yx[0, 0]``.
+    """
+
+    logits_yx: NDArray[np.floating[Any]]
+    y0: int
+    x0: int
+
+    @classmethod
+    def of(cls, logits_yx: NDArray[np.floating[Any]], y0: int, x0: int) -> Patch:
+        """Cut logits (rows, columns), whose first pixel is (y0, x0), down to what is above 0."""
+        inside = logits_yx > 0
+        ys = np.flatnonzero(inside.any(axis=1))
+        if len(ys) == 0:
+            return cls(np.zeros((0, 0), logits_yx.dtype), 0, 0)
+        xs = np.flatnonzero(inside.any(axis=0))
+        part = np.s_[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1]
+        logits = np.where(inside[part], logits_yx[part], logits_yx.dtype.type(0))
+        return cls(logits, y0 + int(ys[0]), x0 + int(xs[0]))
+
+    def __bool__(self) -> bool:
+        return self.logits_yx.size > 0
+
+    @property
+    def mask(self) -> Mask:
+        """The pixels of the object."""
+        return Mask(self.logits_yx > 0, self.y0, self.x0)
+
+
+def compose(
+    patches: Iterable[tuple[int, Patch]], height: int, width: int
+) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
+    """All objects of a frame by the overlap rule (see `paint`), in whatever order they come.
+
+    Parameters
+    ----------
+    patches
+        (object id, patch), inside the frame.
+
+    Returns
+    -------
+    labels_yx, logits_yx
+        (Y, X) labels, and the logit that won each pixel (0 where there is background).
+    """
+    labels = np.zeros((height, width), np.uint32)
+    best = np.zeros((height, width), np.float32)
+    for object_id, patch in patches:
+        paint(labels, best, object_id, patch.logits_yx, patch.y0, patch.x0)
+    return labels, best
+
+
 def deepest_pixel(mask_yx: NDArray[np.bool_]) -> tuple[int, int]:
     """The pixel (y, x) of a mask that is furthest from its outline: where a person clicks."""
     from scipy.ndimage import distance_transform_edt
@@ -71,7 +132,7 @@ def paint(
     labels_yx: NDArray[np.uint32],
     logits_yx: NDArray[np.float32],
     object_id: int,
-    patch_yx: NDArray[np.float32],
+    patch_yx: NDArray[np.floating[Any]],
     y0: int,
     x0: int,
 ) -> None:

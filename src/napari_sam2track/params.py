@@ -123,6 +123,26 @@ class EngineParams(MaskParams):
         title="Batch",
         description="Most objects or windows that are computed at once.",
     )
+    before: Literal["keep", "halfway"] = Field(
+        default="keep",
+        title="Before a prompt",
+        description="Whether a later prompt of an object leaves the frames before it as they are "
+        "(keep), or is followed backward as well, half-way to the prompt before it (halfway).",
+    )
+    divisions: Literal["suggest", "apply", "off"] = Field(
+        default="suggest",
+        title="Divisions",
+        description="What to do when a mask falls apart into two lasting parts of comparable "
+        "size: note it in divisions.csv (suggest), end the object and follow two daughters from "
+        "there (apply), or nothing (off).",
+    )
+    give_up: int = Field(
+        default=0,
+        ge=0,
+        title="Give up after",
+        description="Stop following an object that was not there for so many frames in a row; 0 "
+        "never stops.",
+    )
     max_conditioning: int = Field(
         default=8,
         ge=2,
@@ -168,12 +188,12 @@ class FramesParams(Params):
 class AutoParams(Params):
     """How objects are found without prompts."""
 
-    every: int = Field(
+    discover: int = Field(
         default=0,
         ge=0,
-        title="Look again every",
-        description="Look for new objects again every so many frames; 0 looks on the first frame "
-        "only.",
+        title="Look for new objects every",
+        description="Look for objects that nothing covers on the first frame and then every so "
+        "many frames; 0 looks on the first frame, where no prompts are given.",
     )
     grid: int = Field(
         default=8,
@@ -230,6 +250,12 @@ class OutputParams(Params):
         le=240,
         title="Frames per second",
         description="Of the overlay video.",
+    )
+    keep_run: bool = Field(
+        default=True,
+        title="Keep the run",
+        description="Keep the working files (.run in the folder), so that the run can be "
+        "corrected, gone on with and undone.",
     )
 
 

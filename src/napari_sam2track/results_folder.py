@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2track.decisions import Division
 from napari_sam2track.errors import OutputError
 from napari_sam2track.formats.label_writers import write_labels
 from napari_sam2track.formats.output import atomic_path, check_output, write_text_atomic
@@ -20,16 +22,21 @@ from napari_sam2track.overlays import draw_overlay
 from napari_sam2track.params import OutputParams
 from napari_sam2track.prompts import PromptSet
 from napari_sam2track.run_store import STATES, RunStore
+from napari_sam2track.session import Session
 from napari_sam2track.session_file import SessionFile, write_session
+from napari_sam2track.tracks.movie import table_of
 from napari_sam2track.tracks.regions import measure_regions
+from napari_sam2track.tracks.table import TrackTable
 from napari_sam2track.watch import Watch
 
 RUN = ".run"
 LABELS = {"tif": "labels.tif", "zarr": "labels.zarr", "frames": "labels"}
 COLUMNS = (
-    *("track_id", "frame", "state", "score", "iou", "area", "y", "x"),
+    *("track_id", "frame", "parent_id", "state", "score", "iou", "area", "y", "x"),
     *("bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"),
 )
+
+FIELDS = ["id", "state", "score", "iou"]
 
 
 def prepare(folder: Path, resume: bool, overwrite: bool) -> None:
@@ -77,9 +84,8 @@ def prepare(folder: Path, resume: bool, overwrite: bool) -> None:
 def write_results(
     folder: Path,
     store: RunStore,
-    frames: Frames,
+    work: Session,
     session: SessionFile,
-    prompts: PromptSet,
     note: dict[str, Any],
     contents: OutputParams,
     watch: Watch,
@@ -94,6 +100,9 @@ def write_results(
         If the disk is full or cannot be written to; each output is there whole, or not at all.
     """
     n = store.shape[0]
+    frames, prompts = work.frames, work.all_prompts()
+    divisions = () if work.decided is None else work.decided.divisions
+    parents = {} if work.decided is None else work.decided.parents
     largest = max(prompts.objects, default=0)
     write_labels(
         folder / LABELS[contents.save],
@@ -102,10 +111,14 @@ def write_results(
         note,
         overwrite=True,
         max_id=largest,
+        table=_table_with(parents, store) if parents else None,
     )
-    _write_table(folder / "tracks.csv", store)
+    _write_table(folder / "tracks.csv", store, parents)
     write_text_atomic(folder / "session.json", write_session(session), overwrite=True)
     made = {LABELS[contents.save]}
+    if divisions:
+        _write_divisions(folder / "divisions.csv", divisions)
+        made.add("divisions.csv")
     done = store.finished()
     if contents.overlay in ("video", "both") and done:
         drawn = watch(_pictures(store, frames, prompts), len(done), "Writing overlay")
@@ -123,7 +136,7 @@ def write_results(
 
 def _results(folder: Path) -> list[Path]:
     """Labels and pictures that an earlier run may have left, of all kinds."""
-    names = (*LABELS.values(), "overlay.mp4", "overlays")
+    names = (*LABELS.values(), "overlay.mp4", "overlays", "divisions.csv")
     return [folder / name for name in names if (folder / name).exists()]
 
 
@@ -156,7 +169,45 @@ def _write_pictures(
             Image.fromarray(picture).save(part)
 
 
-def _write_table(path: Path, store: RunStore) -> None:
+@dataclass(frozen=True)
+class _StoredLabels:
+    """The labels of a run, see `labels.LabelFrames`."""
+
+    store: RunStore
+
+    @property
+    def n_frames(self) -> int:
+        return self.store.shape[0]
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        return self.store.shape[1:]
+
+    def read(self, t: int) -> NDArray[np.uint32]:
+        frame = self.store.read(t)
+        return np.zeros(self.store.shape[1:], np.uint32) if frame is None else frame.labels_yx
+
+
+def _table_with(parents: Mapping[int, int], store: RunStore) -> TrackTable:
+    """All tracks of a run; a parent or daughter that shows no pixel is none."""
+    table = table_of(_StoredLabels(store))
+    ids = set(table.ids.tolist())
+    return replace(table, parents={d: p for d, p in parents.items() if {d, p} <= ids})
+
+
+def _write_divisions(path: Path, divisions: Iterable[Division]) -> None:
+    """``divisions.csv``: a row per division, applied (with daughters) or suggested."""
+    with (
+        atomic_path(path, overwrite=True) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("parent_id", "frame", "score", "daughters"))
+        for d in sorted(divisions, key=lambda d: (d.frame, d.parent)):
+            writer.writerow((d.parent, d.frame, d.score, " ".join(map(str, d.daughters))))
+
+
+def _write_table(path: Path, store: RunStore, parents: Mapping[int, int]) -> None:
     """``tracks.csv``: a row per object and frame, frame by frame."""
     with (
         atomic_path(path, overwrite=True) as temporary,
@@ -170,8 +221,9 @@ def _write_table(path: Path, store: RunStore) -> None:
                 continue
             regions = measure_regions(frame.labels_yx)
             where = {int(label): k for k, label in enumerate(regions.labels)}
-            for object_id, state, score, iou in frame.rows.tolist():
-                row = [object_id, t, STATES[state], f"{score:.4f}", f"{iou:.4f}"]
+            for object_id, state, score, iou in frame.rows[FIELDS].tolist():
+                parent = parents.get(object_id, "")
+                row = [object_id, t, parent, STATES[state], f"{score:.4f}", f"{iou:.4f}"]
                 k = where.get(object_id)
                 if k is None:
                     row += [0, "", "", "", "", "", ""]

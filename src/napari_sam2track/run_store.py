@@ -1,28 +1,41 @@
 """A run on disk, frame by frame: what was finished stays, whatever happens next.
 
-Each frame is one file, written under another name and renamed; so is the state from which the
-run can go on. A process that is killed loses the frame that it was writing.
+Each frame is one file, written under another name and renamed, with the mask of each object by
+itself: an object can be computed again without the others, and the labels are composed by the
+overlap rule when they are asked for. A process that is killed loses the frame that it was
+writing.
 """
 
 from __future__ import annotations
 
+import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.engine.results import FrameResult, State
+from napari_sam2track.engine.results import ObjectResult, State
 from napari_sam2track.errors import FormatError, OutputError
-from napari_sam2track.masks import paint
+from napari_sam2track.masks import Patch, compose
 from napari_sam2track.session_file import SessionFile, read_session, write_session
 
-#: What is known of an object on a frame: id, state (index into STATES), score, predicted IoU.
-ROW = np.dtype([("id", np.uint32), ("state", np.uint8), ("score", np.float32), ("iou", np.float32)])
+#: What is known of an object on a frame: id, state (index into STATES), score, predicted IoU; the
+#: key of what it follows from (`engine.plan.Segment`); and the box of its mask.
+ROW = np.dtype(
+    [
+        *(("id", np.uint32), ("state", np.uint8), ("score", np.float32), ("iou", np.float32)),
+        *(("key", np.uint64), ("y0", np.int32), ("x0", np.int32)),
+        *(("height", np.int32), ("width", np.int32)),
+    ]
+)
 STATES = tuple(State)
+#: Smallest logit of a pixel that float16 does not round to the background.
+LEAST_LOGIT = np.float16(6e-5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,21 +44,74 @@ class StoredFrame:
 
     Attributes
     ----------
-    labels_yx
-        (Y, X) uint32.
-    logits_yx
-        (Y, X) float16: what won each pixel, so that a later pass can be merged by the same rule.
+    height, width
+        Of the frame, in pixels.
     rows
         (N,) of `ROW`, by id.
+    logits
+        (K,) float16 or float32, the boxes of all masks in the order of the rows.
     """
 
-    labels_yx: NDArray[np.uint32]
-    logits_yx: NDArray[np.float16]
+    height: int
+    width: int
     rows: NDArray[np.void]
+    logits: NDArray[np.floating[Any]]
+
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        sizes = self.rows["height"].astype(np.int64) * self.rows["width"]
+        return np.concatenate([[0], np.cumsum(sizes)])
+
+    def patch(self, k: int) -> Patch:
+        """The mask of the object in row ``k``."""
+        row = self.rows[k]
+        part = self.logits[self._ends[k] : self._ends[k + 1]]
+        logits = part.reshape(int(row["height"]), int(row["width"]))
+        return Patch(logits, int(row["y0"]), int(row["x0"]))
+
+    def patches(self) -> Iterator[tuple[int, Patch]]:
+        """(object id, mask) by id."""
+        for k, object_id in enumerate(self.rows["id"].tolist()):
+            yield object_id, self.patch(k)
+
+    def patch_of(self, object_id: int) -> Patch | None:
+        """The mask of an object; None if it is not known on this frame."""
+        (found,) = np.nonzero(self.rows["id"] == object_id)
+        return self.patch(int(found[0])) if len(found) else None
+
+    @property
+    def labels_yx(self) -> NDArray[np.uint32]:
+        """(Y, X) uint32 labels by the overlap rule, composed anew on each use."""
+        return compose(self.patches(), self.height, self.width)[0]
+
+    def only(self, keep: NDArray[np.bool_]) -> StoredFrame:
+        """Some of the rows."""
+        parts = [self.logits[self._ends[k] : self._ends[k + 1]] for k in np.nonzero(keep)[0]]
+        logits = np.concatenate(parts) if parts else self.logits[:0]
+        return StoredFrame(self.height, self.width, self.rows[keep], logits)
+
+    def replaced(self, other: StoredFrame, without: Iterable[int] = ()) -> StoredFrame:
+        """With the objects of another frame in place of what was known of them.
+
+        Parameters
+        ----------
+        without
+            More objects that are gone.
+        """
+        gone = np.union1d(other.rows["id"], np.array(list(without), np.uint32))
+        kept = self.only(~np.isin(self.rows["id"], gone))
+        rows = np.concatenate([kept.rows, other.rows])
+        patches = [kept.patch(k) for k in range(len(kept.rows))]
+        patches += [other.patch(k) for k in range(len(other.rows))]
+        order = np.argsort(rows["id"], kind="stable")
+        parts = [patches[k].logits_yx.ravel() for k in order]
+        dtype = other.logits.dtype if len(other.rows) else self.logits.dtype
+        logits = np.concatenate(parts).astype(dtype) if parts else np.zeros(0, dtype)
+        return StoredFrame(self.height, self.width, rows[order], logits)
 
 
 class RunStore:
-    """The frames and the state of one run, in a folder.
+    """The frames, the memories and the notes of one run, in a folder.
 
     Parameters
     ----------
@@ -53,14 +119,21 @@ class RunStore:
         Made if it is missing.
     shape
         (n_frames, height, width) of the movie.
+    precise
+        Keep logits as float32, as ``exact`` needs it; else as float16.
     """
 
-    def __init__(self, folder: Path, shape: tuple[int, int, int]) -> None:
+    def __init__(self, folder: Path, shape: tuple[int, int, int], precise: bool = False) -> None:
         self.folder, self.shape = folder, shape
+        self._dtype = np.float32 if precise else np.float16
+        self._keys: dict[int, dict[int, int]] | None = None
+        self._journal: Path | None = None
         (folder / "frames").mkdir(parents=True, exist_ok=True)
 
     def begin(self, session: SessionFile) -> None:
         """Note what this run is; on going on, refuse another one.
+
+        Other prompts are welcome: what they make stale is computed again.
 
         Raises
         ------
@@ -76,57 +149,65 @@ class RunStore:
                     f"{', '.join(differ)} differ; give the same ones, or start anew with "
                     "--overwrite"
                 )
+        self._write(note, write_session(session).encode())
+
+    # -- frames --------------------------------------------------------------------------------
+
+    def put(self, t: int, objects: Sequence[ObjectResult], keys: Mapping[int, int]) -> None:
+        """Store objects on a frame, in place of what was known of them there.
+
+        Parameters
+        ----------
+        t
+            The frame.
+        objects
+            What was found.
+        keys
+            Object id to the key of what it follows from.
+        """
+        rows = np.zeros(len(objects), ROW)
+        parts = []
+        for k, o in enumerate(objects):
+            size = o.patch.logits_yx.shape
+            place = (o.patch.y0, o.patch.x0, *size)
+            known = (o.object_id, STATES.index(o.state), o.score, o.iou, keys[o.object_id])
+            rows[k] = (*known, *place)
+            logits = o.patch.logits_yx.ravel()
+            if self._dtype is np.float16:
+                logits = np.where(logits > 0, np.maximum(logits, LEAST_LOGIT), logits)
+            parts.append(logits.astype(self._dtype))
+        logits = np.concatenate(parts) if parts else np.zeros(0)
+        self._exchange(t, self._frame(rows, logits.astype(self._dtype)))
+
+    def remove(self, t: int, objects: Iterable[int]) -> None:
+        """Forget objects on a frame."""
+        self._exchange(t, self._frame(np.zeros(0, ROW), np.zeros(0, self._dtype)), objects)
+
+    def _frame(self, rows: NDArray[np.void], logits: NDArray[Any]) -> StoredFrame:
+        return StoredFrame(self.shape[1], self.shape[2], rows, logits)
+
+    def _exchange(self, t: int, new: StoredFrame, without: Iterable[int] = ()) -> None:
+        old = self.read(t)
+        known = self._frame(np.zeros(0, ROW), np.zeros(0, self._dtype)) if old is None else old
+        without = set(without) & set(known.rows["id"].tolist())
+        if not len(new.rows) and not without:
+            return
+        touched = without | set(new.rows["id"].tolist())
+        if self._journal is not None:
+            self._note_old(self._journal, t, known, touched)
+        frame = known.replaced(new, without)
+        path = self._frame_path(t)
+        if len(frame.rows):
+            self._save(path, frame, None)
         else:
-            self._write(note, write_session(session).encode())
-
-    def put(self, result: FrameResult) -> None:
-        """Store a frame; what an earlier, interrupted try left of it is gone."""
-        self._store(result, None)
-
-    def merge(self, result: FrameResult) -> None:
-        """Put the objects of a result into their frame, by the overlap rule."""
-        self._store(result, self.read(result.frame))
-
-    def _store(self, result: FrameResult, old: StoredFrame | None) -> None:
-        labels, best = result.labels_yx, result.logits_yx
-        rows = np.array(
-            [(o.object_id, STATES.index(o.state), o.score, o.iou) for o in result.objects], ROW
-        )
-        if old is not None:
-            kept = old.rows[~np.isin(old.rows["id"], rows["id"])]
-            labels, best = old.labels_yx.copy(), old.logits_yx.astype(np.float32)
-            gone = np.isin(labels, rows["id"])
-            labels[gone], best[gone] = 0, 0
-            # compared as float16, as they are stored: the result must not depend on the order
-            new = result.logits_yx.astype(np.float16).astype(np.float32)
-            for object_id in rows["id"]:
-                patch = np.where(result.labels_yx == object_id, new, np.float32(0))
-                paint(labels, best, int(object_id), patch, 0, 0)
-            rows = np.concatenate([kept, rows])
-        with np.errstate(over="ignore"):
-            stored = best.astype(np.float16)
-        path = self._frame_path(result.frame)
-        part = path.with_suffix(".part")
-        try:
-            with part.open("wb") as file:
-                np.savez_compressed(file, labels=labels, logits=stored, rows=np.sort(rows))
-            part.replace(path)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise _full(self.folder, error) from error
+            path.unlink(missing_ok=True)
+        if self._keys is not None:
+            self._keys[t] = _keys_of(frame.rows)
 
     def read(self, t: int) -> StoredFrame | None:
-        """A frame, or None if it was not finished."""
+        """A frame, or None if nothing of it was finished."""
         path = self._frame_path(t)
-        if not path.exists():
-            return None
-        try:
-            with path.open("rb") as opened, np.load(opened) as file:
-                return StoredFrame(file["labels"], file["logits"], file["rows"])
-        except (OSError, ValueError, zipfile.BadZipFile, KeyError) as error:
-            raise FormatError(
-                f"the finished frame {path} is damaged; start the run anew with --overwrite"
-            ) from error
+        return self._load(path)[0] if path.exists() else None
 
     def labels(self) -> Iterator[NDArray[np.uint32]]:
         """The labels of all frames in turn; unfinished frames are empty."""
@@ -138,30 +219,167 @@ class RunStore:
         """The frames that are there, in order."""
         return sorted(int(p.stem) for p in (self.folder / "frames").glob("*.npz"))
 
-    def save_state(self, state: dict[str, Any]) -> None:
-        """Keep what the run needs to go on from here."""
+    def key(self, object_id: int, t: int) -> int | None:
+        """The key of what an object on a frame follows from; None if it is not known there."""
+        if self._keys is None:
+            self._keys = {}
+            for u in self.finished():
+                frame = self.read(u)
+                assert frame is not None  # it was listed
+                self._keys[u] = _keys_of(frame.rows)
+        return self._keys.get(t, {}).get(object_id)
+
+    def objects(self) -> set[int]:
+        """All objects of which something is stored."""
+        self.key(0, 0)  # reads them
+        assert self._keys is not None
+        return {i for keys in self._keys.values() for i in keys}
+
+    # -- undo ----------------------------------------------------------------------------------
+
+    def open_journal(self) -> None:
+        """From now on keep what is replaced, as one run that can be undone.
+
+        A journal that a stopped run left open is gone on with.
+        """
+        folder = self.folder / "journals"
+        folder.mkdir(exist_ok=True)
+        known = self._journals()
+        if known and not (known[-1] / "closed").exists():
+            self._journal = known[-1]
+            return
+        number = int(known[-1].name) + 1 if known else 0
+        self._journal = folder / f"{number:04d}"
+        self._journal.mkdir()
+
+    def close_journal(self) -> None:
+        """The run is finished. One that changed nothing leaves no journal."""
+        if self._journal is not None:
+            if any(self._journal.glob("*.npz")):
+                (self._journal / "closed").touch()
+            else:
+                self._journal.rmdir()
+        self._journal = None
+
+    def undo(self) -> list[int]:
+        """Put back what the last run replaced, which can be undone in turn.
+
+        Returns
+        -------
+        list of int
+            The frames that changed; empty if there is no run to undo.
+        """
+        known = self._journals()
+        if not known:
+            return []
+        self._journal = None
+        folder = known[-1]
+        paths = sorted(folder.glob("*.npz"))
+        redo = folder.with_name(folder.name + ".redo")
+        for path in paths:
+            t = int(path.stem)
+            old, touched = self._load(path)
+            now = self.read(t) or self._frame(np.zeros(0, ROW), np.zeros(0, self._dtype))
+            redo.mkdir(exist_ok=True)
+            self._note_old(redo, t, now, touched)
+            self._exchange(t, old, touched - set(old.rows["id"].tolist()))
+        for path in paths:
+            path.unlink()
+        (folder / "closed").unlink(missing_ok=True)
+        folder.rmdir()
+        if paths:
+            redo.rename(folder)
+            (folder / "closed").touch()
+        return [int(path.stem) for path in paths]
+
+    def _journals(self) -> list[Path]:
+        return sorted(p for p in (self.folder / "journals").glob("*") if p.name.isdigit())
+
+    def _note_old(self, journal: Path, t: int, known: StoredFrame, touched: set[int]) -> None:
+        """Keep what is replaced for the first time in this run."""
+        path = journal / f"{t:06d}.npz"
+        before, ids = self._load(path) if path.exists() else (None, set())
+        fresh = touched - ids
+        if not fresh:
+            return
+        old = known.only(np.isin(known.rows["id"], np.array(sorted(fresh), np.uint32)))
+        self._save(path, old if before is None else before.replaced(old), ids | fresh)
+
+    # -- memories and notes --------------------------------------------------------------------
+
+    def save_memory(self, object_id: int, key: int, step: int, t: int, state: Any) -> None:
+        """Keep what is remembered of an object after frame ``t`` of a pass."""
         import torch
 
-        part = self.folder / "state.part"
+        path = self._memory_path(object_id, key, step, t)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
         try:
             torch.save(state, part)
-            part.replace(self.folder / "state.pt")
+            part.replace(path)
         except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
             part.unlink(missing_ok=True)
             raise _full(self.folder, error) from error
 
-    def load_state(self) -> dict[str, Any] | None:
-        """What `save_state` kept last, or None."""
+    def memories(self, object_id: int, key: int, step: int) -> list[int]:
+        """The frames of which there are memories."""
+        folder = self._memory_path(object_id, key, step, 0).parent
+        return sorted(
+            int(p.stem.split("-")[1]) for p in folder.glob(f"{key:016x}{_sign(step)}-*.pt")
+        )
+
+    def load_memory(self, object_id: int, key: int, step: int, t: int) -> dict[str, Any]:
+        """What `save_memory` kept."""
         import torch
 
-        path = self.folder / "state.pt"
-        if not path.exists():
-            return None
+        path = self._memory_path(object_id, key, step, t)
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return state
 
+    def _memory_path(self, object_id: int, key: int, step: int, t: int) -> Path:
+        name = f"{key:016x}{_sign(step)}-{t:06d}.pt"
+        return self.folder / "memories" / str(object_id) / name
+
+    def save_note(self, note: Mapping[str, Any]) -> None:
+        """Keep what was decided in the run, as JSON."""
+        self._write(self.folder / "note.json", json.dumps(note).encode())
+
+    def load_note(self) -> dict[str, Any] | None:
+        """What `save_note` kept last, or None."""
+        path = self.folder / "note.json"
+        if not path.exists():
+            return None
+        note: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return note
+
+    # -- files ---------------------------------------------------------------------------------
+
     def _frame_path(self, t: int) -> Path:
         return self.folder / "frames" / f"{t:06d}.npz"
+
+    def _save(self, path: Path, frame: StoredFrame, touched: set[int] | None) -> None:
+        content: dict[str, NDArray[Any]] = {"rows": frame.rows, "logits": frame.logits}
+        if touched is not None:
+            content["touched"] = np.array(sorted(touched), np.uint32)
+        part = path.with_suffix(".part")
+        try:
+            with part.open("wb") as file:
+                np.savez(file, allow_pickle=False, **content)
+            part.replace(path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise _full(self.folder, error) from error
+
+    def _load(self, path: Path) -> tuple[StoredFrame, set[int]]:
+        try:
+            with path.open("rb") as opened, np.load(opened) as file:
+                touched = set(file["touched"].tolist()) if "touched" in file.files else set()
+                return self._frame(file["rows"], file["logits"]), touched
+        except (OSError, ValueError, zipfile.BadZipFile, KeyError, EOFError) as error:
+            raise FormatError(
+                f"the finished frame {path} is damaged; remove it to have it computed again with "
+                "--resume, or start the run anew with --overwrite"
+            ) from error
 
     def _write(self, path: Path, content: bytes) -> None:
         part = path.with_suffix(".part")
@@ -171,6 +389,14 @@ class RunStore:
         except OSError as error:
             part.unlink(missing_ok=True)
             raise _full(self.folder, error) from error
+
+
+def _keys_of(rows: NDArray[np.void]) -> dict[int, int]:
+    return dict(zip(rows["id"].tolist(), rows["key"].tolist(), strict=True))
+
+
+def _sign(step: int) -> str:
+    return "f" if step > 0 else "b"
 
 
 def _full(folder: Path, error: Exception) -> OutputError:

@@ -1,32 +1,36 @@
 """A session holds the pieces together; both front ends drive it.
 
 Frames, prompts and parameters go in; `Session.propagate` is a generator that finishes one frame
-a step and writes it to a `RunStore`, so that a run can be watched, stopped and gone on with.
+a step and writes it to a `RunStore`. It computes what is stale, and nothing else: so a run can be
+watched, stopped, gone on with, corrected and undone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import json
+from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from psygnal import Signal
 
+from napari_sam2track.decisions import Decisions, Division
 from napari_sam2track.errors import PromptError, UsageError
 from napari_sam2track.frames import Frames
 from napari_sam2track.params import AutoParams, EngineParams
-from napari_sam2track.prompts import PromptSet, prompts_from_json, prompts_to_dict
+from napari_sam2track.planning import Plan
+from napari_sam2track.prompts import Prompt, PromptSet
+from napari_sam2track.session_file import FREE_ENGINE
 
 if TYPE_CHECKING:
+    from napari_sam2track.engine.divisions import Split
     from napari_sam2track.engine.network import Network
     from napari_sam2track.engine.propagation import Pass
     from napari_sam2track.engine.results import FrameResult
+    from napari_sam2track.masks import Patch
     from napari_sam2track.models.registry import ModelInfo
     from napari_sam2track.run_store import RunStore
-
-#: Frames between two saved states; what a crash makes a run compute again is bounded by it.
-STATE_EVERY = 16
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class Progress:
     Attributes
     ----------
     done, total
-        Frames finished, and to be finished, over all passes.
+        (object, frame) pairs finished in this run, and to be finished; the latter grows when
+        objects are found.
     frame
         The frame of this step.
     result
@@ -47,14 +52,6 @@ class Progress:
     total: int
     frame: int
     result: FrameResult
-
-
-@dataclass(frozen=True)
-class _Leg:
-    """One pass of a run: its objects and its frames."""
-
-    prompts: PromptSet
-    order: range
 
 
 @dataclass
@@ -83,11 +80,12 @@ class Session:
     engine: EngineParams = field(default_factory=EngineParams)
     auto: AutoParams | None = None
     device: str = "cpu"
-    #: What the network is shown in the run, and why; decided when it begins.
-    mode: tuple[Literal["frame", "window"], str] = ("frame", "not decided yet")
+    #: What the run decided by itself; None before it begins.
+    decided: Decisions | None = None
 
     frame_done = Signal(object)
     prompts_changed = Signal(object)
+    decided_changed = Signal(object)
 
     @cached_property
     def network(self) -> Network:
@@ -156,35 +154,40 @@ class Session:
         stop = self.engine.stop
         return self.frames.n_frames - 1 if stop is None else min(stop, self.frames.n_frames - 1)
 
-    def legs(self) -> list[_Leg]:
-        """The passes of a run: each object forward and backward from its first prompt."""
-        first, last = self.engine.start, self._last
-        if self.auto is not None:
-            return [_Leg(self.prompts, range(first, last + 1))]
-        inside = PromptSet({k: p for k, p in self.prompts.items() if first <= k[1] <= last})
-        starts = {i: inside.first_frame(i) for i in inside.objects}
-        out = []
-        if self.engine.direction in ("forward", "both"):
-            out.append(_Leg(inside, range(min(starts.values()), last + 1)))
-        early = (
-            starts
-            if self.engine.direction == "backward"
-            else {i: t for i, t in starts.items() if t > first}
-        )
-        if self.engine.direction in ("backward", "both") and early:
-            out.append(_Leg(_only(inside, set(early)), range(max(early.values()), first - 1, -1)))
-        return out
+    @cached_property
+    def _weights(self) -> str:
+        from napari_sam2track.models.download import verify
+
+        return verify(self.model)
+
+    @property
+    def plan(self) -> Plan:
+        """Which prompt each wanted frame follows from, as things are now."""
+        asked = self.engine.model_dump(exclude=FREE_ENGINE | {"mode"})
+        salt = json.dumps([asked, self._decided.mode, self._weights], sort_keys=True).encode()
+        return Plan(self.prompts, self._decided, self.engine, self._last, salt)
+
+    def all_prompts(self) -> PromptSet:
+        """What a person said and what was found; the former counts where both speak."""
+        return self.prompts if self.decided is None else self.plan.prompts
+
+    def stale(self, store: RunStore) -> dict[int, list[int]]:
+        """The frames of each object that would be computed, for those that have any."""
+        self._recall(store)
+        return self.plan.stale(store)
+
+    # -- the run -------------------------------------------------------------------------------
 
     def propagate(self, store: RunStore) -> Generator[Progress, None, None]:
-        """Follow all objects, from where the store left off.
+        """Follow all objects where they are stale.
 
-        Closing the generator keeps all frames that were finished and the state; after an error
-        or a kill a run goes on from the state that was saved last, with the same result.
+        Closing the generator keeps all frames that were finished. After an error or a kill a run
+        goes on from what was stored last, with the same result.
 
         Parameters
         ----------
         store
-            Takes the frames; a run that it holds is gone on with.
+            Takes the frames; what it holds already is not computed again.
 
         Yields
         ------
@@ -194,75 +197,182 @@ class Session:
         from napari_sam2track.engine.propagation import Pass
 
         self.check()
-        saved = store.load_state()
-        if saved is not None and saved["found"] is not None:
-            self.set_prompts(prompts_from_json(saved["found"], "the objects found so far"))
-        # decided once: what is found later must not change what a resumed run is shown
-        self.mode = (saved["mode"][0], saved["mode"][1]) if saved is not None else self.choose()
-        legs = self.legs()
-        total = sum(len(leg.order) for leg in legs)
-        done = 0
-        for k, leg in enumerate(legs):
-            if saved is not None and k < saved["leg"]:
-                done += len(leg.order)
-                continue
-            run = Pass(self.network, self.frames, leg.prompts, self.engine, self.mode[0], leg.order)
-            if saved is not None and k == saved["leg"]:
-                run.restore(saved["pass"])
-                done += run.position
+        self._recall(store)
+        self._forget(store)
+        store.open_journal()
+        count = _Count()
+        # looking for new objects needs to know where the known ones are
+        order = (-1, 1) if self._key_frames() else (1, -1)
+        plan = self.plan
+        work = {step: plan.tasks(store, step) for step in order}
+        count.total = sum(len(task.stale) for tasks in work.values() for task in tasks)
+        for step in order:
+            mode = self._decided.mode
+            run = Pass(self.network, self.frames, work[step], self.engine, mode, step)
             try:
-                for result in run:
-                    (store.merge if k else store.put)(result)
-                    found = self._discover(run, result.frame, store)
-                    if found or run.position % STATE_EVERY == 0:
-                        self._save(store, k, run)
-                    done += 1
-                    self.frame_done.emit(result)
-                    yield Progress(done, total, result.frame, result)
-            except GeneratorExit:  # stopped between two frames, where the state is whole
-                self._save(store, k, run)
+                if step > 0:
+                    yield from self._forward(store, run, count)
+                else:
+                    for result in run:
+                        yield self._finish(store, run, result, count)
+            except GeneratorExit:  # stopped between two frames
+                self._keep_memories(store, run, every=True)
                 raise
-            self._save(store, k, run)
+        store.close_journal()
 
-    def _save(self, store: RunStore, leg: int, run: Pass) -> None:
-        found = prompts_to_dict(self.prompts) if self.auto is not None else None
-        state: dict[str, Any] = {
-            "leg": leg,
-            "pass": run.state(),
-            "found": found,
-            "mode": list(self.mode),
-        }
-        store.save_state(state)
+    @property
+    def _decided(self) -> Decisions:
+        assert self.decided is not None
+        return self.decided
 
-    def _discover(self, run: Pass, t: int, store: RunStore) -> bool:
-        """On key frames, follow what no object covers yet; whether there was any."""
+    def _recall(self, store: RunStore) -> None:
+        """Decisions of the run in the store, or the first one of a new run."""
+        note = store.load_note()
+        if note is not None:
+            self.decided = Decisions.from_dict(note)
+        elif self.decided is None:
+            # decided once: what is found later must not change what a resumed run is shown
+            self._decide(store, Decisions(*self.choose()))
+        else:
+            self._decide(store, self.decided)
+
+    def _decide(self, store: RunStore, decisions: Decisions) -> None:
+        self.decided = decisions
+        store.save_note(decisions.to_dict())
+        self.decided_changed.emit(decisions)
+
+    def _forget(self, store: RunStore) -> None:
+        """Remove stored objects that are gone, and what comes after their ends."""
+        plan = self.plan
+        gone = store.objects() - set(plan.prompts.objects)
+        ends = plan.ends
+        if not gone and not ends:
+            return
+        for t in store.finished():
+            store.remove(t, gone | {i for i, end in ends.items() if t > end})
+
+    def _finish(self, store: RunStore, run: Pass, result: FrameResult, count: _Count) -> Progress:
+        """Store a frame, and what is remembered of it."""
+        store.put(result.frame, result.objects, run.keys(result.frame))
+        self._keep_memories(store, run)
+        count.done += len(result.objects)
+        self.frame_done.emit(result)
+        return Progress(count.done, count.total, result.frame, result)
+
+    def _keep_memories(self, store: RunStore, run: Pass, every: bool = False) -> None:
+        for task, t, state in run.memories(every):
+            keys = {s.prompted: s.key for s in task.segments}
+            if task.state is not None:
+                keys = {**task.state.get("keys", {}), **keys}
+            store.save_memory(task.object_id, task.key_of(t), task.step, t, {**state, "keys": keys})
+
+    def _forward(self, store: RunStore, run: Pass, count: _Count) -> Iterator[Progress]:
+        """The forward pass, in which new objects are looked for and divisions found."""
+        for t in [*self._key_frames(), None]:
+            for result in run.until(t):
+                progress = self._finish(store, run, result, count)
+                divided = self._divide(store, run, result, count)
+                yield progress
+                yield from divided
+            if t is not None:
+                new = self._discover(store, t)
+                yield from self._joined(store, run, new, count)
+
+    def _joined(
+        self, store: RunStore, run: Pass, objects: Collection[int], count: _Count
+    ) -> Iterator[Progress]:
+        """Let objects take part in a pass, from where they begin."""
+        tasks = self.plan.tasks(store, 1, objects)
+        count.total += sum(len(task.stale) for task in tasks)
+        for result in run.join(tasks):
+            keys = {task.object_id: task.key_of(result.frame) for task in tasks}
+            store.put(result.frame, result.objects, keys)
+            count.done += len(result.objects)
+            self.frame_done.emit(result)
+            yield Progress(count.done, count.total, result.frame, result)
+
+    def _key_frames(self) -> list[int]:
+        """Frames on which new objects are still to be looked for."""
+        auto = self.auto
+        if auto is None or (self.prompts and auto.discover == 0):
+            return []
+        first, last = self.engine.start, self._last
+        wanted = range(first, last + 1, auto.discover) if auto.discover else [first]
+        return [t for t in wanted if t not in self._decided.looked]
+
+    def _discover(self, store: RunStore, t: int) -> list[int]:
+        """Look for objects that nothing covers; ids of those that were found."""
         from napari_sam2track.engine.automatic import discover
 
-        auto = self.auto
-        if auto is None:
-            return False
-        since = t - self.engine.start
-        if since != 0 and (auto.every == 0 or since % auto.every):
-            return False
+        auto, known = self.auto, self.all_prompts().objects
+        assert auto is not None
         stored = store.read(t)
-        labels = None if stored is None else stored.labels_yx
-        used = max(self.prompts.objects, default=0)
         found = discover(
             self.network,
             self.frames,
             t,
-            labels,
+            None if stored is None else stored.labels_yx,
             auto,
-            self.mode[0],
+            self._decided.mode,
             self.engine.batch,
-            next_id=used + 1,
-            room=auto.max_objects - len(self.prompts.objects),
+            next_id=max(known, default=0) + 1,
+            room=auto.max_objects - len(known),
         )
-        if found:
-            self.set_prompts(self.prompts.merge(found))
-            store.merge(run.join(found))
-        return bool(found)
+        self._decide(store, self._decided.with_found(t, found))
+        return list(found.objects)
+
+    def _divide(
+        self, store: RunStore, run: Pass, result: FrameResult, count: _Count
+    ) -> Iterator[Progress]:
+        """Look whether objects of a frame have become two, and act as the person chose."""
+        if self.engine.divisions == "off":
+            return
+        from napari_sam2track.engine.divisions import find_split, two_parts
+
+        t = result.frame
+        for o in result.objects:
+            if two_parts(o.patch) is None:
+                continue
+            given = self.all_prompts().of_object(o.object_id)
+            begin = 1 + max(u for u in given if u <= t)
+
+            def patch_at(u: int, i: int = o.object_id) -> Patch | None:
+                stored = store.read(u)
+                return None if stored is None else stored.patch_of(i)
+
+            split = find_split(t, begin, patch_at)
+            told = {(d.parent, d.frame) for d in self._decided.divisions}
+            if split is None or (o.object_id, split.frame) in told:
+                continue
+            yield from self._split(store, run, o.object_id, split, count)
+
+    def _split(
+        self, store: RunStore, run: Pass, parent: int, split: Split, count: _Count
+    ) -> Iterator[Progress]:
+        later = any(t >= split.frame for t in self.prompts.of_object(parent))
+        score = round(split.score, 3)
+        if self.engine.divisions == "suggest" or later:
+            event = Division(parent, split.frame, score)
+            self._decide(store, self._decided.with_division(event, PromptSet()))
+            return
+        next_id = max(self.all_prompts().objects) + 1
+        daughters = PromptSet(
+            {(next_id + k, split.frame): Prompt(mask=m) for k, m in enumerate(split.parts)}
+        )
+        event = Division(parent, split.frame, score, daughters.objects)
+        self._decide(store, self._decided.with_division(event, daughters))
+        for task in run.drop(parent):
+            left = [t for t in task.stale if t >= split.frame]
+            count.total -= len(left)
+        known = [t for t in store.finished() if t >= split.frame]
+        for t in known:
+            store.remove(t, [parent])
+        yield from self._joined(store, run, daughters.objects, count)
 
 
-def _only(prompts: PromptSet, objects: set[int]) -> PromptSet:
-    return PromptSet({key: p for key, p in prompts.items() if key[0] in objects})
+@dataclass
+class _Count:
+    """Pairs of a run, as they become more."""
+
+    done: int = 0
+    total: int = 0

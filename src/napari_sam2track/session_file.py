@@ -13,6 +13,8 @@ from napari_sam2track.params import AutoParams, EngineParams, FramesParams
 from napari_sam2track.prompts import PromptSet, prompts_from_json, prompts_to_dict
 
 FORMAT = "sam2track-session"
+#: Engine parameters that decide which frames are computed, not what comes out on them.
+FREE_ENGINE = {"start", "stop", "direction", "before", "batch", "divisions"}
 
 
 class ModelRef(BaseModel):
@@ -73,20 +75,19 @@ class SessionFile(BaseModel):
         return prompts_from_json(self.prompts, "the session's prompts")
 
     def same_run(self, other: SessionFile) -> list[str]:
-        """Names of the fields on which two sessions differ, those that decide the result.
+        """Names of the fields on which two sessions differ, those that decide every result.
 
-        The other one may stop earlier: that is a way round a frame which cannot be read.
+        Prompts, ranges and directions may differ: they decide what is computed again.
         """
-        mine, stop = self.engine, other.engine.stop
-        if stop is not None and (mine.stop is None or stop <= mine.stop):
-            mine = mine.model_copy(update={"stop": stop})
-        decisive = ("frames", "model", "auto", "fingerprint")
+        decisive = ("frames", "model", "fingerprint")
         differ = [name for name in decisive if getattr(self, name) != getattr(other, name)]
-        if mine != other.engine:
+        if _decisive(self.engine) != _decisive(other.engine):
             differ.append("engine")
-        if self.auto is None and self.prompts != other.prompts:
-            differ.append("prompts")
         return differ
+
+
+def _decisive(engine: EngineParams) -> dict[str, Any]:
+    return engine.model_dump(exclude=FREE_ENGINE)
 
 
 def write_session(session: SessionFile) -> str:

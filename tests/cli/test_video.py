@@ -34,7 +34,7 @@ def test_a_movie_from_masks(sam2track, sample, movie_path, labels_path, tmp_path
     with open_frames(out / "overlay.mp4") as overlay:
         assert overlay.n_frames == 6
     assert len(list((out / "overlays").glob("*.png"))) == 6
-    assert not (out / ".run").exists()
+    assert (out / ".run" / "session.json").exists()  # so that it can be corrected
     with (out / "tracks.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 3 * 6
@@ -196,12 +196,12 @@ def test_a_frame_that_cannot_be_read_leaves_those_before_it(
     failed = sam2track(*args)
     assert failed.exit_code == 1
     assert "not finite" in failed.stderr
-    assert "3 of 6 frames were finished" in failed.stderr
+    assert "3 of 6 frames have results" in failed.stderr
     assert labels_of(out)[2].any()
     assert len(list((out / "overlays").iterdir())) == 3
     around = sam2track(*args, "--stop", 2, "--resume")
     assert around.exit_code == 0, around.output
-    assert not (out / ".run").exists()
+    assert (out / ".run" / "session.json").exists()  # so that it can be corrected
 
 
 def test_overwriting_keeps_what_others_put_there_and_old_results_until_new_ones(
@@ -216,7 +216,11 @@ def test_overwriting_keeps_what_others_put_there_and_old_results_until_new_ones(
     assert failed.exit_code != 0
     np.testing.assert_array_equal(labels_of(out, "labels"), before)
     assert sam2track(*args, "--overwrite", "--overlay", "none").exit_code == 0
-    assert sorted(p.name for p in out.iterdir()) == ["labels.tif", "session.json", "tracks.csv"]
+    assert sorted(p.name for p in out.iterdir() if p.name != ".run") == [
+        "labels.tif",
+        "session.json",
+        "tracks.csv",
+    ]
     (out / "labels").mkdir()
     (out / "labels" / "my_annotation.tif").write_text("mine")
     refused = sam2track(*args, "--overwrite")
@@ -249,7 +253,6 @@ def test_prompts_that_hold_nothing_do_not_start_a_search(sam2track, movie_path, 
     result = sam2track(*args, "--mask-prompts", empty)
     assert result.exit_code == 2
     assert "no prompts" in result.stderr
-    assert "leave one out" in sam2track(*args, "--points", "3,3", "--every", 2).stderr
 
 
 def test_a_video_cut_in_half(sam2track, shared_data, tmp_path):
@@ -268,7 +271,7 @@ def test_a_full_disk_keeps_the_run(sam2track, movie_path, labels_path, tmp_path,
     out = tmp_path / "out"
     args = ("video", "--video", movie_path, "--out-dir", out, "--mask-prompts", labels_path)
     args += ("--overlay", "none")
-    save, calls = np.savez_compressed, []
+    save, calls = np.savez, []
 
     def full(*a, **k):
         calls.append(1)
@@ -276,7 +279,7 @@ def test_a_full_disk_keeps_the_run(sam2track, movie_path, labels_path, tmp_path,
             raise OSError(28, "No space left on device")
         save(*a, **k)
 
-    monkeypatch.setattr(np, "savez_compressed", full)
+    monkeypatch.setattr(np, "savez", full)
     result = sam2track(*args)
     assert result.exit_code == 1
     assert "No space left on device" in result.stderr
@@ -284,3 +287,63 @@ def test_a_full_disk_keeps_the_run(sam2track, movie_path, labels_path, tmp_path,
     monkeypatch.undo()
     assert sam2track(*args, "--resume").exit_code == 0
     assert len(labels_of(out)) == 6
+
+
+def test_a_correction_computes_what_it_touches(sam2track, movie_path, labels_path, tmp_path):
+    out = tmp_path / "out"
+    args = ("--out-dir", out, "--overlay", "none")
+    begun = sam2track("video", "--video", movie_path, *args, "--mask-prompts", labels_path)
+    assert begun.exit_code == 0, begun.stderr
+    assert "To compute: 18 object-frames (3 objects, 6 frames)" in begun.stderr
+    before = tifffile.imread(out / "labels.tif")
+    at = tuple(int(v) for v in np.argwhere(before[3] == 2).mean(axis=0))
+    click = f"2=3@{at[1]},{at[0]}:pos"
+    result = sam2track("video", *args, "--resume", "--correct", click)
+    assert result.exit_code == 0, result.stderr
+    assert "To compute: 3 object-frames (1 objects, 3 frames)" in result.stderr
+    after = tifffile.imread(out / "labels.tif")
+    np.testing.assert_array_equal(before[:3], after[:3])
+    others = (before != 2) & (after != 2)
+    np.testing.assert_array_equal(before[others], after[others])
+    undone = sam2track("video", *args, "--undo")
+    assert undone.exit_code == 0, undone.stderr
+    np.testing.assert_array_equal(before, tifffile.imread(out / "labels.tif"))
+    assert "3 frames are as they were" in undone.stdout
+    again = sam2track("video", *args, "--resume", "--forget", "2@3")
+    assert "To compute: 0 object-frames" in again.stderr, again.stderr
+    np.testing.assert_array_equal(before, tifffile.imread(out / "labels.tif"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--correct", "2=3@4,5"), "say --resume as well"),
+        (("--resume", "--correct", "2:3@4,5"), "write ID=t@x,y:pos"),
+        (("--resume", "--forget", "x"), "write ID@FRAME"),
+        (("--resume", "--forget", "9"), "bject 9 has no prompt"),
+        (("--undo", "--resume"), "--undo goes alone"),
+        (("--resume", "--points", "3,3"), "brings its own prompts"),
+    ],
+)
+def test_corrections_that_cannot_be_meant(sam2track, movie_path, tmp_path, options, message):
+    out = tmp_path / "out"
+    args = ("--out-dir", out, "--overlay", "none", "--stop", "0")
+    sam2track("video", "--video", movie_path, *args, "--points", "40,40")
+    result = sam2track("video", "--out-dir", out, *options)
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr
+
+
+def test_there_is_nothing_to_go_on_with(sam2track, tmp_path):
+    result = sam2track("video", "--out-dir", tmp_path, "--resume")
+    assert result.exit_code == 1
+    assert "no run in" in result.stderr
+
+
+def test_the_cost_alone(sam2track, movie_path, labels_path, tmp_path):
+    out = tmp_path / "out"
+    args = ("video", "--video", movie_path, "--out-dir", out, "--mask-prompts", labels_path)
+    result = sam2track(*args, "--estimate")
+    assert result.exit_code == 0
+    assert "18 object-frames" in result.stderr
+    assert not out.exists()

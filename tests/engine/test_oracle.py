@@ -189,7 +189,7 @@ def test_objects_that_are_absent(make_network, small_config, discs):
     got = compare(predictor, d.movie, prompts, PLAIN.model_copy(update={"equality": "exact"}))
     assert (got.flipped, got.frames) == (0, 6)
     order = range(6)
-    frames = list(Pass(Network(predictor), d.movie, prompts, PLAIN, "frame", order))
+    frames = list(Pass.over(Network(predictor), d.movie, prompts, PLAIN, "frame", order))
     assert (frames[0].labels_yx == 1).any()
     assert not any((r.labels_yx > 0).any() for r in frames[1:])
 
@@ -201,9 +201,11 @@ def test_low_resolution_memory_of_an_absent_object_is_the_oracles(
     predictor = make_network(small_config, bias=-3.0)
     d = discs(4)
     prompt = d.mask(0, 0)
-    run = Pass(Network(predictor), d.movie, PromptSet({(1, 0): prompt}), PLAIN, "frame", range(4))
-    list(run)
+    run = Pass.over(
+        Network(predictor), d.movie, PromptSet({(1, 0): prompt}), PLAIN, "frame", range(4)
+    )
     bank = run.followers[0].bank
+    list(run)
     with selftest.official_session(predictor, d.movie) as state, selftest.quiet():
         selftest.add_prompt(predictor, state, 0, 1, prompt)
         list(predictor.propagate_in_video(state, start_frame_idx=0))

@@ -15,7 +15,7 @@ def progress(
     total: int,
     doing: str,
     unit: str = "frames",
-    done: Callable[[T], int] | None = None,
+    done: Callable[[T], tuple[int, int]] | None = None,
 ) -> Iterator[T]:
     """Pass items on and show a bar with the rate and the remaining time.
 
@@ -32,7 +32,7 @@ def progress(
     unit
         What is counted per second.
     done
-        How many are done after an item, where some were before the first; else each counts one.
+        How many are done after an item, and of how many; else each item counts one.
     """
     from rich.console import Console
     from rich.progress import (
@@ -68,7 +68,8 @@ def progress(
             if done is None:
                 bar.advance(task)
             else:
-                bar.update(task, completed=done(item))
+                finished, of = done(item)
+                bar.update(task, completed=finished, total=of)
 
 
 class DownloadBar:

@@ -89,15 +89,13 @@ def demo(
         results_folder.write_results(
             results,
             store,
-            movie,
+            work,
             note,
-            prompts,
             origin,
             OutputParams(),
             lambda items, n, what: items,
         )
         labels = list(store.labels())
-    results_folder.clear_run(results)
     _report(sample, labels, prompts)
     n = len(clicks)
     typer.echo(

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,10 +27,18 @@ from napari_sam2track.cli._inputs import (
     ready_model,
 )
 from napari_sam2track.cli._options import with_params
-from napari_sam2track.errors import FramesError, ModelError, Sam2TrackError, UsageError
+from napari_sam2track.errors import (
+    FramesError,
+    ModelError,
+    OutputError,
+    Sam2TrackError,
+    UsageError,
+)
 from napari_sam2track.params import AutoParams, EngineParams, FramesParams, OutputParams
 
 if TYPE_CHECKING:
+    from napari_sam2track.prompts import PromptSet
+    from napari_sam2track.run_store import RunStore
     from napari_sam2track.session import Session
     from napari_sam2track.session_file import SessionFile
 
@@ -40,9 +49,11 @@ EXAMPLES = """\
 
   sam2track video --video stack.tif --out-dir results --mask-prompts first_frame.tif --save zarr
 
-  sam2track video --video input.mp4 --out-dir results --every 20     [dim]finds objects itself[/dim]
+  sam2track video --video input.mp4 --out-dir results --discover 20  [dim]finds objects itself[/dim]
 
-  sam2track video --video input.mp4 --out-dir results --resume       [dim]after Ctrl-C[/dim]
+  sam2track video --out-dir results --resume                         [dim]after Ctrl-C[/dim]
+
+  sam2track video --out-dir results --resume --correct "2=30@140,90:neg"
 
   sam2track video --session results/session.json --out-dir again
 """
@@ -86,8 +97,38 @@ def video(
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Go on with a run that was stopped; give the same options again."
+            "--resume",
+            help="Go on with the run in the folder, or correct it: what is stale is computed. "
+            "Without --video, movie, prompts and parameters are those of the run.",
         ),
+    ] = False,
+    correct: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--correct",
+            help='With --resume: more clicks on an object of the run, "ID=t@x,y:pos x,y:neg".',
+            show_default=False,
+        ),
+    ] = None,
+    forget: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--forget",
+            help='With --resume: delete the prompt of an object on a frame, "ID@t", or the object, '
+            '"ID".',
+            show_default=False,
+        ),
+    ] = None,
+    undo: Annotated[
+        bool,
+        typer.Option(
+            "--undo",
+            help="Put back what the last run in the folder replaced; once more does it again.",
+        ),
+    ] = False,
+    estimate: Annotated[
+        bool,
+        typer.Option("--estimate", help="Say what the run would cost, and end."),
     ] = False,
     overwrite: Overwrite = False,
     output: OutputParams,
@@ -106,11 +147,20 @@ def video(
     from napari_sam2track.run_store import RunStore
     from napari_sam2track.session import Session
 
-    replay = _replayed(session, (points, box, mask_prompts, prompts))
-    asked = any((points, box, mask_prompts, prompts))
-    if asked and auto.every:
-        raise UsageError("--every looks for objects where no prompts are given; leave one out")
-    if replay is not None and session is not None:
+    said = (points, box, mask_prompts, prompts)
+    going_on = resume or undo
+    changes = bool(correct or forget)
+    if changes and not resume:
+        raise UsageError("--correct and --forget change a run that is there; say --resume as well")
+    if undo and (changes or any(said) or resume):
+        raise UsageError("--undo goes alone: it puts back what the last run replaced")
+    replay = _replayed(session, out_dir if going_on and video is None else None, said)
+    if replay is not None and session is None:
+        auto, stop = replay.auto or auto, engine.stop
+        frames, model, config = replay.frames, replay.model.name, replay.model.config
+        engine = replay.engine if stop is None else replay.engine.model_copy(update={"stop": stop})
+        video = _source(replay, out_dir / results_folder.RUN / "session.json")
+    elif replay is not None and session is not None:
         video = video or _source(replay, session)
         frames, engine, model, config = (
             replay.frames,
@@ -123,35 +173,57 @@ def video(
     with open_movie(video, frames) as movie:
         if replay is None:
             wanted = collect_prompts(points, box, mask_prompts, prompts, movie.height, movie.width)
-            find = None if asked else auto
+            find = auto if auto.discover or not any(said) else None
         else:
-            wanted, find = replay.prompt_set(), None
+            wanted = replay.prompt_set()
+            find = replay.auto if session is None else None
+        wanted = _changed(wanted, correct, forget)
         work = Session(movie, ready_model(model, config), wanted, engine, find)
         work.check()
         work.device = ready_device(device, threads)
         note = _session_file(work, video, frames)
         if replay is not None and session is not None:
             _same_inputs(replay, note, session)
-        results_folder.prepare(out_dir, resume, overwrite)
-        store = RunStore(out_dir / results_folder.RUN, (movie.n_frames, movie.height, movie.width))
+        if estimate and not going_on:
+            with TemporaryDirectory() as nothing:
+                size = (movie.n_frames, movie.height, movie.width)
+                _tell_cost(work, work.stale(RunStore(Path(nothing), size)))
+            return
+        results_folder.prepare(out_dir, going_on, overwrite)
+        store = RunStore(
+            out_dir / results_folder.RUN,
+            (movie.n_frames, movie.height, movie.width),
+            precise=engine.equality == "exact",
+        )
         store.begin(note)
 
         def write() -> None:
-            decided = {"prompts": prompts_to_dict(work.prompts), "mode": work.mode[0]}
+            decided = {
+                "prompts": prompts_to_dict(work.all_prompts()),
+                "mode": None if work.decided is None else work.decided.mode,
+            }
             final = note.model_copy(update=decided)
             origin = _provenance(work, video, note.model.sha256, store.finished())
-            results_folder.write_results(
-                out_dir, store, movie, final, work.prompts, origin, output, _watch
-            )
+            results_folder.write_results(out_dir, store, work, final, origin, output, _watch)
 
+        if undo:
+            changed = store.undo()
+            work.stale(store)  # knows what was decided
+            write()
+            typer.echo(f"{len(changed)} frames are as they were before the last run: {out_dir}")
+            return
+        stale = work.stale(store)
+        _tell_cost(work, stale)
+        if estimate:
+            return
         try:
-            finished = _run(work, store)
+            finished = _run(work, store, sum(map(len, stale.values())))
         except Sam2TrackError:
             done = len(store.finished())
             if done:
                 write()
                 typer.echo(
-                    f"{done} of {movie.n_frames} frames were finished and are in {out_dir}; "
+                    f"{done} of {movie.n_frames} frames have results, which are in {out_dir}; "
                     "--resume goes on from there, --stop N --resume ends before the trouble",
                     err=True,
                 )
@@ -164,24 +236,69 @@ def video(
             err=True,
         )
         raise typer.Exit(130)
-    results_folder.clear_run(out_dir)
-    if not work.prompts:
+    if not output.keep_run:
+        results_folder.clear_run(out_dir)
+    _tell_result(work, out_dir)
+
+
+def _tell_result(work: Session, out_dir: Path) -> None:
+    """What a person wants to know at the end."""
+    decided = work.decided
+    assert decided is not None
+    objects = work.all_prompts().objects
+    if not objects:
         typer.echo("No objects were found: give prompts, or lower --min-quality", err=True)
+    events = [d for d in decided.divisions if d.frame <= work.frames.n_frames]
+    if events:
+        applied = sum(bool(d.daughters) for d in events)
+        typer.echo(f"{len(events)} divisions, of which {applied} were applied: divisions.csv")
     typer.echo(
-        f"{movie.n_frames} frames, {len(work.prompts.objects)} objects, {work.mode[0]} "
-        f"mode ({work.mode[1]}): {out_dir}"
+        f"{work.frames.n_frames} frames, {len(objects)} objects, {decided.mode} mode "
+        f"({decided.reason}): {out_dir}"
     )
 
 
-def _replayed(session: Path | None, prompts: tuple[object, ...]) -> SessionFile | None:
-    """The session to run again; it brings its own prompts."""
-    if session is None:
+def _changed(prompts: PromptSet, correct: list[str] | None, forget: list[str] | None) -> PromptSet:
+    """Prompts with the corrections of a person."""
+    from napari_sam2track.prompts import Prompt, parse_object_points
+
+    for text in forget or ():
+        object_id, _, frame = text.partition("@")
+        if not object_id.isdigit() or not (frame.isdigit() or not frame):
+            raise UsageError(f"--forget {text!r}: write ID@FRAME, such as 2@30, or ID")
+        prompts = prompts.remove(int(object_id), int(frame) if frame else None)
+    for text in correct or ():
+        object_id, equals, clicks = text.partition("=")
+        if not equals or not object_id.strip().isdigit():
+            raise UsageError(
+                f'--correct {text!r}: write ID=t@x,y:pos, such as "2=30@140,90:neg 150,92:pos"'
+            )
+        for t, points in parse_object_points(clicks).items():
+            prompts = prompts.add(int(object_id), t, Prompt(points=points))
+    return prompts
+
+
+def _replayed(
+    session: Path | None, folder: Path | None, prompts: tuple[object, ...]
+) -> SessionFile | None:
+    """The session to run again, or that of the run to go on with; it brings its own prompts."""
+    if session is None and folder is None:
         return None
     if any(prompts):
-        raise UsageError("--session brings its own prompts; leave the others out")
+        given = "--session" if session is not None else "--resume without --video"
+        raise UsageError(f"{given} brings its own prompts; leave the others out")
+    from napari_sam2track import results_folder
     from napari_sam2track.session_file import read_session
 
-    return read_session(session)
+    if session is not None:
+        return read_session(session)
+    assert folder is not None
+    path = folder / results_folder.RUN / "session.json"
+    if not path.exists():
+        raise OutputError(
+            f"there is no run in {folder} to go on with; give --video and prompts to start one"
+        )
+    return read_session(path)
 
 
 def _source(replay: SessionFile, session: Path) -> Path:
@@ -242,7 +359,7 @@ def _provenance(work: Session, video: Path, sha256: str | None, done: list[int])
         frames=done,
         parameters={
             **work.engine.model_dump(),
-            "mode_used": work.mode[0],
+            "mode_used": None if work.decided is None else work.decided.mode,
             "auto": None if work.auto is None else work.auto.model_dump(),
             "movie": work.frames.describe(),
         },
@@ -250,18 +367,32 @@ def _provenance(work: Session, video: Path, sha256: str | None, done: list[int])
     )
 
 
-def _run(work: Session, store: Any) -> bool:
+def _run(work: Session, store: RunStore, total: int) -> bool:
     """Follow all objects with a progress bar; False if Ctrl-C ended it early."""
     from napari_sam2track.cli._progress import progress
 
     steps = work.propagate(store)
-    total = sum(len(leg.order) for leg in work.legs())
     with _ctrl_c() as stopped:
-        for _ in progress(steps, total, "Following", done=lambda step: step.done):
+        for _ in progress(
+            steps,
+            total,
+            "Following",
+            unit="object-frames",
+            done=lambda step: (step.done, step.total),
+        ):
             if stopped():
                 steps.close()
                 return False
     return True
+
+
+def _tell_cost(work: Session, stale: dict[int, list[int]]) -> None:
+    """Say what is to be done, before it begins."""
+    pairs = sum(map(len, stale.values()))
+    frames = len({t for of_object in stale.values() for t in of_object})
+    typer.echo(
+        f"To compute: {pairs} object-frames ({len(stale)} objects, {frames} frames)", err=True
+    )
 
 
 @contextmanager

@@ -1,41 +1,49 @@
 """Follows objects through a movie, one frame a step.
 
 A pass goes in one direction. On each frame it shows every object to the network (the whole frame,
-or a window of its own), decodes in batches, remembers, and paints all logits by the overlap rule.
+or a window of its own), decodes in batches, and remembers. Objects do not depend on one another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_sam2track.engine.batches import Mode, chunks, fitting_batch, memory_guard
+from napari_sam2track.engine.batches import Batcher, Mode
+from napari_sam2track.engine.following import Follower
 from napari_sam2track.engine.looking import containing, first_look, window_of
 from napari_sam2track.engine.memory import Entry, MemoryBank, tokens
 from napari_sam2track.engine.network import Decoded, Features, Network
-from napari_sam2track.engine.painting import Brush, Seen, paint_frame
+from napari_sam2track.engine.painting import Brush
+from napari_sam2track.engine.plan import Task, whole_tasks
 from napari_sam2track.engine.prompting import Clicks, encode_views, point_tensors
-from napari_sam2track.engine.results import FrameResult
+from napari_sam2track.engine.results import FrameResult, ObjectResult
 from napari_sam2track.engine.views import FrameView, Movie, View, WindowView
-from napari_sam2track.engine.windows import Motion, Window
+from napari_sam2track.engine.windows import Motion, Shape
+from napari_sam2track.masks import Patch
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Prompt, PromptSet
 
+#: Frames between two memories that are kept: what has to be followed again before a correction.
+MEMORY_EVERY = 32
 
-@dataclass(eq=False)
-class Follower:
-    """One object of a pass: its prompts, what it remembers, where it was."""
 
-    object_id: int
-    prompts: dict[int, Prompt]
-    bank: MemoryBank
-    motion: Motion | None = None
+@dataclass(frozen=True, eq=False, slots=True)
+class Seen:
+    """One object on one frame, and what it will remember of it."""
+
+    view: View
+    patch: Patch
+    score: float
+    iou: float
+    prompted: bool
+    entry: Entry
 
 
 class Pass:
@@ -46,31 +54,32 @@ class Pass:
     network
         The model.
     movie
-        Its frames are read when their turn comes, each once.
-    prompts
-        Objects start at their first prompt; forward, later prompts correct them. A backward pass
-        uses the first prompts only, and remembers nothing of a forward pass.
+        Its frames are read when their turn comes, each once; those on which nobody is followed,
+        never.
+    tasks
+        Objects and their frames. Forward, later prompts correct an object; a backward pass uses
+        one prompt, and remembers nothing of a forward pass.
     params
         See `EngineParams`; ``start`` and ``stop`` are not looked at here.
     mode
         What the network is shown.
-    order
-        Frames in the order of the pass: a range with step 1 or -1.
+    step
+        1 for forward, -1 for backward.
     """
 
     def __init__(
         self,
         network: Network,
         movie: Movie,
-        prompts: PromptSet,
+        tasks: Iterable[Task],
         params: EngineParams,
         mode: Mode,
-        order: range,
+        step: int,
     ) -> None:
         self.network, self.movie, self.params = network, movie, params
-        self.mode, self.order, self.step = mode, order, order.step
-        self.position = 0
+        self.mode, self.step = mode, step
         self.followers: list[Follower] = []
+        self._at: int | None = None
         self._ready: dict[tuple[int, int], Seen] = {}
         self._whole = FrameView(movie.height, movie.width)
         # SAM2 scales the age of pointers by the length of short movies; the bundled model, made
@@ -78,33 +87,39 @@ class Pass:
         longest = movie.n_frames if mode == "frame" else network.max_pointers
         self._span = min(longest, network.max_pointers)
         self._exact = params.equality == "exact"
-        self._chunk = 1 if self._exact else fitting_batch(params.batch, network, mode)
-        as_torch = self._exact and mode == "frame"
-        self._brush = Brush(params.fill_holes, params.min_part, as_torch)
-        self.add(prompts)
+        self._batcher = Batcher(network, mode, 1 if self._exact else params.batch)
+        self._brush = Brush(
+            movie.height,
+            movie.width,
+            params.fill_holes,
+            params.min_part,
+            as_torch=self._exact and mode == "frame",
+        )
+        self._add(tasks)
 
-    def add(self, prompts: PromptSet) -> None:
-        """Follow more objects, from the frames of the order that are still to come."""
-        for object_id in prompts.objects:
-            first = prompts.first_frame(object_id)
-            given = prompts.of_object(object_id)
-            if self.step < 0:
-                given = {first: given[first]}
-            given = {t: p for t, p in given.items() if t in self.order}
-            if first in given:
-                bank = MemoryBank.for_network(self.network, self.params.max_conditioning)
-                self.followers.append(Follower(object_id, given, bank))
-        self.followers.sort(key=lambda f: f.object_id)
+    @classmethod
+    def over(
+        cls,
+        network: Network,
+        movie: Movie,
+        prompts: PromptSet,
+        params: EngineParams,
+        mode: Mode,
+        order: range,
+    ) -> Self:
+        """All objects from their first prompts through a range of frames, in its direction."""
+        return cls(network, movie, whole_tasks(prompts, order), params, mode, order.step)
 
-    @torch.inference_mode()
-    def join(self, prompts: PromptSet) -> FrameResult:
-        """Begin with more objects on the frame that was finished last, where they are prompted."""
-        t = self.order[self.position - 1]
-        known = {f.object_id for f in self.followers}
-        self.add(prompts)
-        new = [f for f in self.followers if f.object_id not in known]
-        with memory_guard(self.network, self._chunk):
-            return self._paint(t, self._start(t, new))
+    def _add(self, tasks: Iterable[Task]) -> None:
+        new = []
+        for task in tasks:
+            bank = MemoryBank.for_network(self.network, self.params.max_conditioning)
+            follower = Follower(task, bank, self.params.give_up)
+            if task.state is not None:
+                follower.restore(task.state, self.network.device)
+            new.append(follower)
+        self.followers = sorted([*self.followers, *new], key=lambda f: f.object_id)
+        self._look_ahead(new)
 
     @torch.inference_mode()
     def proposals(
@@ -116,131 +131,185 @@ class Pass:
         ------
         object id, view, logits (M, h, w), predicted IoUs (M,)
         """
-        group = [f for f in self.followers if t in f.prompts]
-        for members, views in self._first_views(t, group):
-            with memory_guard(self.network, self._chunk):
-                features = self._features(t, views, None)
-                decoded = self._decode_prompts(features, [f.prompts[t] for f in members], views)
-            for n, (f, view) in enumerate(zip(members, views, strict=True)):
-                yield (
-                    f.object_id,
-                    view,
-                    decoded.candidates[n].cpu().numpy(),
-                    decoded.ious[n].cpu().numpy(),
-                )
+        group = [(f, view) for f, view in self._first_views(t, self._visiting(t))]
+
+        def propose(part: list[tuple[Follower, View]]) -> list[tuple[Tensor, Tensor]]:
+            prompts, views = [f.task.prompts[t] for f, _ in part], [view for _, view in part]
+            decoded = self._decode_prompts(self._features(t, views, None), prompts, views)
+            return list(zip(decoded.candidates, decoded.ious, strict=True))
+
+        found = self._batcher.map(propose, group, key=lambda item: _kind(item[0].task.prompts[t]))
+        for (f, view), (candidates, ious) in zip(group, found, strict=True):
+            yield f.object_id, view, candidates.cpu().numpy(), ious.cpu().numpy()
 
     def __iter__(self) -> Iterator[FrameResult]:
-        with memory_guard(self.network, self._chunk):
-            self._look_ahead()
-        while self.position < len(self.order):
-            with memory_guard(self.network, self._chunk):
-                result = self._frame(self.order[self.position])
-            self.position += 1
-            yield result
+        return self.until(None)
 
-    def state(self) -> dict[str, Any]:
-        """What a run needs to go on from here with the same result, for `torch.save`."""
-        return {
-            "position": self.position,
-            "followers": [
-                {
-                    "id": f.object_id,
-                    "bank": f.bank.state(),
-                    "motion": None if f.motion is None else astuple(f.motion),
-                }
-                for f in self.followers
-            ],
-        }
+    def until(self, last: int | None) -> Iterator[FrameResult]:
+        """The frames up to ``last``, included; all of them if it is None.
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave; the prompts must be the same."""
-        self.position = state["position"]
-        known = {f.object_id: f for f in self.followers}
-        for saved in state["followers"]:
-            follower = known[saved["id"]]
-            follower.bank.restore(saved["bank"], self.network.device)
-            if saved["motion"] is not None:
-                follower.motion = Motion(*saved["motion"])
+        A frame on which nothing was wanted does not come out.
+        """
+        while True:
+            t = self._next()
+            if t is None or (last is not None and (t - last) * self.step > 0):
+                return
+            result = self._frame(t)
+            self._at = t
+            if result.objects:
+                yield result
+            self.followers = [f for f in self.followers if (f.task.frames[-1] - t) * self.step > 0]
+
+    def join(self, tasks: Iterable[Task]) -> Iterator[FrameResult]:
+        """Follow more objects as well; first up to the frame that was finished last.
+
+        Yields
+        ------
+        FrameResult
+            Of the new objects alone, on the frames that were finished already.
+        """
+        other = Pass(self.network, self.movie, tasks, self.params, self.mode, self.step)
+        if self._at is not None:
+            yield from other.until(self._at)
+        self.followers = sorted([*self.followers, *other.followers], key=lambda f: f.object_id)
+        self._ready |= other._ready
+
+    def drop(self, object_id: int) -> list[Task]:
+        """Follow an object no further; the tasks that end."""
+        gone = [f.task for f in self.followers if f.object_id == object_id]
+        self.followers = [f for f in self.followers if f.object_id != object_id]
+        return gone
+
+    def keys(self, t: int) -> dict[int, int]:
+        """What the objects that were wanted on frame ``t`` follow from, see `plan.Segment`."""
+        return {f.object_id: f.task.key_of(t) for f in self._visiting(t) if t in f.task.stale}
+
+    def memories(self, every: bool = False) -> Iterator[tuple[Task, int, dict[str, Any]]]:
+        """What is worth keeping of the frame that was finished last, to go on from it later.
+
+        Parameters
+        ----------
+        every
+            Of all objects, as before a stop; else of some frames.
+
+        Yields
+        ------
+        task, frame, state
+        """
+        t = self._at
+        if t is None:
+            return
+        for f in self.followers:
+            worth = every or t % MEMORY_EVERY == 0 or t in f.task.prompts
+            if worth and t in f.task.stale and f.begun:
+                yield f.task, t, f.state()
 
     # -- one frame -----------------------------------------------------------------------------
 
+    def _next(self) -> int | None:
+        """The next frame on which somebody is followed."""
+        best: int | None = None
+        for f in self.followers:
+            frames = f.task.frames
+            t = frames[0]
+            if self._at is not None and (t - self._at) * self.step <= 0:
+                t = self._at + self.step
+            if t in frames and (best is None or (t - best) * self.step < 0):
+                best = t
+        return best
+
+    def _visiting(self, t: int) -> list[Follower]:
+        return [f for f in self.followers if f.visits(t)]
+
     @torch.inference_mode()
-    def _look_ahead(self) -> None:
+    def _look_ahead(self, followers: list[Follower]) -> None:
         """In ``fresh`` mode, later prompts are memories from the start, as in SAM2."""
         if self.params.later_prompts != "fresh":
             return
-        prompted = {t for f in self.followers for t in f.prompts}
-        for t in self.order[self.position :]:  # a bank that was restored holds the others
-            if t not in prompted:
-                continue
-            group = [f for f in self.followers if t in f.prompts]
-            whole = None
-            if self.mode == "frame":
-                whole = encode_views(self.network, self.movie, t, [self._whole])
-            for seen in self._start(t, group, whole):
-                self._ready[seen.object_id, t] = seen
+        for t in sorted({t for f in followers for t in f.task.prompts}):
+            group = [f for f in followers if t in f.task.prompts and f.visits(t)]
+            for f, seen in self._start(t, group, None):
+                self._keep(t, f, seen)
+                self._ready[f.object_id, t] = seen
 
     @torch.inference_mode()
     def _frame(self, t: int) -> FrameResult:
-        """See every active object on frame ``t`` and paint what was seen."""
-        seen: list[Seen] = []
-        starting, following = [], []
-        for f in self.followers:
-            ready = self._ready.pop((f.object_id, t), None)
-            if ready is not None:
-                seen.append(ready)
-            elif t in f.prompts and not f.bank.conditioning:
+        """See every object that is followed on frame ``t``."""
+        ready: list[tuple[Follower, Seen]] = []
+        starting, following, resting = [], [], []
+        for f in self._visiting(t):
+            known = self._ready.pop((f.object_id, t), None)
+            if known is not None:
+                ready.append((f, known))
+            elif t in f.task.prompts and not f.begun:
                 starting.append(f)
-            elif f.bank.conditioning and self._begun(f, t):
+            elif f.stopped and t not in f.task.prompts:
+                resting.append(f)
+            else:
                 following.append(f)
                 f.bank.forget(t, self.step)
         whole = None
         if self.mode == "frame" and (starting or following):
             whole = encode_views(self.network, self.movie, t, [self._whole])
-        seen += self._start(t, starting, whole)
-        seen += self._follow(t, following, whole)
-        return self._paint(t, seen)
+        seen = self._start(t, starting, whole) + self._follow(t, following, whole)
+        for f, s in seen:
+            self._keep(t, f, s)
+        objects = [self._result(t, f, s) for f, s in ready + seen]
+        for f in resting:
+            state = f.note(present=False, prompted=False)
+            objects.append(ObjectResult(f.object_id, state, 0.0, 0.0, NOTHING))
+        wanted = {f.object_id for f in self._visiting(t) if t in f.task.stale}
+        objects = [o for o in objects if o.object_id in wanted]
+        objects.sort(key=lambda o: o.object_id)
+        return FrameResult(t, self.movie.height, self.movie.width, tuple(objects))
 
-    def _begun(self, f: Follower, t: int) -> bool:
-        return any((t - u) * self.step >= 0 for u in f.prompts)
+    def _keep(self, t: int, f: Follower, seen: Seen) -> None:
+        """Remember what was seen."""
+        f.bank.remember(seen.entry, conditioning=seen.prompted)
+        if f.motion is None and isinstance(seen.view, WindowView):
+            f.motion = Motion.at(seen.view.window)
 
-    def _start(self, t: int, group: list[Follower], whole: Features | None = None) -> list[Seen]:
+    def _result(self, t: int, f: Follower, seen: Seen) -> ObjectResult:
+        """What comes out of what was seen, and the window moved along."""
+        shape = _shape(seen.patch)
+        if f.motion is not None:
+            if seen.prompted:
+                f.motion = f.motion.told(shape, window_of(f.task.prompts[t]))
+            else:
+                f.motion = f.motion.seen(shape)
+        state = f.note(shape is not None, seen.prompted)
+        return ObjectResult(f.object_id, state, seen.score, seen.iou, seen.patch)
+
+    # -- objects that begin --------------------------------------------------------------------
+
+    def _start(
+        self, t: int, group: list[Follower], whole: Features | None
+    ) -> list[tuple[Follower, Seen]]:
         """Objects that are prompted on frame ``t`` without knowing anything of them yet."""
-        out: list[Seen] = []
-        for members, views in self._first_views(t, group):
+
+        def begin(part: list[tuple[Follower, View]]) -> list[tuple[Follower, Seen]]:
+            followers, views = [f for f, _ in part], [view for _, view in part]
+            prompts = [f.task.prompts[t] for f in followers]
             features = self._features(t, views, whole)
-            prompts = [f.prompts[t] for f in members]
             decoded = self._decode_prompts(features, prompts, views)
-            out += self._remember(t, members, views, features, decoded, prompted=True)
-        return out
+            seen = self._see(t, followers, views, features, decoded, prompted=True)
+            return list(zip(followers, seen, strict=True))
 
-    def _first_views(
-        self, t: int, group: list[Follower]
-    ) -> Iterator[tuple[list[Follower], list[View]]]:
-        """Batches of objects with prompts of one kind, and their views."""
-        kinds: dict[tuple[bool, int], list[Follower]] = {}
-        for f in group:
-            prompt = f.prompts[t]
-            kinds.setdefault((prompt.mask is not None, len(Clicks.of(prompt).labels)), []).append(f)
-        for members in kinds.values():
-            for part in chunks(members, self._chunk):
-                if self.mode == "frame":
-                    yield part, [self._whole] * len(part)
-                else:
-                    yield part, [WindowView(w) for w in self._first_windows(t, part)]
+        if self.mode == "frame" and whole is None and group:
+            whole = encode_views(self.network, self.movie, t, [self._whole])
+        views = self._first_views(t, group)
+        return self._batcher.map(begin, views, key=lambda item: _kind(item[0].task.prompts[t]))
 
-    def _first_windows(self, t: int, group: Sequence[Follower]) -> list[Window]:
-        windows = {f.object_id: window_of(f.prompts[t]) for f in group}
+    def _first_views(self, t: int, group: list[Follower]) -> list[tuple[Follower, View]]:
+        """What objects are shown through on the frame where they begin."""
+        if self.mode == "frame":
+            return [(f, self._whole) for f in group]
+        windows = {f.object_id: window_of(f.task.prompts[t]) for f in group}
         unknown = [f for f in group if windows[f.object_id] is None]
-        found = first_look(
-            self.network,
-            self.movie,
-            t,
-            [Clicks.of(f.prompts[t]) for f in unknown],
-            self._chunk,
-        )
+        clicks = [Clicks.of(f.task.prompts[t]) for f in unknown]
+        found = first_look(self.network, self.movie, t, clicks, self._batcher.most)
         windows |= {f.object_id: w for f, w in zip(unknown, found, strict=True)}
-        return [w for f in group if (w := windows[f.object_id]) is not None]
+        return [(f, WindowView(w)) for f in group if (w := windows[f.object_id]) is not None]
 
     def _decode_prompts(
         self, features: Features, prompts: list[Prompt], views: list[View]
@@ -259,32 +328,46 @@ class Pass:
         conditioned = network.without_memory(features)
         return network.decode(conditioned, features, points, labels, trust=self.mode == "window")
 
-    def _follow(self, t: int, group: list[Follower], whole: Features | None) -> list[Seen]:
+    # -- objects that go on --------------------------------------------------------------------
+
+    def _follow(
+        self, t: int, group: list[Follower], whole: Features | None
+    ) -> list[tuple[Follower, Seen]]:
         """Objects that are known from other frames, some with a correction on this one."""
-        banks = [f.bank for f in group]
-        out: list[Seen] = []
-        for members, memory in tokens(banks, t, self.step, self._span).values():
-            for part in chunks(list(range(len(members))), self._chunk):
-                followers = [group[members[i]] for i in part]
-                views = [self._view(f, t) for f in followers]
-                features = self._features(t, views, whole)
-                conditioned = self.network.condition(features, memory.take(part))
-                decoded = self.network.decode(conditioned, features)
-                plain = [i for i, f in enumerate(followers) if t not in f.prompts]
-                out += self._remember(
-                    t,
-                    [followers[i] for i in plain],
-                    [views[i] for i in plain],
-                    features.take(plain),
-                    decoded.take(plain),
-                    prompted=False,
+
+        def follow(followers: list[Follower]) -> list[tuple[Follower, Seen]]:
+            ((_, memory),) = tokens([f.bank for f in followers], t, self.step, self._span).values()
+            views = [self._view(f, t) for f in followers]
+            features = self._features(t, views, whole)
+            conditioned = self.network.condition(features, memory)
+            decoded = self.network.decode(conditioned, features)
+            plain = [i for i, f in enumerate(followers) if t not in f.task.prompts]
+            seen = dict(
+                zip(
+                    plain,
+                    self._see(
+                        t,
+                        [followers[i] for i in plain],
+                        [views[i] for i in plain],
+                        features.take(plain),
+                        decoded.take(plain),
+                        prompted=False,
+                    ),
+                    strict=True,
                 )
-                for i, f in enumerate(followers):
-                    if t in f.prompts:
-                        out += self._correct(
-                            t, f, views[i], features.take([i]), conditioned[[i]], decoded.take([i])
-                        )
-        return out
+            )
+            for i, f in enumerate(followers):
+                if t in f.task.prompts:
+                    seen[i] = self._correct(
+                        t, f, views[i], features.take([i]), conditioned[[i]], decoded.take([i])
+                    )
+            return [(f, seen[i]) for i, f in enumerate(followers)]
+
+        def size(f: Follower) -> tuple[int, int]:
+            maps, pointers = f.bank.read(t, self.step)
+            return len(maps), len(pointers)
+
+        return self._batcher.map(follow, group, key=size)
 
     def _correct(
         self,
@@ -294,9 +377,9 @@ class Pass:
         features: Features,
         conditioned: Tensor,
         tracked: Decoded,
-    ) -> list[Seen]:
+    ) -> Seen:
         """A prompt on a frame that was followed: it corrects, and is remembered for good."""
-        prompt = f.prompts[t]
+        prompt = f.task.prompts[t]
         if prompt.mask is not None:
             decoded = self._decode_prompts(features, [prompt], [view])
         else:
@@ -309,14 +392,15 @@ class Pass:
                 tracked.logits.clamp(-32, 32),
                 trust=self.mode == "window",
             )
-        return self._remember(t, [f], [view], features, decoded, prompted=True)
+        (seen,) = self._see(t, [f], [view], features, decoded, prompted=True)
+        return seen
 
     def _view(self, f: Follower, t: int) -> View:
         """What a known object is shown through on frame ``t``."""
         if self.mode == "frame" or f.motion is None:
             return self._whole
         window = f.motion.expected(self.movie.height, self.movie.width)
-        prompt = f.prompts.get(t)
+        prompt = f.task.prompts.get(t)
         if prompt is None:
             return WindowView(window)
         return WindowView(window_of(prompt) or containing(window, Clicks.of(prompt)))
@@ -328,7 +412,7 @@ class Pass:
             return whole.expand(len(views))
         return encode_views(self.network, self.movie, t, views)
 
-    def _remember(
+    def _see(
         self,
         t: int,
         followers: list[Follower],
@@ -337,7 +421,7 @@ class Pass:
         decoded: Decoded,
         prompted: bool,
     ) -> list[Seen]:
-        """Encode what was seen into the banks."""
+        """What there is to remember and to show of decoded masks."""
         if not followers:
             return []
         shown = decoded.logits
@@ -351,21 +435,23 @@ class Pass:
         ious = decoded.iou.float().clamp(0, 1).cpu().numpy()
         out = []
         for n, (f, view) in enumerate(zip(followers, views, strict=True)):
-            f.bank.remember(Entry(t, maps[n], decoded.pointer[n]), conditioning=prompted)
-            if f.motion is None and isinstance(view, WindowView):
-                f.motion = Motion.at(view.window)
-            given = f.prompts[t].mask if prompted and self.params.keep_masks else None
-            score, iou = float(scores[n]), float(ious[n])
-            out.append(Seen(f.object_id, view, logits[n], score, iou, prompted, given))
+            given = f.task.prompts[t].mask if prompted and self.params.keep_masks else None
+            patch = (
+                self._brush.patch(logits[n], view) if given is None else self._brush.given(given)
+            )
+            entry = Entry(t, maps[n], decoded.pointer[n])
+            out.append(Seen(view, patch, float(scores[n]), float(ious[n]), prompted, entry))
         return out
 
-    def _paint(self, t: int, seen: list[Seen]) -> FrameResult:
-        """All logits of a frame into one label image, and the windows moved along."""
-        result, shapes = paint_frame(t, seen, self.movie.height, self.movie.width, self._brush)
-        known = {f.object_id: f for f in self.followers}
-        for s in seen:
-            f, shape = known[s.object_id], shapes[s.object_id]
-            if f.motion is not None:
-                asked = window_of(f.prompts[t]) if s.prompted else None
-                f.motion = f.motion.told(shape, asked) if s.prompted else f.motion.seen(shape)
-        return result
+
+#: The patch of an object that is not there.
+NOTHING = Patch(np.zeros((0, 0), np.float32), 0, 0)
+
+
+def _kind(prompt: Prompt) -> tuple[bool, int]:
+    """What prompts must have in common to be one batch."""
+    return prompt.mask is not None, len(Clicks.of(prompt).labels)
+
+
+def _shape(patch: Patch) -> Shape | None:
+    return Shape.of(patch.logits_yx > 0, patch.y0, patch.x0) if patch else None

@@ -8,16 +8,24 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2track.masks import Patch, compose
+
 
 class State(StrEnum):
-    """What is known of an object on a frame."""
+    """What is known of an object on a frame.
+
+    An object that is not seen is ``lost`` at first, and looked for in a wider window; then it is
+    ``absent``, and looked for where it was; in the end it is not followed any more: ``stopped``.
+    """
 
     PROMPTED = "prompted"
     PROPAGATED = "propagated"
     ABSENT = "absent"
+    LOST = "lost"
+    STOPPED = "stopped"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class ObjectResult:
     """One object on one frame.
 
@@ -31,31 +39,41 @@ class ObjectResult:
         Probability, 0 to 1, that the object is there.
     iou
         Predicted IoU of its mask, 0 to 1.
+    patch
+        Its own mask, whatever others claim of it.
     """
 
     object_id: int
     state: State
     score: float
     iou: float
+    patch: Patch
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FrameResult:
-    """One finished frame of a pass.
+    """One finished frame of a pass. Its size in memory does not depend on that of the frame.
 
     Attributes
     ----------
     frame
         Its index.
-    labels_yx
-        (Y, X) uint32, only the objects of this pass.
-    logits_yx
-        (Y, X) float32, the logit that won each pixel, 0 on the background.
+    height, width
+        Of the frame, in pixels.
     objects
-        The objects of this pass, by id.
+        The objects of this pass that were wanted on this frame, by id.
     """
 
     frame: int
-    labels_yx: NDArray[np.uint32]
-    logits_yx: NDArray[np.float32]
+    height: int
+    width: int
     objects: tuple[ObjectResult, ...]
+
+    def compose(self) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
+        """(Y, X) labels by the overlap rule, and the logit that won each pixel, 0 where none."""
+        return compose(((o.object_id, o.patch) for o in self.objects), self.height, self.width)
+
+    @property
+    def labels_yx(self) -> NDArray[np.uint32]:
+        """(Y, X) labels, composed anew on each use."""
+        return self.compose()[0]

@@ -70,8 +70,8 @@ def compare(
     official = official_labels(predictor, movie, prompts, params.later_prompts, step)
     middle = time.perf_counter()
     order = range(movie.n_frames) if step > 0 else range(movie.n_frames - 1, -1, -1)
-    run = Pass(Network(predictor), movie, prompts, params, "frame", order)
-    ours = {r.frame: (r.labels_yx, r.logits_yx) for r in run}
+    run = Pass.over(Network(predictor), movie, prompts, params, "frame", order)
+    ours = {r.frame: r.compose() for r in run}
     end = time.perf_counter()
     flipped, difference = 0, 0.0
     begun = min(official, key=lambda t: t * step)

@@ -76,7 +76,7 @@ def segment(
     """
     mode, reason = choose_mode(params.mode, network.image_size, prompts, movie.height, movie.width)
     engine = EngineParams(mode=mode, fill_holes=params.fill_holes, min_part=params.min_part)
-    run = Pass(network, movie, prompts, engine, mode, range(t, t + 1))
+    run = Pass.over(network, movie, prompts, engine, mode, range(t, t + 1))
     every: list[Candidate] = []
     for object_id, view, logits_myx, ious_m in run.proposals(t) if candidates else ():
         for rank, m in enumerate(np.argsort(-ious_m, kind="stable"), start=1):

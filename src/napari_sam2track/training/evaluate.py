@@ -76,7 +76,7 @@ def on_clips(network: Network, held: Clips, n: int = 200, seed: int = 8) -> Scor
         }
         last = int(min(held.ended[k][target], len(labels)))
         for name, prompt in prompts.items():
-            run = Pass(
+            run = Pass.over(
                 network, movie, PromptSet({(1, 0): prompt}), params, "window", range(len(labels))
             )
             for result in run:
@@ -139,7 +139,7 @@ def one_click(
             )
             known = np.zeros_like(truth)
             known[y0 : y0 + patch.shape[0], x0 : x0 + patch.shape[1]] = patch > 0
-            (result,) = Pass(
+            (result,) = Pass.over(
                 network, movie, PromptSet({(1, t): prompt}), params, "window", range(t, t + 1)
             )
             grey = movie.read(t).mean(-1)
@@ -171,7 +171,7 @@ def first_masks(
     params = EngineParams(mode="window", direction="forward")
     order = range(start, min(start + n_frames + 1, len(labels_tyx)))
     ours, still = [], []
-    for result in Pass(network, movie, prompts, params, "window", order):
+    for result in Pass.over(network, movie, prompts, params, "window", order):
         if result.frame == start:
             continue
         for i in prompts.objects:

@@ -1,0 +1,99 @@
+"""What a run decides by itself, beside what a person said: a value, kept with the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from napari_sam2track.prompts import PromptSet, prompts_from_json, prompts_to_dict
+
+
+@dataclass(frozen=True)
+class Division:
+    """An object that seems to have become two.
+
+    Attributes
+    ----------
+    parent
+        Id of the object.
+    frame
+        The first frame on which there are two.
+    score
+        From 0 to 1: how alike the two are, and how lasting.
+    daughters
+        Ids of the two, where the division was applied; else empty.
+    """
+
+    parent: int
+    frame: int
+    score: float
+    daughters: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What was decided so far.
+
+    Attributes
+    ----------
+    mode, reason
+        What the network is shown, and why.
+    found
+        Objects that were found, and daughters, as mask prompts on the frames where they begin.
+    looked
+        Frames on which new objects were looked for.
+    divisions
+        By parent and frame.
+    """
+
+    mode: Literal["frame", "window"]
+    reason: str
+    found: PromptSet = field(default_factory=PromptSet)
+    looked: frozenset[int] = frozenset()
+    divisions: tuple[Division, ...] = ()
+
+    @property
+    def parents(self) -> dict[int, int]:
+        """Daughter to parent."""
+        return {d: event.parent for event in self.divisions for d in event.daughters}
+
+    @property
+    def ends(self) -> dict[int, int]:
+        """Last frames of objects that divided."""
+        return {event.parent: event.frame - 1 for event in self.divisions if event.daughters}
+
+    def with_found(self, t: int, found: PromptSet) -> Decisions:
+        """After objects were looked for on a frame."""
+        return replace(self, found=self.found.merge(found), looked=self.looked | {t})
+
+    def with_division(self, division: Division, daughters: PromptSet) -> Decisions:
+        """After an object divided, or seems to have."""
+        return replace(
+            self,
+            found=self.found.merge(daughters),
+            divisions=(*self.divisions, division),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return {
+            "mode": self.mode,
+            "reason": self.reason,
+            "found": prompts_to_dict(self.found),
+            "looked": sorted(self.looked),
+            "divisions": [[d.parent, d.frame, d.score, list(d.daughters)] for d in self.divisions],
+        }
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Decisions:
+        """What `to_dict` gave."""
+        return cls(
+            mode=content["mode"],
+            reason=content["reason"],
+            found=prompts_from_json(content["found"], "the objects found so far"),
+            looked=frozenset(content["looked"]),
+            divisions=tuple(
+                Division(parent, frame, score, tuple(daughters))
+                for parent, frame, score, daughters in content["divisions"]
+            ),
+        )

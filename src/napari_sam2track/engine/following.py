@@ -1,0 +1,81 @@
+"""One object of a pass: what it has to do, what it remembers, where it was."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import torch
+
+from napari_sam2track.engine.memory import MemoryBank
+from napari_sam2track.engine.plan import Task
+from napari_sam2track.engine.results import State
+from napari_sam2track.engine.windows import SEARCH_FRAMES, Motion
+
+
+@dataclass(eq=False)
+class Follower:
+    """An object that is followed; it changes from frame to frame.
+
+    Attributes
+    ----------
+    task
+        Which frames, from which prompts.
+    bank
+        What it remembers.
+    motion
+        Where it was seen last; None in frame mode and before it was seen.
+    missing
+        For how many frames in a row it was not there.
+    give_up
+        After how many of them it is not looked for any more; 0 for never.
+    """
+
+    task: Task
+    bank: MemoryBank
+    give_up: int
+    motion: Motion | None = None
+    missing: int = 0
+
+    @property
+    def object_id(self) -> int:
+        """Its label."""
+        return self.task.object_id
+
+    def visits(self, t: int) -> bool:
+        """Whether something is to be done on frame ``t``."""
+        return t in self.task.frames
+
+    @property
+    def begun(self) -> bool:
+        """Whether it knows anything yet."""
+        return bool(self.bank.conditioning)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was given up."""
+        return 0 < self.give_up < self.missing
+
+    def note(self, present: bool, prompted: bool) -> State:
+        """Its state on the next frame, which is counted."""
+        if present or prompted:
+            self.missing = 0
+            return State.PROMPTED if prompted else State.PROPAGATED
+        self.missing += 1
+        if self.stopped:
+            return State.STOPPED
+        return State.LOST if self.missing <= SEARCH_FRAMES else State.ABSENT
+
+    def state(self) -> dict[str, Any]:
+        """What it needs to go on from here with the same result, for `torch.save`."""
+        return {
+            "bank": self.bank.state(),
+            "motion": None if self.motion is None else astuple(self.motion),
+            "missing": self.missing,
+        }
+
+    def restore(self, state: dict[str, Any], device: torch.device) -> None:
+        """Go on from what `state` gave."""
+        self.bank.restore(state["bank"], device)
+        self.motion = None if state["motion"] is None else Motion(*state["motion"])
+        self.missing = state["missing"]

@@ -1,0 +1,232 @@
+"""What has to be computed: an object's frames depend on one prompt each, and may be stale.
+
+Each frame of an object follows from one prompted frame, in one direction: its *segment*. The
+segment has a key, made of the prompt and of all settings that decide the result. A stored frame
+whose key is another one is stale. So a correction, a deleted prompt, a new object, a run that was
+stopped or killed are all the same: what is stale is computed, and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from napari_sam2track.prompts import Prompt, PromptSet
+
+Direction = Literal["forward", "backward", "both"]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The frames of one object that follow from one prompted frame.
+
+    Attributes
+    ----------
+    prompted
+        The prompted frame, whether it is one of ``frames`` or not.
+    frames
+        In the order in which they are computed: a range with step 1 or -1, not empty.
+    key
+        64 bits of what the result depends on.
+    """
+
+    prompted: int
+    frames: range
+    key: int
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One object in one pass.
+
+    Attributes
+    ----------
+    object_id
+        Its id.
+    prompts
+        By frame; the first of them, or what ``state`` holds, is where it begins.
+    segments
+        Of the frames that are wanted, in the order of the pass.
+    frames
+        All frames that are visited, in order. On those that are not stale nothing new comes out:
+        only what is remembered of them is needed.
+    stale
+        The frames that are wanted, and not there yet.
+    state
+        What `Pass` remembered of the object before the first of ``frames``; None to begin.
+    """
+
+    object_id: int
+    prompts: dict[int, Prompt]
+    segments: tuple[Segment, ...]
+    frames: range
+    stale: frozenset[int] = field(repr=False)
+    state: dict[str, Any] | None = field(default=None, repr=False)
+
+    @property
+    def step(self) -> int:
+        """Direction of the pass."""
+        return self.frames.step
+
+    def key_of(self, t: int) -> int:
+        """The key of a frame that is wanted."""
+        return next(s.key for s in self.segments if t in s.frames)
+
+
+def segments(
+    prompts: dict[int, Prompt],
+    first: int,
+    last: int,
+    direction: Direction,
+    before: Literal["keep", "halfway"],
+    salt: bytes = b"",
+) -> list[Segment]:
+    """Which prompt each frame of an object follows from.
+
+    Parameters
+    ----------
+    prompts
+        Of one object by frame; those outside the range do not count.
+    first, last
+        Range of frames, both included.
+    direction
+        Forward from each prompt to the next one; backward from the first prompt.
+    before
+        ``halfway``: the second half of the frames between two prompts follows backward from the
+        later one.
+    salt
+        Whatever else decides the result.
+
+    Returns
+    -------
+    list of Segment
+        No frame is in two of them.
+    """
+    given = sorted(t for t in prompts if first <= t <= last)
+    if not given:
+        return []
+    out: list[Segment] = []
+
+    def add(prompted: int, frames: range) -> None:
+        if len(frames):
+            step = frames.step
+            out.append(Segment(prompted, frames, _key(prompted, prompts[prompted], step, salt)))
+
+    if direction == "backward":
+        add(given[0], range(given[0], first - 1, -1))
+        return out
+    for t, following in zip(given, [*given[1:], last + 1], strict=True):
+        middle = following - 1
+        if before == "halfway" and following <= last:
+            middle = (t + following) // 2
+            add(following, range(following - 1, middle, -1))
+        add(t, range(t, middle + 1))
+    if direction == "both":
+        add(given[0], range(given[0] - 1, first - 1, -1))
+    return out
+
+
+def _key(prompted: int, prompt: Prompt, step: int, salt: bytes) -> int:
+    """64 bits of a prompt, where it was given, and which way it is followed."""
+    digest = hashlib.blake2b(salt, digest_size=8)
+    digest.update(repr((prompted, step, prompt.points, prompt.box)).encode())
+    if prompt.mask is not None:
+        digest.update(repr((prompt.mask.box, prompt.mask.crop.shape)).encode())
+        digest.update(np.packbits(prompt.mask.crop).tobytes())
+    return int.from_bytes(digest.digest(), "little")
+
+
+#: Given an object's segment and a frame: the last frame before it (in the segment's direction) of
+#: which there is a memory with the segment's key; None if there is none.
+FindMemory = Callable[[Segment, int], int | None]
+
+
+def tasks_of(
+    object_id: int,
+    prompts: dict[int, Prompt],
+    wanted: Sequence[Segment],
+    stored_key: Callable[[int], int | None],
+    find_memory: FindMemory,
+    step: int,
+) -> list[tuple[Task, int | None]]:
+    """The work on one object in one direction.
+
+    Parameters
+    ----------
+    wanted
+        All segments of the object.
+    stored_key
+        Key of the stored result on a frame; None if there is none.
+    find_memory
+        Where a pass can go on from.
+    step
+        1 or -1.
+
+    Returns
+    -------
+    list of (task, frame)
+        The frame whose memory the task goes on from; None if it begins anew.
+    """
+    ours = sorted(
+        (s for s in wanted if s.frames.step == step), key=lambda s: s.prompted, reverse=step < 0
+    )
+    stale = [[t for t in s.frames if stored_key(t) != s.key] for s in ours]
+    if step < 0:  # each follows from its own prompt alone
+        spans = [[k, k] for k, frames in enumerate(stale) if frames]
+    else:
+        spans = []
+        for k, frames in enumerate(stale):
+            if not frames:
+                continue
+            goes_on = (
+                spans
+                and spans[-1][1] == k - 1
+                and frames[0] == ours[k].frames[0]
+                and stale[k - 1][-1] == ours[k - 1].frames[-1]
+            )
+            if goes_on:
+                spans[-1][1] = k
+            else:
+                spans.append([k, k])
+    out = []
+    for a, b in spans:
+        begin, end = stale[a][0], stale[b][-1]
+        origin = ours[0].prompted if step > 0 else ours[a].prompted
+        memory = None
+        for segment in reversed(ours[: a + 1]) if step > 0 else (ours[a],):
+            memory = find_memory(segment, begin)
+            if memory is not None:
+                break
+        visited = range(origin if memory is None else memory + step, end + step, step)
+        used = (
+            {t: p for t, p in prompts.items() if t in visited}
+            if step > 0
+            else {origin: prompts[origin]}
+        )
+        chosen = tuple(ours[a : b + 1])
+        missing = frozenset(t for part in stale[a : b + 1] for t in part)
+        out.append((Task(object_id, used, chosen, visited, missing), memory))
+    return out
+
+
+def whole_tasks(prompts: PromptSet, order: range) -> list[Task]:
+    """Every object from its first prompt through a range of frames, in its direction."""
+    out = []
+    step = order.step
+    first, last = min(order), max(order)
+    for object_id in prompts.objects:
+        given = prompts.of_object(object_id)
+        start = prompts.first_frame(object_id)
+        if start not in order:
+            continue
+        frames = range(start, last + 1) if step > 0 else range(start, first - 1, -1)
+        given = (
+            {t: p for t, p in given.items() if t in frames} if step > 0 else {start: given[start]}
+        )
+        segment = Segment(start, frames, 0)
+        out.append(Task(object_id, given, (segment,), frames, frozenset(frames)))
+    return out
