@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sam2track.engine.network import Features, Network
+from napari_sam2track.engine.reading import share_reads
 from napari_sam2track.engine.views import Movie, View
 
 #: Of one image: top, fine, finer; each (1, C, h, w).
@@ -73,7 +74,8 @@ class Encoder:
     def encode(self, movie: Movie, t: int, views: Sequence[View]) -> Features:
         """Embed what the views show of frame ``t``; equal images are computed once."""
         size = self.network.image_size
-        images = [view.image(movie, t, size) for view in views]
+        shared = share_reads(movie, t, views, size)
+        images = [view.image(shared, t, size) for view in views]
         if not self.memory_bytes and self._store is None:
             return self._compute(images)
         keys = [self._key(image) for image in images]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sam2track.engine.network import Features, Network
+from napari_sam2track.engine.reading import share_reads
 from napari_sam2track.engine.views import Movie, View
 from napari_sam2track.prompts import Prompt
 
@@ -56,5 +57,6 @@ def point_tensors(
 
 def encode_views(network: Network, movie: Movie, t: int, views: Sequence[View]) -> Features:
     """Embed what the views show of frame ``t``."""
-    images = np.stack([view.image(movie, t, network.image_size) for view in views])
+    shared = share_reads(movie, t, views, network.image_size)
+    images = np.stack([view.image(shared, t, network.image_size) for view in views])
     return network.encode_images(network.normalise(torch.from_numpy(images)))
