@@ -303,3 +303,85 @@ def test_found_objects_survive_a_stop(movie, tmp_path):
 def test_what_cannot_be_meant_is_refused(movie, prompts, engine, error, message):
     with pytest.raises(error, match=message):
         session(movie, prompts, **engine).check()
+
+
+@pytest.fixture(scope="module")
+def dividing():
+    """A bright cell that becomes two on frame 5, which move apart; its truth."""
+    yy, xx = np.mgrid[:120, :140]
+    rng = np.random.default_rng(1)
+    truth = np.zeros((14, 120, 140), np.uint32)
+    for t in range(14):
+        away = max(0, t - 3) * 2.5
+        for k, sign in enumerate((-1, 1), 1):
+            inside = np.hypot(yy - 60, xx - 70 - sign * (4 + away)) < 10
+            truth[t][inside & (truth[t] == 0)] = k
+    images = np.where(truth > 0, 150, 50) + rng.normal(0, 5, truth.shape)
+    return truth, open_frames(images.clip(0, 255).astype(np.uint8), axes="TYX")
+
+
+def first_mask(truth):
+    return {(1, 0): Prompt(mask=Mask.from_frame(truth[0] > 0))}
+
+
+def test_a_division_is_applied(dividing, tmp_path):
+    truth, movie = dividing
+    work = session(movie, first_mask(truth), divisions="apply")
+    store, steps = run(work, tmp_path)
+    (event,) = work.decided.divisions
+    assert event.parent == 1
+    assert event.daughters == (2, 3)
+    assert work.decided.parents == {2: 1, 3: 1}
+    labels = stack(store)
+    assert set(np.unique(labels[: event.frame])) == {0, 1}
+    assert set(np.unique(labels[event.frame :])) == {0, 2, 3}
+    both = np.where(labels >= 2, labels - 1, 0)
+    assert mean_overlap(truth[event.frame :], both[event.frame :], 0) > 0.7
+    assert steps[-1].done == steps[-1].total
+    assert not work.stale(store)
+
+
+def test_a_division_is_suggested(dividing, tmp_path):
+    truth, movie = dividing
+    work = session(movie, first_mask(truth))
+    store, _ = run(work, tmp_path)
+    assert [d.daughters for d in work.decided.divisions] == [()]  # told once
+    assert set(np.unique(stack(store))) == {0, 1}
+    off = session(movie, first_mask(truth), divisions="off")
+    run(off, tmp_path / "off")
+    assert not off.decided.divisions
+
+
+@pytest.mark.parametrize("stop_after", [7, 8, 9, 10, 12, 16])
+def test_a_division_survives_a_stop(dividing, tmp_path, stop_after):
+    truth, movie = dividing
+    whole, _ = run(session(movie, first_mask(truth), divisions="apply"), tmp_path / "whole")
+    part = store_at(tmp_path / "part", movie)
+    steps = session(movie, first_mask(truth), divisions="apply").propagate(part)
+    for _ in range(stop_after):
+        next(steps)
+    steps.close()
+    work = session(movie, first_mask(truth), divisions="apply")
+    resumed, _ = run(work, tmp_path / "part")
+    np.testing.assert_array_equal(stack(resumed), stack(whole))
+
+
+def test_a_person_may_say_that_the_parent_goes_on(dividing, tmp_path):
+    truth, movie = dividing
+    prompts = first_mask(truth)
+    store, _ = run(session(movie, prompts, divisions="apply"), tmp_path)
+    later = {(1, 10): Prompt(mask=Mask.from_frame(truth[10] > 0))}
+    work = session(movie, prompts | later, divisions="apply")
+    list(work.propagate(store))
+    assert 1 in np.unique(store.read(10).labels_yx)
+    assert not work.stale(store)
+
+
+def test_new_objects_are_found_beside_prompted_ones(sample, movie, tmp_path):
+    work = session(movie, given(sample, 1, 0))
+    work.auto = AutoParams(discover=5)
+    store, _ = run(work, tmp_path)
+    assert work.prompts.objects == (1,)
+    assert len(work.all_prompts().objects) >= 3
+    kept = store.read(0).labels_yx == 1
+    assert (kept & (sample.labels_tyx[0] == 1)).sum() > 0.95 * (sample.labels_tyx[0] == 1).sum()

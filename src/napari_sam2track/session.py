@@ -344,10 +344,10 @@ class Session:
             told = {(d.parent, d.frame) for d in self._decided.divisions}
             if split is None or (o.object_id, split.frame) in told:
                 continue
-            yield from self._split(store, run, o.object_id, split, count)
+            yield from self._split(store, run, o.object_id, t, split, count)
 
     def _split(
-        self, store: RunStore, run: Pass, parent: int, split: Split, count: _Count
+        self, store: RunStore, run: Pass, parent: int, t: int, split: Split, count: _Count
     ) -> Iterator[Progress]:
         later = any(t >= split.frame for t in self.prompts.of_object(parent))
         score = round(split.score, 3)
@@ -362,11 +362,10 @@ class Session:
         event = Division(parent, split.frame, score, daughters.objects)
         self._decide(store, self._decided.with_division(event, daughters))
         for task in run.drop(parent):
-            left = [t for t in task.stale if t >= split.frame]
-            count.total -= len(left)
-        known = [t for t in store.finished() if t >= split.frame]
-        for t in known:
-            store.remove(t, [parent])
+            count.total -= sum(u > t for u in task.stale)
+        for u in store.finished():
+            if u >= split.frame:
+                store.remove(u, [parent])
         yield from self._joined(store, run, daughters.objects, count)
 
 

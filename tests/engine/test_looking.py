@@ -2,13 +2,24 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
-from napari_sam2track.engine.looking import containing, sensible, sides, window_of
+from napari_sam2track.engine.looking import (
+    containing,
+    first_look,
+    first_peak,
+    sensible,
+    sides,
+    window_of,
+)
 from napari_sam2track.engine.modes import choose_mode
+from napari_sam2track.engine.network import Network
 from napari_sam2track.engine.prompting import Clicks
-from napari_sam2track.engine.windows import Window
+from napari_sam2track.engine.windows import Shape, Window
+from napari_sam2track.frames import open_frames
 from napari_sam2track.masks import Mask
 from napari_sam2track.prompts import Point, Prompt, PromptSet
+from napari_sam2track.samples import centre_pixels, crowd
 
 
 def clicks(*points):
@@ -44,6 +55,35 @@ def test_what_touches_the_edge_is_worth_half():
 
 def test_empty_masks_are_not_sensible():
     assert sensible(np.zeros((1, 1, 8, 8), bool))[0, 0] == 0
+
+
+@pytest.mark.parametrize(
+    ("scores", "peak"),
+    [
+        ((0.3, 0.44, 0.67, 0.58, 0.47, 0.36, 0.51, 0.78, 0.74), 2),  # a cell in a clump
+        ((0.1, 0.35, 0.3, 0.2, 0.9, 0.4), 4),  # a part of a cell is not a cell
+        ((0.9, 0.5, 0.2), 0),
+        ((0.2, 0.5, 0.9), 2),
+        ((0.6, 0.7, 0.8, 0.9), 3),  # on the way up is not a peak
+        ((0.4,), 0),
+        ((0.0, 0.0), 0),
+    ],
+)
+def test_the_smallest_peak_that_is_nearly_the_highest(scores, peak):
+    assert first_peak(scores) == peak
+
+
+@torch.inference_mode()
+def test_a_click_in_a_clump_means_the_cell(bundled_predictor):
+    sample = crowd(1, 256, n_cells=40, clumps=1, seed=4)
+    labels = sample.labels_tyx[0]
+    centres = centre_pixels(labels)
+    movie = open_frames(sample.images_tyx, axes="TYX")
+    chosen = [clicks(yx) for yx in centres.values()]
+    found = first_look(Network(bundled_predictor), movie, 0, chosen, 32)
+    asked = [shape.window().side for i in centres if (shape := Shape.of(labels == i))]
+    ratios = np.array([w.side for w in found]) / asked
+    assert np.mean((ratios > 0.7) & (ratios < 1.4)) > 0.9
 
 
 def test_masks_and_boxes_give_their_window_and_clicks_do_not():
