@@ -23,6 +23,8 @@ from napari_sam2track.prompts import Prompt
 #: Fraction of its window that an object is expected to fill (three diameters wide), and how far
 #: off, as a standard deviation of the logarithm, it may be.
 FILL, FILL_SPREAD = math.pi / 4 / 9, 0.7
+#: A smaller object is taken if its score is at least this part of that of a larger one.
+NEARLY = 0.6
 
 
 def sides(height: int, width: int, spread: float) -> list[float]:
@@ -89,6 +91,26 @@ def containing(window: Window, clicks: Clicks) -> Window:
     return Window(float(cy), float(cx), max(window.side, float((high - low).max()) / 0.8))
 
 
+def first_peak(scores: Sequence[float]) -> int:
+    """The first local maximum that is nearly as high as the highest.
+
+    In a clump a click has two good answers, the cell and the clump, which is seen better since
+    it stands alone. The smaller one is meant: it is what a person can click on more than once.
+
+    Parameters
+    ----------
+    scores
+        Of windows from the smallest to the largest; at least one.
+    """
+    around = [-math.inf, *scores, -math.inf]
+    high = NEARLY * max(scores)
+    return next(
+        n
+        for n, score in enumerate(scores)
+        if score >= high and score >= max(around[n], around[n + 2])
+    )
+
+
 def first_look(
     network: Network, movie: Movie, t: int, clicks: Sequence[Clicks], batch: int
 ) -> list[Window]:
@@ -111,12 +133,14 @@ def first_look(
         spread = float(np.ptp(click.points_yx, axis=0).max())
         middle = float(centre[0]), float(centre[1])
         tried += [(n, Window(*middle, side)) for side in sides(movie.height, movie.width, spread)]
-    best: dict[int, _Look] = {}
-    for _ in range(2):
-        for look in _look(network, movie, t, clicks, tried, batch):
-            if look.object not in best or look.score > best[look.object].score:
-                best[look.object] = look
-        tried = [(n, look.shape.window()) for n, look in best.items()]
+    scale: dict[int, list[_Look]] = {}
+    for look in _look(network, movie, t, clicks, tried, batch):
+        scale.setdefault(look.object, []).append(look)
+    best = {n: looks[first_peak([k.score for k in looks])] for n, looks in scale.items()}
+    asked = [(n, look.shape.window()) for n, look in best.items()]
+    for look in _look(network, movie, t, clicks, asked, batch):
+        if look.score > best[look.object].score:
+            best[look.object] = look
     fallback = float(min(movie.height, movie.width))
     out = []
     for n, click in enumerate(clicks):

@@ -1,6 +1,7 @@
 """Synthetic movies with known truth: for the demo, sample data, tests and benchmarks."""
 
 from napari_sam2track.samples.colony import growing_colony
+from napari_sam2track.samples.crowd import crowd
 from napari_sam2track.samples.lineages import LabelSample, shake
 from napari_sam2track.samples.moving import (
     Sample,
@@ -15,6 +16,7 @@ __all__ = [
     "LabelSample",
     "Sample",
     "centre_pixels",
+    "crowd",
     "dividing_nuclei",
     "growing_colony",
     "mean_overlap",
