@@ -201,8 +201,9 @@ def test_low_resolution_memory_of_an_absent_object_is_the_oracles(
     predictor = make_network(small_config, bias=-3.0)
     d = discs(4)
     prompt = d.mask(0, 0)
+    params = PLAIN.model_copy(update={"equality": "exact"})
     run = Pass.over(
-        Network(predictor), d.movie, PromptSet({(1, 0): prompt}), PLAIN, "frame", range(4)
+        Network(predictor), d.movie, PromptSet({(1, 0): prompt}), params, "frame", range(4)
     )
     bank = run.followers[0].bank
     list(run)

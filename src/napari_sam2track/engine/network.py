@@ -153,7 +153,12 @@ class Network:
 
     @cached_property
     def fast(self) -> Network:
-        """The same network for inference, rounding differently; the weights must stay."""
+        """The same network for inference, rounding differently; the weights must stay.
+
+        Itself on devices where that could not be tried.
+        """
+        if self.device.type not in ("cpu", "cuda"):
+            return self
         from napari_sam2track.engine.fast import FastNetwork
 
         return FastNetwork(self.model)

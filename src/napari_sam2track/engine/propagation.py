@@ -76,6 +76,7 @@ class Pass:
         mode: Mode,
         step: int,
     ) -> None:
+        network = network if params.equality == "exact" else network.fast
         self.network, self.movie, self.params = network, movie, params
         self.mode, self.step = mode, step
         self.followers: list[Follower] = []
