@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
+from napari_sam2track.errors import UsageError
 from napari_sam2track.prompts import PromptSet
 
 #: Objects that come out smaller than this in the model's square are followed in windows.
 SMALL = 48.0
 #: Models trained on squares smaller than this only know windows.
 WHOLE_FRAME_SIZE = 512
+#: Windows of models that were made for whole frames: an object fills a third of the side, which
+#: leaves 85 pixels of it at 256. What an object costs grows faster than the square's area.
+#: Chosen by cost; what quality is lost has not been measured.
+CPU_WINDOW, GPU_WINDOW = 256, 512
 
 
 def choose_mode(
@@ -48,3 +53,39 @@ def choose_mode(
     if shown < SMALL:
         return "window", f"in the whole frame an object would be {shown:.0f} px for the model"
     return "frame", f"an object is {shown:.0f} px for the model in the whole frame"
+
+
+def choose_window_size(asked: int | None, model_size: int, device: str) -> tuple[int, str]:
+    """Side of the square that windows are shown in, in pixels, and why.
+
+    Parameters
+    ----------
+    asked
+        What a person wants; None decides.
+    model_size
+        Side of the square that the model was made for.
+    device
+        As torch names it.
+
+    Raises
+    ------
+    UsageError
+        If the network cannot be run at that size.
+    """
+    if asked is not None:
+        if asked < 64 or asked % 32:
+            raise UsageError(
+                f"windows of {asked} px do not fit SAM2, whose grids halve the side five times; "
+                "give a multiple of 32 from 64, such as 256"
+            )
+        return asked, "as asked"
+    if model_size < WHOLE_FRAME_SIZE:
+        return model_size, "what the model was made for"
+    size = CPU_WINDOW if device.partition(":")[0] == "cpu" else GPU_WINDOW
+    if model_size <= size:
+        return model_size, "what the model was made for"
+    where = "a CPU" if size == CPU_WINDOW else "a GPU"
+    return (
+        size,
+        f"the model was made for {model_size} px, which for every object is slow on {where}",
+    )
