@@ -149,6 +149,20 @@ class EngineParams(MaskParams):
         title="Prompted frames in memory",
         description="Most prompted frames of an object that are consulted at once.",
     )
+    cache_memory: int = Field(
+        default=256,
+        ge=0,
+        title="Memory for embeddings",
+        description="Megabytes of memory for what was encoded, so that a correction in the same "
+        "session need not encode it again.",
+    )
+    cache_disk: int = Field(
+        default=0,
+        ge=0,
+        title="Disk for embeddings",
+        description="Megabytes on disk, beside the run, for what was encoded, so that later runs "
+        "need not encode it again; 0 writes none.",
+    )
     keep_masks: bool = Field(
         default=True,
         title="Keep given masks",

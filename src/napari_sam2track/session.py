@@ -25,6 +25,7 @@ from napari_sam2track.session_file import FREE_ENGINE
 
 if TYPE_CHECKING:
     from napari_sam2track.engine.divisions import Split
+    from napari_sam2track.engine.features import Encoder
     from napari_sam2track.engine.network import Network
     from napari_sam2track.engine.propagation import Pass
     from napari_sam2track.engine.results import FrameResult
@@ -82,6 +83,7 @@ class Session:
     device: str = "cpu"
     #: What the run decided by itself; None before it begins.
     decided: Decisions | None = None
+    _embeddings: tuple[object, Encoder] | None = field(default=None, repr=False)
 
     frame_done = Signal(object)
     prompts_changed = Signal(object)
@@ -160,6 +162,24 @@ class Session:
 
         return verify(self.model)
 
+    def _encoder(self, store: RunStore) -> Encoder:
+        """What remembers embeddings from one run of this session to the next."""
+        from napari_sam2track.engine.features import Encoder
+
+        megabyte, engine = 1 << 20, self.engine
+        exact = engine.equality == "exact"
+        wanted = (store.folder, engine.cache_memory, engine.cache_disk, exact)
+        if self._embeddings is None or self._embeddings[0] != wanted:
+            encoder = Encoder(
+                self.network if exact else self.network.fast,
+                engine.cache_memory * megabyte,
+                self._weights,
+                store.folder / "embeddings" if engine.cache_disk else None,
+                engine.cache_disk * megabyte,
+            )
+            self._embeddings = wanted, encoder
+        return self._embeddings[1]
+
     @property
     def plan(self) -> Plan:
         """Which prompt each wanted frame follows from, as things are now."""
@@ -208,7 +228,15 @@ class Session:
         count.total = sum(len(task.stale) for tasks in work.values() for task in tasks)
         for step in order:
             mode = self._decided.mode
-            run = Pass(self.network, self.frames, work[step], self.engine, mode, step)
+            run = Pass(
+                self.network,
+                self.frames,
+                work[step],
+                self.engine,
+                mode,
+                step,
+                self._encoder(store),
+            )
             try:
                 if step > 0:
                     yield from self._forward(store, run, count)

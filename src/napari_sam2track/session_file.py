@@ -14,7 +14,10 @@ from napari_sam2track.prompts import PromptSet, prompts_from_json, prompts_to_di
 
 FORMAT = "sam2track-session"
 #: Engine parameters that decide which frames are computed, not what comes out on them.
-FREE_ENGINE = {"start", "stop", "direction", "before", "batch", "divisions"}
+FREE_ENGINE = {
+    *("start", "stop", "direction", "before", "batch", "divisions"),
+    *("cache_memory", "cache_disk"),
+}
 
 
 class ModelRef(BaseModel):

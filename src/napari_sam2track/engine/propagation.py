@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sam2track.engine.batches import Batcher, Mode
+from napari_sam2track.engine.features import Encoder
 from napari_sam2track.engine.following import Follower
 from napari_sam2track.engine.looking import containing, first_look, window_of
 from napari_sam2track.engine.memory import Entry, MemoryBank, tokens
 from napari_sam2track.engine.network import Decoded, Features, Network
 from napari_sam2track.engine.painting import Brush
 from napari_sam2track.engine.plan import Task, whole_tasks
-from napari_sam2track.engine.prompting import Clicks, encode_views, point_tensors
+from napari_sam2track.engine.prompting import Clicks, point_tensors
 from napari_sam2track.engine.results import FrameResult, ObjectResult
 from napari_sam2track.engine.views import FrameView, Movie, View, WindowView
 from napari_sam2track.engine.windows import Motion, Shape
@@ -65,6 +66,9 @@ class Pass:
         What the network is shown.
     step
         1 for forward, -1 for backward.
+    encoder
+        Embeds what views show, and may remember it from earlier passes; None for one that does
+        not.
     """
 
     def __init__(
@@ -75,9 +79,11 @@ class Pass:
         params: EngineParams,
         mode: Mode,
         step: int,
+        encoder: Encoder | None = None,
     ) -> None:
         network = network if params.equality == "exact" else network.fast
         self.network, self.movie, self.params = network, movie, params
+        self.encoder = Encoder(network) if encoder is None else encoder
         self.mode, self.step = mode, step
         self.followers: list[Follower] = []
         self._at: int | None = None
@@ -169,7 +175,9 @@ class Pass:
         FrameResult
             Of the new objects alone, on the frames that were finished already.
         """
-        other = Pass(self.network, self.movie, tasks, self.params, self.mode, self.step)
+        other = Pass(
+            self.network, self.movie, tasks, self.params, self.mode, self.step, self.encoder
+        )
         if self._at is not None:
             yield from other.until(self._at)
         self.followers = sorted([*self.followers, *other.followers], key=lambda f: f.object_id)
@@ -251,7 +259,7 @@ class Pass:
                 f.bank.forget(t, self.step)
         whole = None
         if self.mode == "frame" and (starting or following):
-            whole = encode_views(self.network, self.movie, t, [self._whole])
+            whole = self.encoder.encode(self.movie, t, [self._whole])
         seen = self._start(t, starting, whole) + self._follow(t, following, whole)
         for f, s in seen:
             self._keep(t, f, s)
@@ -297,7 +305,7 @@ class Pass:
             return list(zip(followers, seen, strict=True))
 
         if self.mode == "frame" and whole is None and group:
-            whole = encode_views(self.network, self.movie, t, [self._whole])
+            whole = self.encoder.encode(self.movie, t, [self._whole])
         views = self._first_views(t, group)
         return self._batcher.map(begin, views, key=lambda item: _kind(item[0].task.prompts[t]))
 
@@ -409,9 +417,9 @@ class Pass:
     def _features(self, t: int, views: list[View], whole: Features | None) -> Features:
         if self.mode == "frame":
             if whole is None:
-                whole = encode_views(self.network, self.movie, t, [self._whole])
+                whole = self.encoder.encode(self.movie, t, [self._whole])
             return whole.expand(len(views))
-        return encode_views(self.network, self.movie, t, views)
+        return self.encoder.encode(self.movie, t, views)
 
     def _see(
         self,
