@@ -54,7 +54,7 @@ def test_killed_and_resumed(run, tmp_path, seed):
     chance = random.Random(seed)
     process = run(killed)
     wanted, deadline = chance.randint(1, 12), time.monotonic() + 120
-    while not frames.exists() or len(list(frames.glob("*.npz"))) < wanted:
+    while not frames.exists() or len(list(frames.glob("*.frame"))) < wanted:
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.005)

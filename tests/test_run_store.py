@@ -155,7 +155,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_was_there(tmp_path, monkeypa
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "savez", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OutputError, match=r"No space left.*go on with --resume"):
         put(store, 1, (3, np.s_[0:4, 0:4], 2.0))
     assert store.finished() == [0]
@@ -165,7 +165,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_was_there(tmp_path, monkeypa
 def test_a_damaged_frame_is_named(tmp_path):
     store = RunStore(tmp_path, SHAPE)
     put(store, 0, (3, np.s_[0:4, 0:4], 2.0))
-    path = tmp_path / "frames" / "000000.npz"
+    path = tmp_path / "frames" / "000000.frame"
     path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(FormatError, match=r"000000\.npz is damaged"):
+    with pytest.raises(FormatError, match=r"000000\.frame is damaged"):
         store.read(0)

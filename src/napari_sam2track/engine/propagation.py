@@ -32,7 +32,7 @@ from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Prompt, PromptSet
 
 #: Frames between two memories that are kept: what has to be followed again before a correction.
-MEMORY_EVERY = 32
+MEMORY_EVERY = 16
 
 
 @dataclass(frozen=True, eq=False, slots=True)
