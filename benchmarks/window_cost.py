@@ -1,0 +1,145 @@
+"""What a window costs: against SAM2's whole frames, and against the size of the frame.
+
+    python benchmarks/window_cost.py official [--threads 1]
+    python benchmarks/window_cost.py frame-size [--threads 1]
+
+official: the architecture SAM 2.1 tiny with random weights, which cost what real ones do. Ours:
+windows at 256 px, one an object, milliseconds a frame once the memories are full. SAM2's
+predictor at its 1024 px: 1 and 2 objects, the frames right after the prompted one (their memories
+are not full yet, which is in its favour); more objects by its own law, encoder + n * object, since
+it follows them one by one. Those lines say "law".
+
+frame-size: the bundled model, 5 objects in windows, a zarr with chunks of 512 x 512. The sizes
+take turns several times, and the best of each is told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import zarr
+from discs import Discs
+from predictor import official
+
+from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.propagation import Pass
+from napari_sam2track.engine.views import Movie
+from napari_sam2track.frames import open_frames
+from napari_sam2track.models.building import build_network
+from napari_sam2track.models.config import find_config
+from napari_sam2track.models.device import keep_freed_memory
+from napari_sam2track.models.loading import load_network
+from napari_sam2track.models.registry import find_model
+from napari_sam2track.params import EngineParams
+from napari_sam2track.prompts import PromptSet
+
+CHUNK = 512
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=["official", "frame-size"])
+    parser.add_argument("--objects", type=int, nargs="+", default=[1, 10, 50])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[512, 2048, 8192])
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    keep_freed_memory()
+    torch.set_num_threads(args.threads)
+    if args.what == "official":
+        beside_official(args.objects)
+    else:
+        frame_sizes(args.sizes)
+
+
+def beside_official(counts: list[int], n_theirs: int = 3) -> None:
+    config = "configs/sam2.1/sam2.1_hiera_t.yaml"
+    theirs = {}
+    large = random_network(config, 1024)
+    for n in (1, 2):
+        movie = Discs(n_theirs, 1024, 1024, n)
+        begins = [time.perf_counter() for _ in official(large, movie, movie.clicks())]
+        # the first frame only prepares the prompted memories
+        theirs[n] = (begins[-1] - begins[0]) / (n_theirs - 1)
+    each = theirs[2] - theirs[1]
+    encoder = theirs[1] - each
+    print(f"official, 1024 px: encoder {encoder:.2f} s a frame, {each:.2f} s an object")
+    del large
+    network = Network(random_network(config, 256))
+    for n in counts:
+        movie = Discs(12, 1024, 1024, n)
+        mine = seconds_a_frame(network, movie, movie.boxes(), last=4)
+        law = "measured" if n in theirs else "law"
+        other = theirs.get(n, encoder + n * each)
+        print(
+            f"{n:3} objects: windows {1000 * mine:8.0f} ms a frame ({1000 * mine / n:.0f} each), "
+            f"official {1000 * other:8.0f} ms ({law}): {other / mine:.0f} times",
+            flush=True,
+        )
+
+
+def frame_sizes(sizes: list[int], n_frames: int = 24, turns: int = 4) -> None:
+    network = Network(load_network(find_model("bundled")))
+    with tempfile.TemporaryDirectory() as folder:
+        movies = {}
+        for size in sizes:
+            discs = Discs(n_frames, size, size, 5)
+            write(Path(folder) / f"{size}.zarr", discs)
+            movies[size] = open_frames(Path(folder) / f"{size}.zarr", axes="TYX"), discs.boxes()
+        best = dict.fromkeys(sizes, np.inf)
+        for _ in range(turns):
+            for size, (movie, prompts) in movies.items():
+                best[size] = min(best[size], seconds_a_frame(network, movie, prompts, last=16))
+    for size in sizes:
+        print(
+            f"{size:5} px: {1000 * best[size]:6.1f} ms a frame for 5 objects, "
+            f"{best[size] / best[sizes[0]]:.2f} times {sizes[0]} px"
+        )
+
+
+def seconds_a_frame(network: Network, movie: Movie, prompts: PromptSet, last: int) -> float:
+    """Mean time of the ``last`` frames of a pass, when the memories are full."""
+    params = EngineParams(mode="window")
+    passed = Pass.over(network, movie, prompts, params, "window", range(movie.n_frames))
+    ends = [time.perf_counter() for _ in passed]
+    return (ends[-1] - ends[-1 - last]) / last
+
+
+def random_network(config: str, size: int) -> Any:
+    """A predictor with random weights that says of every object that it is there."""
+    torch.manual_seed(0)
+    model: Any = build_network(find_config(config), "predictor", size)
+    model.eval().requires_grad_(False)
+    model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.fill_(3.0)
+    return model
+
+
+def write(path: Path, discs: Discs) -> None:
+    """The chunks with discs in them; the others are not there and read as one grey."""
+    shape = (discs.n_frames, discs.height, discs.width)
+    array = zarr.create_array(
+        path, shape=shape, chunks=(1, CHUNK, CHUNK), dtype="uint8", fill_value=60
+    )
+    for t in range(discs.n_frames):
+        centres = [discs.centre(t, k) for k in range(discs.n)]
+        near = {
+            (int(y + dy) // CHUNK * CHUNK, int(x + dx) // CHUNK * CHUNK)
+            for y, x in centres
+            for dy in (-100, 100)
+            for dx in (-100, 100)
+        }
+        for y, x in near:
+            if 0 <= y < discs.height and 0 <= x < discs.width:
+                block = discs.read_window(t, y, y + CHUNK, x, x + CHUNK)
+                array[t, y : y + CHUNK, x : x + CHUNK] = block[..., 0]
+
+
+if __name__ == "__main__":
+    main()
