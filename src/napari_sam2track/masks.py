@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+#: Smallest logit of a pixel that float16 does not round to the background.
+LEAST_LOGIT = np.float16(6e-5)
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Mask:
@@ -90,6 +93,13 @@ class Patch:
 
     def __bool__(self) -> bool:
         return self.logits_yx.size > 0
+
+    def half(self) -> Patch:
+        """The same with float16 logits; no pixel of the object becomes background."""
+        logits = self.logits_yx
+        if logits.dtype != np.float16:
+            logits = np.where(logits > 0, np.maximum(logits, LEAST_LOGIT), 0).astype(np.float16)
+        return Patch(logits, self.y0, self.x0)
 
     @property
     def mask(self) -> Mask:

@@ -143,6 +143,13 @@ class EngineParams(MaskParams):
         description="Stop following an object that was not there for so many frames in a row; 0 "
         "never stops.",
     )
+    neighbours: Literal["on", "off"] = Field(
+        default="on",
+        title="Neighbours",
+        description="Whether an object gives way where another one has the better claim on what "
+        "it found (on), or is followed whatever others find (off). Only in window mode, and not "
+        "with exact.",
+    )
     max_conditioning: int = Field(
         default=8,
         ge=2,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from napari_sam2track.decisions import Decisions
 from napari_sam2track.engine.plan import Segment, Task, segments, tasks_of
+from napari_sam2track.engine.results import ObjectResult
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import PromptSet
 from napari_sam2track.run_store import RunStore
@@ -92,6 +93,19 @@ class Plan:
             else replace(task, state=_recalled(store, object_id, wanted, step, frame))
             for task, frame in tasks_of(object_id, given, wanted, key_at, memory_before, step)
         ]
+
+    @cached_property
+    def _followed(self) -> dict[int, dict[int, range]]:
+        """Of each object: the frames of its segments by their keys."""
+        return {i: {s.key: s.frames for s in self.segments(i)} for i in self.prompts.objects}
+
+    def known(self, store: RunStore, t: int) -> Iterator[tuple[int, ObjectResult]]:
+        """What is stored on a frame and not stale, see `engine.propagation.Known`."""
+        frame = store.read(t)
+        for key, result in () if frame is None else frame.results():
+            frames = self._followed.get(result.object_id, {}).get(key)
+            if frames is not None and t in frames:
+                yield frames.step, result
 
     def stale(self, store: RunStore) -> dict[int, list[int]]:
         """The frames of each object that would be computed, for those that have any."""

@@ -25,20 +25,20 @@ from napari_sam2track.masks import Patch, compose
 from napari_sam2track.session_file import SessionFile, read_session, write_session
 
 #: What is known of an object on a frame: id, state (index into STATES), score, predicted IoU; the
-#: key of what it follows from (`engine.plan.Segment`); and the box of its mask.
+#: key of what it follows from (`engine.plan.Segment`); the box of its mask; and how good its claim
+#: on it is (`engine.neighbours.Claim`).
 ROW = np.dtype(
     [
         *(("id", np.uint32), ("state", np.uint8), ("score", np.float32), ("iou", np.float32)),
         *(("key", np.uint64), ("y0", np.int32), ("x0", np.int32)),
         *(("height", np.int32), ("width", np.int32)),
+        *(("right", np.float32), ("firm", np.bool_)),
     ]
 )
 STATES = tuple(State)
 #: Head of a file: numbers of rows and logits, whether these are float32, number of touched ids.
 #: numpy's own files take several times as long to write and to read.
 HEAD, MAGIC, VERSION = struct.Struct("<8sIQQ?Q"), b"s2tframe", 1
-#: Smallest logit of a pixel that float16 does not round to the background.
-LEAST_LOGIT = np.float16(6e-5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,8 @@ class StoredFrame:
     rows
         (N,) of `ROW`, by id.
     logits
-        (K,) float16 or float32, the boxes of all masks in the order of the rows.
+        (K,) float16 or float32, the boxes of all masks in the order of the rows. Those of pixels
+        that an object remembers as a neighbour's (`ObjectResult.ceded`) are negative.
     """
 
     height: int
@@ -71,8 +72,26 @@ class StoredFrame:
     def patch(self, k: int) -> Patch:
         """The mask of the object in row ``k``."""
         row = self.rows[k]
-        logits = self._part(k).reshape(int(row["height"]), int(row["width"]))
+        logits = np.abs(self._part(k)).reshape(int(row["height"]), int(row["width"]))
         return Patch(logits, int(row["y0"]), int(row["x0"]))
+
+    def results(self) -> Iterator[tuple[int, ObjectResult]]:
+        """(key, what was stored) by id."""
+        for k, row in enumerate(self.rows):
+            patch, ceded = self.patch(k), self._part(k) < 0
+            yield (
+                int(row["key"]),
+                ObjectResult(
+                    int(row["id"]),
+                    STATES[int(row["state"])],
+                    float(row["score"]),
+                    float(row["iou"]),
+                    patch,
+                    float(row["right"]),
+                    bool(row["firm"]),
+                    ceded.reshape(patch.logits_yx.shape) if ceded.any() else None,
+                ),
+            )
 
     def patches(self) -> Iterator[tuple[int, Patch]]:
         """(object id, mask) by id."""
@@ -174,11 +193,12 @@ class RunStore:
             size = o.patch.logits_yx.shape
             place = (o.patch.y0, o.patch.x0, *size)
             known = (o.object_id, STATES.index(o.state), o.score, o.iou, keys[o.object_id])
-            rows[k] = (*known, *place)
-            logits = o.patch.logits_yx.ravel()
-            if self._dtype is np.float16:
-                logits = np.where(logits > 0, np.maximum(logits, LEAST_LOGIT), logits)
-            parts.append(logits.astype(self._dtype))
+            rows[k] = (*known, *place, o.right, o.firm)
+            patch = o.patch.half() if self._dtype is np.float16 else o.patch
+            logits = patch.logits_yx.astype(self._dtype)
+            if o.ceded is not None:
+                logits = np.where(o.ceded, np.negative(logits), logits)
+            parts.append(logits.ravel())
         logits = np.concatenate(parts) if parts else np.zeros(0)
         self._exchange(t, self._frame(rows, logits.astype(self._dtype)))
 

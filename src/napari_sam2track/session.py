@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from napari_sam2track.engine.divisions import Split
     from napari_sam2track.engine.features import Encoder
     from napari_sam2track.engine.network import Network
-    from napari_sam2track.engine.propagation import Pass
-    from napari_sam2track.engine.results import FrameResult
+    from napari_sam2track.engine.propagation import Known, Pass
+    from napari_sam2track.engine.results import FrameResult, ObjectResult
     from napari_sam2track.masks import Patch
     from napari_sam2track.models.registry import ModelInfo
     from napari_sam2track.run_store import RunStore
@@ -236,6 +236,7 @@ class Session:
                 mode,
                 step,
                 self._encoder(store),
+                self._known(store),
             )
             try:
                 if step > 0:
@@ -278,6 +279,18 @@ class Session:
             return
         for t in store.finished():
             store.remove(t, gone | {i for i, end in ends.items() if t > end})
+
+    def _known(self, store: RunStore) -> Known:
+        """What is stored of the objects of a frame, as it counts for their neighbours."""
+        plan = self.plan
+
+        def known(t: int) -> Iterator[tuple[int, ObjectResult]]:
+            nonlocal plan
+            if plan.decided is not self._decided:  # objects were found since
+                plan = self.plan
+            return plan.known(store, t)
+
+        return known
 
     def _finish(self, store: RunStore, run: Pass, result: FrameResult, count: _Count) -> Progress:
         """Store a frame, and what is remembered of it."""

@@ -46,6 +46,10 @@ class Follower:
         """Whether something is to be done on frame ``t``."""
         return t in self.task.frames
 
+    def wants(self, t: int) -> bool:
+        """Whether a result is wanted on frame ``t``."""
+        return t in self.task.stale
+
     @property
     def begun(self) -> bool:
         """Whether it knows anything yet."""

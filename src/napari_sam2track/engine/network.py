@@ -9,7 +9,8 @@ Coordinates in this module are SAM's: (x, y) in pixels of the model's square, ed
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -89,6 +90,11 @@ class Decoded:
         """Rows of the batch."""
         return Decoded(*(getattr(self, f.name)[index] for f in fields(self)))
 
+    @classmethod
+    def cat(cls, parts: Sequence[Decoded]) -> Decoded:
+        """Batches with as many candidates each as one batch."""
+        return cls(*(torch.cat([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class MemoryTokens:
@@ -157,7 +163,7 @@ class Network:
 
         Itself on devices where that could not be tried.
         """
-        if self.device.type not in ("cpu", "cuda"):
+        if self.device.type != "cpu":
             return self
         from napari_sam2track.engine.fast import FastNetwork
 
@@ -326,6 +332,20 @@ class Network:
             iou=ious[rows, best],
             pointer=self._pointer(token, score > 0),
             score=score,
+        )
+
+    def without(self, decoded: Decoded, gone: Tensor) -> Decoded:
+        """The same, but the objects of ``gone`` (N,) bool are absent."""
+        absent = gone[:, None]
+        none = torch.zeros_like(decoded.pointer)
+        none = self._unless_absent(none, torch.zeros_like(absent))
+        masks = absent[..., None, None]
+        return replace(
+            decoded,
+            candidates=torch.where(masks, ABSENT_LOGIT, decoded.candidates),
+            logits=torch.where(masks, ABSENT_LOGIT, decoded.logits),
+            pointer=torch.where(absent, none, decoded.pointer),
+            score=torch.where(absent, decoded.score.clamp(max=-1.0), decoded.score),
         )
 
     def _prompts(

@@ -1,50 +1,50 @@
 """Follows objects through a movie, one frame a step.
 
 A pass goes in one direction. On each frame it shows every object to the network (the whole frame,
-or a window of its own), decodes in batches, and remembers. Objects do not depend on one another.
+or a window of its own), decodes in batches, and remembers. In window mode neighbours give way to
+one another (see `neighbours`); otherwise objects do not depend on one another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from napari_sam2track.engine.batches import Batcher, Mode
+from napari_sam2track.engine.batches import Mode
 from napari_sam2track.engine.features import Encoder
 from napari_sam2track.engine.following import Follower
-from napari_sam2track.engine.looking import containing, first_look, window_of
-from napari_sam2track.engine.memory import Entry, MemoryBank, tokens
-from napari_sam2track.engine.network import Decoded, Features, Network
-from napari_sam2track.engine.painting import Brush
+from napari_sam2track.engine.looking import window_of
+from napari_sam2track.engine.memory import MemoryBank
+from napari_sam2track.engine.neighbours import (
+    FIRM,
+    PROMPTED,
+    UNTOUCHED,
+    Claim,
+    before,
+    resolve,
+)
+from napari_sam2track.engine.network import Network
 from napari_sam2track.engine.plan import Task, whole_tasks
-from napari_sam2track.engine.prompting import Clicks, point_tensors
 from napari_sam2track.engine.results import FrameResult, ObjectResult
-from napari_sam2track.engine.views import FrameView, Movie, View, WindowView
+from napari_sam2track.engine.seeing import NOTHING, Observer, Raw, Seen
+from napari_sam2track.engine.views import Movie, View, WindowView
 from napari_sam2track.engine.windows import Motion, Shape
 from napari_sam2track.masks import Patch
 from napari_sam2track.params import EngineParams
-from napari_sam2track.prompts import Prompt, PromptSet
+from napari_sam2track.prompts import PromptSet
 
 #: Frames between two memories that are kept: what has to be followed again before a correction.
 MEMORY_EVERY = 16
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Seen:
-    """One object on one frame, and what it will remember of it."""
-
-    view: View
-    patch: Patch
-    score: float
-    iou: float
-    prompted: bool
-    entry: Entry
+#: Given a frame, what is known of objects on it: for each the direction in which it was followed
+#: there, and the result.
+Known = Callable[[int], Iterable[tuple[int, ObjectResult]]]
 
 
 class Pass:
@@ -69,6 +69,8 @@ class Pass:
     encoder
         Embeds what views show, and may remember it from earlier passes; None for one that does
         not.
+    known
+        What other passes found, for neighbours; None for nothing.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Pass:
         mode: Mode,
         step: int,
         encoder: Encoder | None = None,
+        known: Known | None = None,
     ) -> None:
         network = network if params.equality == "exact" else network.fast
         self.network, self.movie, self.params = network, movie, params
@@ -88,20 +91,10 @@ class Pass:
         self.followers: list[Follower] = []
         self._at: int | None = None
         self._ready: dict[tuple[int, int], Seen] = {}
-        self._whole = FrameView(movie.height, movie.width)
-        # SAM2 scales the age of pointers by the length of short movies; the bundled model, made
-        # for windows, was trained with one scale
-        longest = movie.n_frames if mode == "frame" else network.max_pointers
-        self._span = min(longest, network.max_pointers)
-        self._exact = params.equality == "exact"
-        self._batcher = Batcher(network, mode, 1 if self._exact else params.batch)
-        self._brush = Brush(
-            movie.height,
-            movie.width,
-            params.fill_holes,
-            params.min_part,
-            as_torch=self._exact and mode == "frame",
-        )
+        self.known = known
+        self._observer = Observer(network, movie, params, mode, step, self.encoder)
+        exact = params.equality == "exact"
+        self._crowded = mode == "window" and params.neighbours == "on" and not exact
         self._add(tasks)
 
     @classmethod
@@ -138,16 +131,8 @@ class Pass:
         ------
         object id, view, logits (M, h, w), predicted IoUs (M,)
         """
-        group = [(f, view) for f, view in self._first_views(t, self._visiting(t))]
-
-        def propose(part: list[tuple[Follower, View]]) -> list[tuple[Tensor, Tensor]]:
-            prompts, views = [f.task.prompts[t] for f, _ in part], [view for _, view in part]
-            decoded = self._decode_prompts(self._features(t, views, None), prompts, views)
-            return list(zip(decoded.candidates, decoded.ious, strict=True))
-
-        found = self._batcher.map(propose, group, key=lambda item: _kind(item[0].task.prompts[t]))
-        for (f, view), (candidates, ious) in zip(group, found, strict=True):
-            yield f.object_id, view, candidates.cpu().numpy(), ious.cpu().numpy()
+        for f, view, logits, ious in self._observer.propose(t, self._visiting(t)):
+            yield f.object_id, view, logits, ious
 
     def __iter__(self) -> Iterator[FrameResult]:
         return self.until(None)
@@ -176,7 +161,14 @@ class Pass:
             Of the new objects alone, on the frames that were finished already.
         """
         other = Pass(
-            self.network, self.movie, tasks, self.params, self.mode, self.step, self.encoder
+            self.network,
+            self.movie,
+            tasks,
+            self.params,
+            self.mode,
+            self.step,
+            self.encoder,
+            self.known,
         )
         if self._at is not None:
             yield from other.until(self._at)
@@ -237,7 +229,7 @@ class Pass:
             return
         for t in sorted({t for f in followers for t in f.task.prompts}):
             group = [f for f in followers if t in f.task.prompts and f.visits(t)]
-            for f, seen in self._start(t, group, None):
+            for f, seen in self._observer.start(t, group, None):
                 self._keep(t, f, seen)
                 self._ready[f.object_id, t] = seen
 
@@ -257,10 +249,15 @@ class Pass:
             else:
                 following.append(f)
                 f.bank.forget(t, self.step)
-        whole = None
-        if self.mode == "frame" and (starting or following):
-            whole = self.encoder.encode(self.movie, t, [self._whole])
-        seen = self._start(t, starting, whole) + self._follow(t, following, whole)
+        whole = self._observer.whole(t) if starting or following else None
+        seen = self._observer.start(t, starting, whole)
+        if self._crowded:
+            told = [f for f in following if t in f.task.prompts]
+            seen += self._observer.follow(t, told, whole)
+            plain = [f for f in following if t not in f.task.prompts]
+            seen += self._among(t, plain, [*ready, *seen])
+        else:
+            seen += self._observer.follow(t, following, whole)
         for f, s in seen:
             self._keep(t, f, s)
         objects = [self._result(t, f, s) for f, s in ready + seen]
@@ -287,179 +284,54 @@ class Pass:
             else:
                 f.motion = f.motion.seen(shape)
         state = f.note(shape is not None, seen.prompted)
-        return ObjectResult(f.object_id, state, seen.score, seen.iou, seen.patch)
+        known = (f.object_id, state, seen.score, seen.iou, seen.patch)
+        return ObjectResult(*known, seen.right, seen.firm, seen.verdict.ceded)
 
-    # -- objects that begin --------------------------------------------------------------------
-
-    def _start(
-        self, t: int, group: list[Follower], whole: Features | None
+    def _among(
+        self, t: int, group: list[Follower], told: list[tuple[Follower, Seen]]
     ) -> list[tuple[Follower, Seen]]:
-        """Objects that are prompted on frame ``t`` without knowing anything of them yet."""
+        """Objects that go on in their windows, once all that claim something have been heard.
 
-        def begin(part: list[tuple[Follower, View]]) -> list[tuple[Follower, Seen]]:
-            followers, views = [f for f, _ in part], [view for _, view in part]
-            prompts = [f.task.prompts[t] for f in followers]
-            features = self._features(t, views, whole)
-            decoded = self._decode_prompts(features, prompts, views)
-            seen = self._see(t, followers, views, features, decoded, prompted=True)
-            return list(zip(followers, seen, strict=True))
+        Parameters
+        ----------
+        group
+            Without a correction on this frame.
+        told
+            Those that a person prompted on it.
+        """
+        raws = self._observer.decode(t, group)
+        ranks = [self._rank(f, raw) for f, raw in zip(group, raws, strict=True)]
+        known = [] if self.known is None else list(self.known(t))
+        # what was stored of this pass's own work counts: then a run that goes on, or is corrected
+        # behind this frame, remembers of it what was remembered first
+        stored = {o.object_id: o for step, o in known if step == self.step}
+        again = [not f.wants(t) and f.object_id in stored for f in group]
+        claims = {o.object_id: Claim.of(o) for _, o in known}
+        claims |= {
+            f.object_id: Claim(f.object_id, seen.patch.half(), PROMPTED, firm=True)
+            for f, seen in told
+        }
+        claims |= {
+            f.object_id: Claim(f.object_id, raw.patch.half(), *rank)
+            for f, raw, rank, old in zip(group, raws, ranks, again, strict=True)
+            if not old
+        }
+        found = resolve(list(claims.values()))
+        verdicts = [
+            before(stored[f.object_id], raw.patch) if old else found.get(f.object_id, UNTOUCHED)
+            for f, raw, old in zip(group, raws, again, strict=True)
+        ]
+        seen = self._observer.remember(t, raws, verdicts)
+        ranked = [replace(s, right=r, firm=firm) for s, (r, firm) in zip(seen, ranks, strict=True)]
+        return list(zip(group, ranked, strict=True))
 
-        if self.mode == "frame" and whole is None and group:
-            whole = self.encoder.encode(self.movie, t, [self._whole])
-        views = self._first_views(t, group)
-        return self._batcher.map(begin, views, key=lambda item: _kind(item[0].task.prompts[t]))
-
-    def _first_views(self, t: int, group: list[Follower]) -> list[tuple[Follower, View]]:
-        """What objects are shown through on the frame where they begin."""
-        if self.mode == "frame":
-            return [(f, self._whole) for f in group]
-        windows = {f.object_id: window_of(f.task.prompts[t]) for f in group}
-        unknown = [f for f in group if windows[f.object_id] is None]
-        clicks = [Clicks.of(f.task.prompts[t]) for f in unknown]
-        found = first_look(self.network, self.movie, t, clicks, self._batcher.most)
-        windows |= {f.object_id: w for f, w in zip(unknown, found, strict=True)}
-        return [(f, WindowView(w)) for f in group if (w := windows[f.object_id]) is not None]
-
-    def _decode_prompts(
-        self, features: Features, prompts: list[Prompt], views: list[View]
-    ) -> Decoded:
-        """Masks of objects from prompts of one kind, without memory."""
-        network = self.network
-        masks = [p.mask for p in prompts]
-        if masks[0] is not None:
-            given = [
-                v.mask(m, network.image_size)
-                for m, v in zip(masks, views, strict=True)
-                if m is not None
-            ]
-            return network.adopt(features, torch.stack(given)[:, None].to(network.device))
-        points, labels = point_tensors([Clicks.of(p) for p in prompts], views, network)
-        conditioned = network.without_memory(features)
-        return network.decode(conditioned, features, points, labels, trust=self.mode == "window")
-
-    # -- objects that go on --------------------------------------------------------------------
-
-    def _follow(
-        self, t: int, group: list[Follower], whole: Features | None
-    ) -> list[tuple[Follower, Seen]]:
-        """Objects that are known from other frames, some with a correction on this one."""
-
-        def follow(followers: list[Follower]) -> list[tuple[Follower, Seen]]:
-            ((_, memory),) = tokens([f.bank for f in followers], t, self.step, self._span).values()
-            views = [self._view(f, t) for f in followers]
-            features = self._features(t, views, whole)
-            conditioned = self.network.condition(features, memory)
-            decoded = self.network.decode(conditioned, features)
-            plain = [i for i, f in enumerate(followers) if t not in f.task.prompts]
-            seen = dict(
-                zip(
-                    plain,
-                    self._see(
-                        t,
-                        [followers[i] for i in plain],
-                        [views[i] for i in plain],
-                        features.take(plain),
-                        decoded.take(plain),
-                        prompted=False,
-                    ),
-                    strict=True,
-                )
-            )
-            for i, f in enumerate(followers):
-                if t in f.task.prompts:
-                    seen[i] = self._correct(
-                        t, f, views[i], features.take([i]), conditioned[[i]], decoded.take([i])
-                    )
-            return [(f, seen[i]) for i, f in enumerate(followers)]
-
-        def size(f: Follower) -> tuple[int, int]:
-            maps, pointers = f.bank.read(t, self.step)
-            return len(maps), len(pointers)
-
-        return self._batcher.map(follow, group, key=size)
-
-    def _correct(
-        self,
-        t: int,
-        f: Follower,
-        view: View,
-        features: Features,
-        conditioned: Tensor,
-        tracked: Decoded,
-    ) -> Seen:
-        """A prompt on a frame that was followed: it corrects, and is remembered for good."""
-        prompt = f.task.prompts[t]
-        if prompt.mask is not None:
-            decoded = self._decode_prompts(features, [prompt], [view])
-        else:
-            points, labels = point_tensors([Clicks.of(prompt)], [view], self.network)
-            decoded = self.network.decode(
-                conditioned,
-                features,
-                points,
-                labels,
-                tracked.logits.clamp(-32, 32),
-                trust=self.mode == "window",
-            )
-        (seen,) = self._see(t, [f], [view], features, decoded, prompted=True)
-        return seen
-
-    def _view(self, f: Follower, t: int) -> View:
-        """What a known object is shown through on frame ``t``."""
-        if self.mode == "frame" or f.motion is None:
-            return self._whole
-        window = f.motion.expected(self.movie.height, self.movie.width)
-        prompt = f.task.prompts.get(t)
-        if prompt is None:
-            return WindowView(window)
-        return WindowView(window_of(prompt) or containing(window, Clicks.of(prompt)))
-
-    def _features(self, t: int, views: list[View], whole: Features | None) -> Features:
-        if self.mode == "frame":
-            if whole is None:
-                whole = self.encoder.encode(self.movie, t, [self._whole])
-            return whole.expand(len(views))
-        return self.encoder.encode(self.movie, t, views)
-
-    def _see(
-        self,
-        t: int,
-        followers: list[Follower],
-        views: list[View],
-        features: Features,
-        decoded: Decoded,
-        prompted: bool,
-    ) -> list[Seen]:
-        """What there is to remember and to show of decoded masks."""
-        if not followers:
-            return []
-        shown = decoded.logits
-        if self._exact and not prompted:
-            # SAM2 enlarges all candidates and then chooses, which rounds in another way
-            shown = self.network.full_size(decoded.candidates)[:, [int(decoded.ious.argmax())]]
-        maps = self.network.encode_memory(features, shown, decoded.score, prompted)
-        maps = maps.to(torch.bfloat16)
-        logits = decoded.logits[:, 0].float().cpu().numpy()
-        scores = decoded.score[:, 0].float().sigmoid().cpu().numpy()
-        ious = decoded.iou.float().clamp(0, 1).cpu().numpy()
-        out = []
-        for n, (f, view) in enumerate(zip(followers, views, strict=True)):
-            given = f.task.prompts[t].mask if prompted and self.params.keep_masks else None
-            patch = (
-                self._brush.patch(logits[n], view) if given is None else self._brush.given(given)
-            )
-            entry = Entry(t, maps[n], decoded.pointer[n])
-            out.append(Seen(view, patch, float(scores[n]), float(ious[n]), prompted, entry))
-        return out
-
-
-#: The patch of an object that is not there.
-NOTHING = Patch(np.zeros((0, 0), np.float32), 0, 0)
-
-
-def _kind(prompt: Prompt) -> tuple[bool, int]:
-    """What prompts must have in common to be one batch."""
-    return prompt.mask is not None, len(Clicks.of(prompt).labels)
+    def _rank(self, f: Follower, raw: Raw) -> tuple[float, bool]:
+        """How good an object's claim is, and whether it is firm."""
+        if f.motion is None:
+            return 0.0, False
+        good = f.motion.agreement(_shape(raw.patch), self.movie.height, self.movie.width)
+        right = float(np.float32(good * raw.iou + f.motion.on_track))  # as it is stored
+        return right, f.motion.on_track and good > FIRM
 
 
 def _shape(patch: Patch) -> Shape | None:

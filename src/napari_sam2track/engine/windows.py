@@ -166,6 +166,9 @@ class Shape:
 
 #: Part of the last step that an object is expected to go on by.
 MOMENTUM = 0.5
+#: How far from the expected place, in radii, and how much larger or smaller, as a logarithm of
+#: the size, an object may be: standard deviations.
+PLACE_SPREAD, SIZE_SPREAD = 1.5, 0.4
 #: The side follows the object's size by this part a frame, and rests within the dead band.
 GROWTH, DEAD_BAND = 0.15, 1.15
 
@@ -194,6 +197,15 @@ class Motion:
         cy = min(max(self.cy + MOMENTUM * self.vy, 0.0), height - 1.0)
         cx = min(max(self.cx + MOMENTUM * self.vx, 0.0), width - 1.0)
         return Window(cy, cx, self.side)
+
+    def agreement(self, shape: Shape | None, height: int, width: int) -> float:
+        """How well what was found agrees with what was expected, 0 to 1; 0 for nothing."""
+        if shape is None:
+            return 0.0
+        expected, radius = self.expected(height, width), self.side / 6
+        away = math.hypot(shape.cy - expected.cy, shape.cx - expected.cx) / radius
+        size = math.log(reference_side(shape.extent, shape.area) / self.side)
+        return math.exp(-0.5 * (away / PLACE_SPREAD) ** 2 - 0.5 * (size / SIZE_SPREAD) ** 2)
 
     def seen(self, shape: Shape | None) -> Motion:
         """After a frame on which the object had this shape, or none."""

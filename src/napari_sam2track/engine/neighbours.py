@@ -1,0 +1,191 @@
+"""Two objects are not the same thing: who gives way where both claim it.
+
+docs/crowds.md has what the constants were chosen on, and what was tried beside this.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2track.engine.results import ObjectResult
+from napari_sam2track.masks import Patch
+
+#: From this IoU on two masks are the same thing.
+SAME = 0.5
+#: A mask with so large a part inside a better one is its, unless it is where it was expected.
+INSIDE = 0.6
+#: From this agreement with what was expected on (0 to 1, see `windows.Motion.agreement`), a claim
+#: is firm.
+FIRM = 0.4
+#: The right of an object that a person prompted on this frame: it gives way to nobody.
+PROMPTED = math.inf
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Claim:
+    """What one object wants of a frame.
+
+    Attributes
+    ----------
+    object_id
+        Its label.
+    patch
+        What it claims, with float16 logits: as they are stored, so that it makes no difference
+        whether they were.
+    right
+        How good its claim is, see `PROMPTED`.
+    firm
+        It was seen on the frame before, and this is where and how large it was expected to be.
+    """
+
+    object_id: int
+    patch: Patch
+    right: float
+    firm: bool
+
+    @classmethod
+    def of(cls, result: ObjectResult) -> Claim:
+        """The claim of an object of which the result is known."""
+        return cls(result.object_id, result.patch.half(), result.right, result.firm)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Verdict:
+    """What neighbours leave of a claim.
+
+    Attributes
+    ----------
+    gone
+        Everything is somebody else's: the object is not there.
+    ceded
+        Bool, of the shape of the claim's logits: pixels that neighbours won; None for no pixel.
+    """
+
+    gone: bool = False
+    ceded: NDArray[np.bool_] | None = None
+
+
+#: Of an object that is alone.
+UNTOUCHED = Verdict()
+
+
+def resolve(claims: Sequence[Claim]) -> dict[int, Verdict]:
+    """What becomes of the claims on a frame; their order does not matter.
+
+    An object gives way if its mask is that of another object with a better claim. Claims are
+    looked at from the best to the worst, ties go to the lower id, and what gave way is in nobody's
+    way. A firm claim is not given up because another one swallows it: then the larger mask is the
+    wrong one. Those that stay share their pixels by the overlap rule (see `masks.paint`).
+
+    Parameters
+    ----------
+    claims
+        Of all objects, one each.
+
+    Returns
+    -------
+    dict
+        Object id to verdict, for those that are not alone.
+    """
+    ranked = sorted((c for c in claims if c.patch), key=lambda c: (-c.right, c.object_id))
+    near = _meeting([c.patch for c in ranked])
+    areas: dict[int, int] = {}
+    gone: set[int] = set()
+    for k, claim in enumerate(ranked):
+        if not near[k]:
+            continue
+        area = areas[k] = int(np.count_nonzero(claim.patch.logits_yx > 0))
+        if claim.right == PROMPTED:
+            continue
+        for other in near[k]:
+            if other > k or other in gone:
+                continue
+            both, least = _shared(claim.patch, ranked[other].patch), min(area, areas[other])
+            same = both > SAME * (area + areas[other] - both)
+            if same or (not claim.firm and both > INSIDE * least):
+                gone.add(k)
+                break
+    out = {ranked[k].object_id: Verdict(gone=True) for k in gone}
+    for k, claim in enumerate(ranked):
+        if near[k] and k not in gone:
+            ceded = _ceded(claim, [ranked[o] for o in near[k] if o not in gone])
+            if ceded is not None:
+                out[claim.object_id] = Verdict(ceded=ceded)
+    return out
+
+
+def before(stored: ObjectResult, patch: Patch) -> Verdict:
+    """The verdict on an object when its result was stored.
+
+    Parameters
+    ----------
+    stored
+        The result.
+    patch
+        What it claimed, now decoded again.
+    """
+    if patch and not stored.patch:
+        return Verdict(gone=True)
+    if stored.ceded is None or stored.ceded.shape != patch.logits_yx.shape:
+        return UNTOUCHED
+    return Verdict(ceded=stored.ceded)
+
+
+def _meeting(patches: Sequence[Patch]) -> list[list[int]]:
+    """For each patch the others whose boxes overlap its box, in order."""
+    n = len(patches)
+    boxes = np.array([(p.y0, p.x0, *_end(p)) for p in patches], np.int64).reshape(n, 4)
+    order = np.argsort(boxes[:, 0], kind="stable")
+    near: list[list[int]] = [[] for _ in range(n)]
+    sorted_boxes = boxes[order]
+    stops = np.searchsorted(sorted_boxes[:, 0], sorted_boxes[:, 2])  # who begins above its end
+    for a, stop in enumerate(stops.tolist()):
+        later = sorted_boxes[a + 1 : stop]
+        across = (later[:, 1] < sorted_boxes[a, 3]) & (later[:, 3] > sorted_boxes[a, 1])
+        for b in (a + 1 + np.flatnonzero(across)).tolist():
+            one, other = int(order[a]), int(order[b])
+            near[one].append(other)
+            near[other].append(one)
+    return [sorted(others) for others in near]
+
+
+def _end(patch: Patch) -> tuple[int, int]:
+    return patch.y0 + patch.logits_yx.shape[0], patch.x0 + patch.logits_yx.shape[1]
+
+
+def _common(one: Patch, other: Patch) -> tuple[tuple[slice, slice], NDArray[Any], NDArray[Any]]:
+    """Where in the first patch the boxes overlap, and the logits of both there."""
+    (a_y1, a_x1), (b_y1, b_x1) = _end(one), _end(other)
+    y0, x0, y1, x1 = (
+        *(max(one.y0, other.y0), max(one.x0, other.x0)),
+        *(min(a_y1, b_y1), min(a_x1, b_x1)),
+    )
+    mine = np.s_[y0 - one.y0 : y1 - one.y0, x0 - one.x0 : x1 - one.x0]
+    theirs = np.s_[y0 - other.y0 : y1 - other.y0, x0 - other.x0 : x1 - other.x0]
+    return mine, one.logits_yx[mine], other.logits_yx[theirs]
+
+
+def _shared(one: Patch, other: Patch) -> int:
+    """Number of pixels in both masks."""
+    _, a, b = _common(one, other)
+    return int(np.count_nonzero((a > 0) & (b > 0)))
+
+
+def _ceded(claim: Claim, others: Sequence[Claim]) -> NDArray[np.bool_] | None:
+    """Pixels of a claim that others won; None if there are none."""
+    out: NDArray[np.bool_] | None = None
+    for other in others:
+        part, mine, theirs = _common(claim.patch, other.patch)
+        lost = theirs >= mine if other.object_id < claim.object_id else theirs > mine
+        lost &= mine > 0
+        if lost.any():
+            if out is None:
+                out = np.zeros(claim.patch.logits_yx.shape, bool)
+            out[part] |= lost
+    return out
