@@ -181,16 +181,20 @@ def fitting_batch(batch: int, network: Network, mode: Mode) -> int:
 def object_bytes(network: Network, mode: Mode) -> int:
     """Roughly how much memory one object of a batch needs while it is computed.
 
-    The largest of three steps, in float32: reading the memories (all their tokens as keys, keys
-    with their positions and values, and the copies in which keys are rotated), upscaling the
-    masks, and, for windows, the first stage of the image encoder (four times as wide within).
+    The largest of three steps, in float32: reading the memories (keys and values of all layers
+    are there at once), upscaling the masks, and, for windows, encoding the image (its copies on
+    the way to the network, the first stage, the pyramid's finest level). The numbers of copies
+    are fitted to peaks of the process (benchmarks/batch_memory.py), so they hold what the
+    allocator wastes, too.
     """
     side, tokens = network.image_size, network.grid**2
+    layers = len(network.model.memory_attention.layers)
     remembered = network.n_memories * tokens + 4 * network.max_pointers
-    reading = remembered * (3 * network.memory_width + 5 * network.width)
-    upscaling = (side // 4) ** 2 * (network.width // 8 * 4 + 8) + 3 * side**2
-    encoding = (side // 4) ** 2 * 8 * network.first_width if mode == "window" else 0
-    return int(4 * max(reading, upscaling, encoding))
+    reading = remembered * (2 * network.memory_width + (2 * layers + 2) * network.width)
+    finest = (side // 4) ** 2
+    upscaling = finest * (network.width // 8 * 4 + 8) + 3 * side**2
+    encoding = 9 * side**2 + finest * (14 * network.first_width + 3 * network.width)
+    return int(4 * max(reading, upscaling, encoding if mode == "window" else 0))
 
 
 @contextmanager
