@@ -385,3 +385,21 @@ def test_new_objects_are_found_beside_prompted_ones(sample, movie, tmp_path):
     assert len(work.all_prompts().objects) >= 3
     kept = store.read(0).labels_yx == 1
     assert (kept & (sample.labels_tyx[0] == 1)).sum() > 0.95 * (sample.labels_tyx[0] == 1).sum()
+
+
+def test_windows_of_another_size(sample, movie, tmp_path):
+    work = session(movie, given(sample, 1, 0), window_size=160)
+    store, _ = run(work, tmp_path)
+    assert work.network.image_size == 160
+    assert "windows of 160 px, as asked" in work.decided.reason
+    kept = np.where(sample.labels_tyx == 1, 1, 0)
+    assert mean_overlap(kept, stack(store), 0) > 0.6
+    # decided once: what is stored goes on in its own size
+    again = session(movie, given(sample, 1, 0))
+    assert again.stale(store) == {}
+    assert again.network.image_size == 160
+
+
+def test_a_size_that_sam2_cannot_run(sample, movie, tmp_path):
+    with pytest.raises(UsageError, match=r"windows of 100 px do not fit SAM2.*multiple of 32"):
+        run(session(movie, given(sample, 1, 0), window_size=100), tmp_path)

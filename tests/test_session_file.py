@@ -53,7 +53,10 @@ def test_missing_and_broken_files(tmp_path):
         read_session(tmp_path / "cut.json")
 
 
-def test_found_objects_do_not_make_it_another_run(session):
-    other = session.model_copy(update={"prompts": {}})
+def test_prompts_and_ranges_do_not_make_it_another_run(session):
+    other = session.model_copy(update={"prompts": {}, "auto": None})
     assert session.same_run(other) == []
-    assert session.model_copy(update={"auto": None}).same_run(other) == ["auto", "prompts"]
+    engine = session.engine.model_copy(update={"stop": 3, "direction": "forward", "batch": 1})
+    assert session.same_run(session.model_copy(update={"engine": engine})) == []
+    engine = session.engine.model_copy(update={"fill_holes": session.engine.fill_holes + 1})
+    assert session.same_run(session.model_copy(update={"engine": engine})) == ["engine"]

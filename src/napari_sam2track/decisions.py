@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from napari_sam2track.errors import FormatError
 from napari_sam2track.prompts import PromptSet, prompts_from_json, prompts_to_dict
 
 
@@ -38,6 +39,8 @@ class Decisions:
     ----------
     mode, reason
         What the network is shown, and why.
+    size
+        Side of the square that it is shown in, in pixels.
     found
         Objects that were found, and daughters, as mask prompts on the frames where they begin.
     looked
@@ -48,6 +51,7 @@ class Decisions:
 
     mode: Literal["frame", "window"]
     reason: str
+    size: int
     found: PromptSet = field(default_factory=PromptSet)
     looked: frozenset[int] = frozenset()
     divisions: tuple[Division, ...] = ()
@@ -79,6 +83,7 @@ class Decisions:
         return {
             "mode": self.mode,
             "reason": self.reason,
+            "size": self.size,
             "found": prompts_to_dict(self.found),
             "looked": sorted(self.looked),
             "divisions": [[d.parent, d.frame, d.score, list(d.daughters)] for d in self.divisions],
@@ -86,14 +91,27 @@ class Decisions:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Decisions:
-        """What `to_dict` gave."""
-        return cls(
-            mode=content["mode"],
-            reason=content["reason"],
-            found=prompts_from_json(content["found"], "the objects found so far"),
-            looked=frozenset(content["looked"]),
-            divisions=tuple(
-                Division(parent, frame, score, tuple(daughters))
-                for parent, frame, score, daughters in content["divisions"]
-            ),
-        )
+        """What `to_dict` gave.
+
+        Raises
+        ------
+        FormatError
+            If something is missing or is not what it should be.
+        """
+        try:
+            return cls(
+                mode=content["mode"],
+                reason=content["reason"],
+                size=int(content["size"]),
+                found=prompts_from_json(content["found"], "the objects found so far"),
+                looked=frozenset(content["looked"]),
+                divisions=tuple(
+                    Division(parent, frame, score, tuple(daughters))
+                    for parent, frame, score, daughters in content["divisions"]
+                ),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise FormatError(
+                f"the decisions of the run are damaged ({error!r}); leave them out of the session "
+                "file, or start the run anew with --overwrite"
+            ) from error

@@ -123,6 +123,15 @@ class EngineParams(MaskParams):
         title="Batch",
         description="Most objects or windows that are computed at once.",
     )
+    window_size: int | None = Field(
+        default=None,
+        ge=64,
+        le=1024,
+        title="Window size",
+        description="Side of the square, in pixels, that windows are resampled to; a multiple of "
+        "32. If not given: what the model was made for, or 256 (on a GPU 512) for models that "
+        "were made for whole frames.",
+    )
     before: Literal["keep", "halfway"] = Field(
         default="keep",
         title="Before a prompt",

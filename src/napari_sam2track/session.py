@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
@@ -83,36 +83,46 @@ class Session:
     device: str = "cpu"
     #: What the run decided by itself; None before it begins.
     decided: Decisions | None = None
+    _loaded: tuple[int, Network] | None = field(default=None, repr=False)
     _embeddings: tuple[object, Encoder] | None = field(default=None, repr=False)
 
     frame_done = Signal(object)
     prompts_changed = Signal(object)
     decided_changed = Signal(object)
 
-    @cached_property
+    @property
     def network(self) -> Network:
-        """The network with its weights, loaded on first use."""
+        """The network with its weights, loaded on first use.
+
+        In window mode a network that was made for whole frames is built for smaller squares.
+        """
         from napari_sam2track.engine.network import Network
         from napari_sam2track.models.loading import load_network
 
-        return Network(load_network(self.model, self.device))
+        size = (self.decided or self.decide()).size
+        if self._loaded is None or self._loaded[0] != size:
+            network = Network(load_network(self.model, self.device, image_size=size))
+            self._loaded = size, network
+        return self._loaded[1]
 
     def set_prompts(self, prompts: PromptSet) -> None:
         """Replace the prompts."""
         self.prompts = prompts
         self.prompts_changed.emit(prompts)
 
-    def choose(self) -> tuple[Literal["frame", "window"], str]:
-        """What the network would be shown, and why."""
-        from napari_sam2track.engine.modes import choose_mode
+    def decide(self) -> Decisions:
+        """What the network would be shown, in which size, and why."""
+        from napari_sam2track.engine.modes import choose_mode, choose_window_size
+        from napari_sam2track.models.loading import load_config
 
-        return choose_mode(
-            self.engine.mode,
-            self.network.image_size,
-            self.prompts,
-            self.frames.height,
-            self.frames.width,
-        )
+        made_for = int(load_config(self.model)["image_size"])
+        height, width = self.frames.height, self.frames.width
+        mode, reason = choose_mode(self.engine.mode, made_for, self.prompts, height, width)
+        size = made_for
+        if mode == "window":
+            size, why = choose_window_size(self.engine.window_size, made_for, self.device)
+            reason = f"{reason}; windows of {size} px, {why}" if size != made_for else reason
+        return Decisions(mode, reason, size)
 
     def check(self) -> None:
         """Refuse prompts and ranges that cannot be meant, before anything is computed.
@@ -139,7 +149,8 @@ class Session:
             )
         if self.prompts:
             self.prompts.validate(n, self.frames.height, self.frames.width)
-        if self.auto is None and not self.prompts:
+        found = self.decided is not None and bool(self.decided.found)
+        if self.auto is None and not self.prompts and not found:
             raise PromptError(
                 "there are no prompts, so nothing to follow; give points, a box or masks"
             )
@@ -168,7 +179,7 @@ class Session:
 
         megabyte, engine = 1 << 20, self.engine
         exact = engine.equality == "exact"
-        wanted = (store.folder, engine.cache_memory, engine.cache_disk, exact)
+        wanted = (store.folder, self._decided.size, engine.cache_memory, engine.cache_disk, exact)
         if self._embeddings is None or self._embeddings[0] != wanted:
             encoder = Encoder(
                 self.network if exact else self.network.fast,
@@ -183,8 +194,9 @@ class Session:
     @property
     def plan(self) -> Plan:
         """Which prompt each wanted frame follows from, as things are now."""
-        asked = self.engine.model_dump(exclude=FREE_ENGINE | {"mode"})
-        salt = json.dumps([asked, self._decided.mode, self._weights], sort_keys=True).encode()
+        asked = self.engine.model_dump(exclude=FREE_ENGINE | {"mode", "window_size"})
+        decided = [self._decided.mode, self._decided.size]
+        salt = json.dumps([asked, *decided, self._weights], sort_keys=True).encode()
         return Plan(self.prompts, self._decided, self.engine, self._last, salt)
 
     def all_prompts(self) -> PromptSet:
@@ -261,7 +273,7 @@ class Session:
             self.decided = Decisions.from_dict(note)
         elif self.decided is None:
             # decided once: what is found later must not change what a resumed run is shown
-            self._decide(store, Decisions(*self.choose()))
+            self._decide(store, self.decide())
         else:
             self._decide(store, self.decided)
 
@@ -348,8 +360,9 @@ class Session:
         auto, known = self.auto, self.all_prompts().objects
         assert auto is not None
         stored = store.read(t)
+        exact = self.engine.equality == "exact"
         found = discover(
-            self.network,
+            self.network if exact else self.network.fast,
             self.frames,
             t,
             None if stored is None else stored.labels_yx,

@@ -46,7 +46,9 @@ class SessionFile(BaseModel):
     auto
         How objects are found, where no prompts were given; else None.
     prompts
-        As `prompts_to_dict` gives them, found objects included once they were found.
+        What a person said, as `prompts_to_dict` gives it.
+    decisions
+        What the run decided by itself (`decisions.Decisions.to_dict`); None before it began.
     fingerprint
         Of the movie's content (`Frames.fingerprint`); None if unknown.
     mode
@@ -66,6 +68,7 @@ class SessionFile(BaseModel):
     prompts: dict[str, Any]
     fingerprint: str | None = None
     mode: Literal["frame", "window"] | None = None
+    decisions: dict[str, Any] | None = None
 
     def prompt_set(self) -> PromptSet:
         """The prompts as values.

@@ -348,3 +348,39 @@ def test_the_cost_alone(sam2track, movie_path, labels_path, tmp_path):
     assert result.exit_code == 0
     assert "18 object-frames" in result.stderr
     assert not out.exists()
+
+
+def test_a_run_with_divisions_and_found_objects_replays(sam2track, tmp_path):
+    """The session file holds what was decided: the same labels come out again."""
+    yy, xx = np.mgrid[:120, :140]
+    rng = np.random.default_rng(1)
+    images = rng.normal(50, 5, (12, 120, 140))
+    for t in range(12):
+        for sign in (-1, 1):
+            images[t][np.hypot(yy - 60, xx - 70 - sign * (4 + max(0, t - 3) * 2.5)) < 10] += 100
+        images[t][np.hypot(yy - 100, xx - 20) < 9] += 90
+    tifffile.imwrite(tmp_path / "movie.tif", images.clip(0, 255).astype(np.uint8))
+    first = np.hypot(yy - 60, xx - 70) < 12
+    tifffile.imwrite(tmp_path / "first.tif", first.astype(np.uint16))
+    out, again = tmp_path / "out", tmp_path / "again"
+    made = sam2track(
+        *("video", "--video", tmp_path / "movie.tif", "--out-dir", out, "--overlay", "none"),
+        *("--mask-prompts", tmp_path / "first.tif", "--divisions", "apply", "--discover", 6),
+    )
+    assert made.exit_code == 0, made.stderr
+    assert "1 divisions, of which 1 were applied" in made.stdout
+    rows = list(csv.DictReader((out / "divisions.csv").read_text().splitlines()))
+    assert rows[0]["parent_id"] == "1"
+    daughters = rows[0]["daughters"].split()
+    table = list(csv.DictReader((out / "tracks.csv").read_text().splitlines()))
+    assert {r["parent_id"] for r in table if r["track_id"] in daughters} == {"1"}
+    replayed = sam2track(
+        *("video", "--session", out / "session.json", "--out-dir", again, "--overlay", "none")
+    )
+    assert replayed.exit_code == 0, replayed.stderr
+    np.testing.assert_array_equal(labels_of(out), labels_of(again))
+    assert (out / "divisions.csv").read_text() == (again / "divisions.csv").read_text()
+    tracks = sam2track("convert", again / "labels.tif", tmp_path / "01_RES", "--to", "ctc")
+    assert tracks.exit_code == 0, tracks.stderr
+    man = (tmp_path / "01_RES" / "res_track.txt").read_text()
+    assert sum(line.split()[3] == "1" for line in man.splitlines()) == 2

@@ -198,8 +198,9 @@ def ready_model(name: str, config: str | None) -> ModelInfo:
 
 def ready_device(name: str, threads: int | None) -> str:
     """The device to work on; says why it is that one unless it was asked for by name."""
-    from napari_sam2track.models.device import choose_device, set_threads
+    from napari_sam2track.models.device import choose_device, keep_freed_memory, set_threads
 
+    keep_freed_memory()
     choice = choose_device(name)
     if threads is not None:
         set_threads(threads)

@@ -143,7 +143,7 @@ def video(
     finished, and --resume goes on from there.
     """
     from napari_sam2track import results_folder
-    from napari_sam2track.prompts import prompts_to_dict
+    from napari_sam2track.decisions import Decisions
     from napari_sam2track.run_store import RunStore
     from napari_sam2track.session import Session
 
@@ -179,6 +179,8 @@ def video(
             find = replay.auto if session is None else None
         wanted = _changed(wanted, correct, forget)
         work = Session(movie, ready_model(model, config), wanted, engine, find)
+        if session is not None and replay is not None and replay.decisions is not None:
+            work.decided = Decisions.from_dict(replay.decisions)
         work.check()
         work.device = ready_device(device, threads)
         note = _session_file(work, video, frames)
@@ -198,10 +200,8 @@ def video(
         store.begin(note)
 
         def write() -> None:
-            decided = {
-                "prompts": prompts_to_dict(work.all_prompts()),
-                "mode": None if work.decided is None else work.decided.mode,
-            }
+            made = work.decided
+            decided = {} if made is None else {"mode": made.mode, "decisions": made.to_dict()}
             final = note.model_copy(update=decided)
             origin = _provenance(work, video, note.model.sha256, store.finished())
             results_folder.write_results(out_dir, store, work, final, origin, output, _watch)
@@ -314,6 +314,8 @@ def _source(replay: SessionFile, session: Path) -> Path:
 
 def _as_it_was(replay: SessionFile) -> dict[str, Any]:
     """What was decided in the run itself: objects that were found were followed forward."""
+    if replay.decisions is not None:
+        return {}
     decided: dict[str, Any] = {} if replay.mode is None else {"mode": replay.mode}
     return decided if replay.auto is None else {**decided, "direction": "forward"}
 
