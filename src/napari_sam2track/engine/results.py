@@ -14,8 +14,8 @@ from napari_sam2track.masks import Patch, compose
 class State(StrEnum):
     """What is known of an object on a frame.
 
-    An object that is not seen is ``lost`` at first, and looked for in a wider window; then it is
-    ``absent``, and looked for where it was; in the end it is not followed any more: ``stopped``.
+    An object that is not seen is ``lost`` at first, then ``absent``: both are looked for where it
+    was seen last. In the end it is not followed any more: ``stopped``, until it is prompted again.
     """
 
     PROMPTED = "prompted"

@@ -19,7 +19,8 @@ from PIL import Image
 
 from napari_sam2track.masks import Mask
 
-#: For so many frames an object that is not seen is looked for in a wider window.
+#: For so many frames an object that is not seen counts as lost, then as absent. A window that
+#: grows meanwhile finds neighbours rather than the object (docs/crowds.md).
 SEARCH_FRAMES = 8
 #: Smallest side in pixels: below it there is nothing left to see around an object.
 MIN_SIDE = 24.0
