@@ -123,6 +123,13 @@ class EngineParams(MaskParams):
         title="Batch",
         description="Most objects or windows that are computed at once.",
     )
+    max_memory: int | None = Field(
+        default=None,
+        ge=1,
+        title="Memory for batches",
+        description="Megabytes of memory that batches may take while they are computed, which "
+        "makes them smaller where need be; no limit if not given.",
+    )
     window_size: int | None = Field(
         default=None,
         ge=64,

@@ -15,7 +15,7 @@ from napari_sam2track.prompts import PromptSet, prompts_from_json, prompts_to_di
 FORMAT = "sam2track-session"
 #: Engine parameters that decide which frames are computed, not what comes out on them.
 FREE_ENGINE = {
-    *("start", "stop", "direction", "before", "batch", "divisions"),
+    *("start", "stop", "direction", "before", "batch", "max_memory", "divisions"),
     *("cache_memory", "cache_disk"),
 }
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_sam2track.engine.batches import Batcher, object_bytes
+from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.errors import DeviceError
+from napari_sam2track.params import EngineParams
+from napari_sam2track.prompts import PromptSet
 
 FULL = RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate")
 
@@ -167,6 +171,34 @@ def test_a_budget_makes_batches_smaller(small, threads):
     work = Work()
     Batcher(small, "frame", 32, budget_bytes=1).map(work, range(3))
     assert work.sizes == [1, 1, 1]
+
+
+@pytest.mark.parametrize("mode", ["frame", "window"])
+def test_little_memory_gives_the_same_labels_from_smaller_batches(
+    small, discs, threads, monkeypatch, mode
+):
+    threads(1)
+    made, sizes = discs(4), []
+    prompts = PromptSet({(k + 1, 0): made.box(0, k) for k in range(3)})
+    run = Batcher._run
+
+    def noted(self, work, items):
+        sizes.append(len(items))
+        return run(self, work, items)
+
+    monkeypatch.setattr(Batcher, "_run", noted)
+
+    def labels(max_memory):
+        sizes.clear()
+        params = EngineParams(max_memory=max_memory)
+        passed = Pass.over(small, made.movie, prompts, params, mode, range(4))
+        return np.stack([r.labels_yx for r in passed]), max(sizes)
+
+    free, at_once = labels(None)
+    bounded, least = labels(2 if mode == "frame" else 4)  # one object of this network, not two
+    assert (at_once, least) == (3, 1)
+    assert len(np.unique(free)) == 4
+    np.testing.assert_array_equal(bounded, free)
 
 
 def test_large_windows_make_smaller_batches(small_config, make_network):

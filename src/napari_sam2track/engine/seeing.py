@@ -98,7 +98,8 @@ class Observer:
         longest = movie.n_frames if mode == "frame" else network.max_pointers
         self._span = min(longest, network.max_pointers)
         self._exact = params.equality == "exact"
-        self._batcher = Batcher(network, mode, 1 if self._exact else params.batch)
+        budget = None if params.max_memory is None else params.max_memory << 20
+        self._batcher = Batcher(network, mode, 1 if self._exact else params.batch, budget)
         self._brush = Brush(
             movie.height,
             movie.width,
