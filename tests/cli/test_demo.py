@@ -20,6 +20,9 @@ def test_the_demo_beats_doing_nothing(sam2track, tmp_path):
     with open_labels(tmp_path / "demo" / "results" / "labels.tif") as stack:
         assert stack.n_frames == 24
     assert "napari " in result.stdout
+    results = tmp_path / "demo" / "results"
+    nothing = sam2track("video", "--out-dir", results, "--resume", "--estimate")
+    assert "To compute: 0 object-frames" in nothing.stderr
     again = sam2track("demo", "--out-dir", tmp_path / "demo")
     assert again.exit_code == 1
     assert "--overwrite" in again.stderr

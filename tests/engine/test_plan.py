@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -144,3 +145,12 @@ def test_whole_tasks():
     one, two = whole_tasks(prompts, range(9, -1, -1))
     assert (one.frames, sorted(one.prompts)) == (range(2, -1, -1), [2])
     assert two.frames == range(8, -1, -1)
+
+
+def test_keys_do_not_depend_on_how_numbers_came():
+    plain = {4: Prompt(points=(Point(1.0, 2.0),)), 6: Prompt(box=(1.0, 2.0, 9.0, 8.0))}
+    odd = {
+        np.int64(4): Prompt(points=(Point(np.int64(1), np.float32(2), np.True_),)),
+        np.int64(6): Prompt(box=(1, np.int16(2), 9, 8)),
+    }
+    assert owners(plain) == owners(odd)

@@ -133,9 +133,12 @@ def segments(
 def _key(prompted: int, prompt: Prompt, step: int, salt: bytes) -> int:
     """64 bits of a prompt, where it was given, and which way it is followed."""
     digest = hashlib.blake2b(salt, digest_size=8)
-    digest.update(repr((prompted, step, prompt.points, prompt.box)).encode())
+    # as plain numbers: the same prompt may have come as integers, numpy's or JSON's
+    points = [(float(p.y), float(p.x), bool(p.positive)) for p in prompt.points]
+    box = None if prompt.box is None else [float(v) for v in prompt.box]
+    digest.update(repr((int(prompted), step, points, box)).encode())
     if prompt.mask is not None:
-        digest.update(repr((prompt.mask.box, prompt.mask.crop.shape)).encode())
+        digest.update(repr([int(v) for v in prompt.mask.box]).encode())
         digest.update(np.packbits(prompt.mask.crop).tobytes())
     return int.from_bytes(digest.digest(), "little")
 
