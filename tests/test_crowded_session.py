@@ -203,8 +203,8 @@ def test_followed_again_is_as_it_was_remembered(sample, movie, prompts, tmp_path
     for every in (1, 100):
         monkeypatch.setattr(propagation, "MEMORY_EVERY", every)
         folder = tmp_path / str(every)
-        run(session(movie, prompts), folder)
-        run(session(movie, prompts | upon), folder)
-        store, _ = run(session(movie, prompts | upon | correction), folder)
+        run(session(movie, prompts, batch=1), folder)
+        run(session(movie, prompts | upon, batch=1), folder)
+        store, _ = run(session(movie, prompts | upon | correction, batch=1), folder)
         found.append(rows(store))
     assert found[0] == found[1]
