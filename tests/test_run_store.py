@@ -67,6 +67,28 @@ def test_objects_share_a_frame_by_the_overlap_rule_whatever_their_order(tmp_path
     assert store.read(0).rows["id"].tolist() == [3, 5]
 
 
+@pytest.mark.parametrize("precise", [False, True])
+def test_claims_come_back(tmp_path, precise):
+    """How good a claim was, and what a neighbour won of it; the mask stays whole."""
+    store = RunStore(tmp_path, SHAPE, precise=precise)
+    patch = Patch(np.full((3, 4), 1e-9, np.float32), 1, 2)
+    ceded = np.eye(3, 4, dtype=bool)
+    one = ObjectResult(3, State.PROPAGATED, 0.9, 0.8, patch, 1.25, True, ceded)
+    two = ObjectResult(5, State.PROMPTED, 0.9, 0.8, patch, np.inf, True)
+    store.put(0, [one, two], {3: 7, 5: 8})
+    put(store, 0, (4, np.s_[0:4, 0:4], 2.0))  # the others are carried over
+    (key, a), (_, b), (other, c) = store.read(0).results()
+    assert (key, a.object_id, a.state) == (7, 3, State.PROPAGATED)
+    assert (a.right, a.firm) == (1.25, True)
+    np.testing.assert_array_equal(a.ceded, ceded)
+    assert (a.patch.logits_yx > 0).all()
+    assert (b.right, b.firm, b.ceded) == (0.0, False, None)
+    assert (other, c.right, c.firm, c.ceded) == (8, np.inf, True, None)
+    assert (store.read(0).patch_of(3).y0, store.read(0).patch_of(3).x0) == (1, 2)
+    store.remove(0, [4, 5])
+    assert (store.read(0).labels_yx == 3).sum() == 12
+
+
 def test_ties_go_to_the_lower_id(tmp_path):
     store = RunStore(tmp_path, SHAPE)
     put(store, 0, (5, np.s_[0:4, 0:4], 2.0))

@@ -92,6 +92,28 @@ def test_what_is_given_is_not_changed(network):
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("which", ["sam2", "fast"])
+def test_without_is_as_if_it_had_been_absent(small_config, make_network, which):
+    """The object that gave way is what the same weights say of one that is not there."""
+    found = []
+    for bias in (3.0, -4.0):
+        network = Network(make_network(small_config, bias=bias))
+        network = network.fast if which == "fast" else network
+        torch.manual_seed(1)
+        images = torch.randint(0, 256, (2, network.image_size, network.image_size, 3)).byte()
+        features = network.encode_images(network.normalise(images))
+        found.append(network.decode(network.without_memory(features), features))
+    here, absent = found
+    assert (here.score > 0).all()
+    assert (absent.score < 0).all()
+    left = network.without(here, torch.tensor([True, False]))
+    for name in ("candidates", "logits", "pointer"):
+        assert torch.equal(getattr(left, name)[0], getattr(absent, name)[0])
+        assert torch.equal(getattr(left, name)[1], getattr(here, name)[1])
+    assert (left.score > 0).flatten().tolist() == [False, True]
+
+
+@torch.inference_mode()
 def test_a_mask_at_full_size_is_not_changed(network):
     fast = network.fast
     images = torch.randint(0, 256, (1, network.image_size, network.image_size, 3)).byte()

@@ -230,6 +230,22 @@ def test_motion_rests_after_a_jump_to_a_prompt():
     assert motion.told(None, None).expected(1000, 1000) == Window(10, 10, 60)
 
 
+def test_agreement_is_with_place_and_size():
+    motion = Motion(50, 50, 4, 0, 60, on_track=True)  # expected at 52, with a radius of 10
+    there = Shape(52, 50, 20, math.pi * 100)
+
+    def agreement(shape):
+        return motion.agreement(shape, 1000, 1000)
+
+    assert agreement(there) == pytest.approx(1)
+    assert agreement(None) == 0
+    assert agreement(Shape(52 + 15, 50, 20, math.pi * 100)) == pytest.approx(math.exp(-0.5))
+    larger = math.exp(0.4)  # one standard deviation
+    shape = Shape(52, 50, 20 * larger, math.pi * 100 * larger**2)
+    assert agreement(shape) == pytest.approx(math.exp(-0.5))
+    assert agreement(Shape(52, 80, 40, math.pi * 400)) < 0.05
+
+
 def test_sides_cover_all_sizes():
     got = sides(500, 700, 0)
     assert got[0] < 40
