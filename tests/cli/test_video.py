@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -346,7 +347,11 @@ def test_the_cost_alone(sam2track, movie_path, labels_path, tmp_path):
     args = ("video", "--video", movie_path, "--out-dir", out, "--mask-prompts", labels_path)
     result = sam2track(*args, "--estimate")
     assert result.exit_code == 0
-    assert "18 object-frames" in result.stderr
+    assert "To compute: 18 object-frames (3 objects, 6 frames)" in result.stderr
+    told = re.search(
+        r"Estimate: 18 object-frames, about (.+) of memory, (.+) on disk", result.stderr
+    )
+    assert told, result.stderr
     assert not out.exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -389,12 +390,19 @@ def _run(work: Session, store: RunStore, total: int) -> bool:
 
 
 def _tell_cost(work: Session, stale: dict[int, list[int]]) -> None:
-    """Say what is to be done, before it begins."""
-    pairs = sum(map(len, stale.values()))
-    frames = len({t for of_object in stale.values() for t in of_object})
+    """Say what is to be done, and about what it costs, before it begins."""
+    active = Counter(t for of_object in stale.values() for t in of_object)
+    pairs, frames = active.total(), len(active)
     typer.echo(
         f"To compute: {pairs} object-frames ({len(stale)} objects, {frames} frames)", err=True
     )
+    if not pairs or work.decided is None:
+        return
+    from napari_sam2track.engine.estimate import estimate
+
+    most = max(active.values())
+    cost = estimate(work.network, work.decided.mode, pairs, most, frames, work.engine)
+    typer.echo(f"Estimate: {cost.text}", err=True)
 
 
 @contextmanager
