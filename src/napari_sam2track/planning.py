@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -69,30 +69,38 @@ class Plan:
     def tasks(
         self, store: RunStore, step: int, objects: Collection[int] | None = None
     ) -> list[Task]:
-        """The stale frames of objects (of all, if not given) in one direction."""
+        """The stale frames of objects (of all, if not given) in one direction.
+
+        Objects that are stale from the same frame on go on from memories of the same frame: what
+        is followed again on the way there is then followed in the same batches as before. In
+        others it would be rounded in another way, and a kill between two files of memories would
+        show in the result.
+        """
+        works = []
+        for i in self.prompts.objects if objects is None else objects:
+            segments = self.segments(i)
+            works += [_Work(i, segments, task) for task in self._drafts(i, segments, store, step)]
+        together: dict[int, list[_Work]] = {}
+        for work in works:
+            together.setdefault(work.begin, []).append(work)
         out: list[Task] = []
-        for object_id in self.prompts.objects if objects is None else objects:
-            out += self._tasks_of(object_id, store, step)
-        return out
+        for group in together.values():
+            known = [work.remembered(store, step) for work in group]
+            at = _common(known, [work.task.frames[0] for work in group], step)
+            for work, frames in zip(group, known, strict=True):
+                out.append(work.going_on(store, step, at if at in frames else None))
+        return sorted(out, key=lambda task: (task.object_id, task.frames[0] * step))
 
-    def _tasks_of(self, object_id: int, store: RunStore, step: int) -> list[Task]:
-        wanted = self.segments(object_id)
-
-        def memory_before(segment: Segment, t: int) -> int | None:
-            known = store.memories(object_id, segment.key, step)
-            before = [u for u in known if (u - t) * step < 0 and u in segment.frames]
-            return max(before, key=lambda u: u * step) if before else None
+    def _drafts(
+        self, object_id: int, wanted: list[Segment], store: RunStore, step: int
+    ) -> list[Task]:
+        """Tasks that all begin anew."""
+        given = self.prompts.of_object(object_id)
 
         def key_at(t: int) -> int | None:
             return store.key(object_id, t)
 
-        given = self.prompts.of_object(object_id)
-        return [
-            task
-            if frame is None
-            else replace(task, state=_recalled(store, object_id, wanted, step, frame))
-            for task, frame in tasks_of(object_id, given, wanted, key_at, memory_before, step)
-        ]
+        return tasks_of(object_id, given, wanted, key_at, step)
 
     @cached_property
     def _followed(self) -> dict[int, dict[int, range]]:
@@ -109,10 +117,62 @@ class Plan:
 
     def stale(self, store: RunStore) -> dict[int, list[int]]:
         """The frames of each object that would be computed, for those that have any."""
-        out: dict[int, list[int]] = {}
-        for task in [*self.tasks(store, 1), *self.tasks(store, -1)]:
-            out.setdefault(task.object_id, []).extend(task.stale)
-        return {i: sorted(frames) for i, frames in sorted(out.items())}
+        out = {}
+        for i in self.prompts.objects:
+            wanted = [(t, s.key) for s in self.segments(i) for t in s.frames]
+            frames = sorted(t for t, key in wanted if store.key(i, t) != key)
+            if frames:
+                out[i] = frames
+        return out
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A task that is not yet said where to go on from."""
+
+    object_id: int
+    segments: list[Segment]
+    task: Task
+
+    @property
+    def begin(self) -> int:
+        """The first frame that is stale, in the direction of the pass."""
+        return next(t for t in self.task.frames if t in self.task.stale)
+
+    def remembered(self, store: RunStore, step: int) -> set[int]:
+        """The frames before that of which there are memories that still hold."""
+        first, begin = self.task.frames[0], self.begin
+        return {
+            t
+            for s in self.segments
+            if s.frames.step == step
+            for t in store.memories(self.object_id, s.key, step)
+            if t in s.frames and first * step <= t * step < begin * step
+        }
+
+    def going_on(self, store: RunStore, step: int, frame: int | None) -> Task:
+        """The task from a memory, or anew."""
+        if frame is None:
+            return self.task
+        state = _recalled(store, self.object_id, self.segments, step, frame)
+        return self.task.after(frame, state)
+
+
+def _common(known: list[set[int]], first: list[int], step: int) -> int | None:
+    """The last frame from which all can go on together; None if there is none.
+
+    Parameters
+    ----------
+    known
+        Frames of which each has memories.
+    first
+        Frames where each would begin anew: they do so if that comes later.
+    """
+    for t in sorted(set().union(*known), key=lambda u: -u * step):
+        pairs = zip(known, first, strict=True)
+        if all(t in frames or start * step > t * step for frames, start in pairs):
+            return t
+    return None
 
 
 def _recalled(

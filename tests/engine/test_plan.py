@@ -75,10 +75,7 @@ def test_tasks_cover_what_is_stale_and_nothing_else(prompts, direction, before, 
     fresh = data.draw(st.sets(st.sampled_from(sorted(keys)))) if keys else set()
     covered = []
     for step in (1, -1):
-        for task, memory in tasks_of(
-            3, prompts, wanted, lambda t: keys[t] if t in fresh else None, nothing, step
-        ):
-            assert memory is None  # there is none
+        for task in tasks_of(3, prompts, wanted, lambda t: keys[t] if t in fresh else None, step):
             assert task.step == step
             assert task.stale <= set(task.frames)
             assert task.frames[0] in task.prompts  # it begins where somebody prompted
@@ -88,31 +85,28 @@ def test_tasks_cover_what_is_stale_and_nothing_else(prompts, direction, before, 
     assert sorted(covered) == sorted(set(keys) - fresh)
 
 
-def test_a_task_goes_on_from_the_last_memory():
+def test_a_task_goes_on_from_a_memory():
     prompts = {0: click(), 10: click()}
     wanted = segments(prompts, 0, LAST, "both", "keep")
     done = {t: s.key for s in wanted for t in s.frames if t < 15}
-    remembered = {wanted[0].key: [0, 4, 8], wanted[1].key: [10, 12]}
-
-    def memory(segment, t):
-        return max((u for u in remembered[segment.key] if u < t), default=None)
-
-    ((task, at),) = tasks_of(1, prompts, wanted, done.get, memory, 1)
-    assert (at, task.frames, sorted(task.stale)) == (12, range(13, 20), [15, 16, 17, 18, 19])
+    (task,) = tasks_of(1, prompts, wanted, done.get, 1)
+    assert (task.frames, sorted(task.stale)) == (range(20), [15, 16, 17, 18, 19])
+    later = task.after(12, {"bank": 1})
+    assert (later.frames, later.stale, later.state) == (range(13, 20), task.stale, {"bank": 1})
+    assert later.prompts == {}
     corrected = {**prompts, 5: click(3)}
     wanted = segments(corrected, 0, LAST, "both", "keep")
-    remembered = {s.key: remembered.get(s.key, []) for s in wanted}
     done = {t: s.key for s in wanted for t in s.frames if not 5 <= t < 10}
-    ((task, at),) = tasks_of(1, corrected, wanted, done.get, memory, 1)
-    assert (at, task.frames, sorted(task.stale)) == (4, range(5, 10), [5, 6, 7, 8, 9])
-    assert sorted(task.prompts) == [5]
+    (task,) = tasks_of(1, corrected, wanted, done.get, 1)
+    assert (task.frames, sorted(task.stale)) == (range(10), [5, 6, 7, 8, 9])
+    assert sorted(task.after(4, {}).prompts) == [5]
 
 
 def test_neighbouring_segments_are_one_task():
     """What was never computed is followed in one go, corrections included."""
     prompts = {0: click(), 7: click(), 12: click()}
     wanted = segments(prompts, 0, LAST, "both", "keep")
-    ((task, _),) = tasks_of(1, prompts, wanted, nothing, nothing, 1)
+    (task,) = tasks_of(1, prompts, wanted, nothing, 1)
     assert task.frames == range(20)
     assert sorted(task.prompts) == [0, 7, 12]
 

@@ -152,3 +152,17 @@ def test_frames_of_one_pixel_are_not_scored():
     dots = movie(np.ones((3, 1, 1), np.uint16))
     with pytest.raises(FormatError, match="frames of one pixel; score larger frames"):
         evaluate(dots, dots)
+
+
+def test_objects_that_are_one_in_the_result(colony):
+    """Divisions are scored by pairs, also where one object found covers two true ones."""
+    labels, parents = colony.labels_tyx, colony.parents
+    merged = labels.copy()
+    for frame in merged[len(merged) // 2 :]:
+        ids = np.unique(frame)[1:]
+        frame[frame == ids[1]] = ids[0]
+    ids = set(np.unique(merged).tolist())
+    kept = {c: p for c, p in parents.items() if {c, p} <= ids}
+    scores = values(movie(merged, kept), movie(labels, parents))
+    assert 0 < scores["TRA"] < 1
+    assert 0 <= scores["division F1"] <= 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -71,6 +71,13 @@ class Task:
     def step(self) -> int:
         """Direction of the pass."""
         return self.frames.step
+
+    def after(self, frame: int, state: dict[str, Any]) -> Task:
+        """The same from the frame after ``frame`` on, of which ``state`` was remembered."""
+        begin = frame + self.step
+        rest = self.frames[self.frames.index(begin) :]
+        prompts = {t: p for t, p in self.prompts.items() if t in rest}
+        return replace(self, prompts=prompts, frames=rest, state=state)
 
     def key_of(self, t: int) -> int:
         """The key of a frame that is wanted."""
@@ -143,20 +150,14 @@ def _key(prompted: int, prompt: Prompt, step: int, salt: bytes) -> int:
     return int.from_bytes(digest.digest(), "little")
 
 
-#: Given an object's segment and a frame: the last frame before it (in the segment's direction) of
-#: which there is a memory with the segment's key; None if there is none.
-FindMemory = Callable[[Segment, int], int | None]
-
-
 def tasks_of(
     object_id: int,
     prompts: dict[int, Prompt],
     wanted: Sequence[Segment],
     stored_key: Callable[[int], int | None],
-    find_memory: FindMemory,
     step: int,
-) -> list[tuple[Task, int | None]]:
-    """The work on one object in one direction.
+) -> list[Task]:
+    """The work on one object in one direction, as it is without any memories of earlier runs.
 
     Parameters
     ----------
@@ -164,15 +165,8 @@ def tasks_of(
         All segments of the object.
     stored_key
         Key of the stored result on a frame; None if there is none.
-    find_memory
-        Where a pass can go on from.
     step
         1 or -1.
-
-    Returns
-    -------
-    list of (task, frame)
-        The frame whose memory the task goes on from; None if it begins anew.
     """
     ours = sorted(
         (s for s in wanted if s.frames.step == step), key=lambda s: s.prompted, reverse=step < 0
@@ -197,14 +191,9 @@ def tasks_of(
                 spans.append([k, k])
     out = []
     for a, b in spans:
-        begin, end = stale[a][0], stale[b][-1]
+        end = stale[b][-1]
         origin = ours[0].prompted if step > 0 else ours[a].prompted
-        memory = None
-        for segment in reversed(ours[: a + 1]) if step > 0 else (ours[a],):
-            memory = find_memory(segment, begin)
-            if memory is not None:
-                break
-        visited = range(origin if memory is None else memory + step, end + step, step)
+        visited = range(origin, end + step, step)
         used = (
             {t: p for t, p in prompts.items() if t in visited}
             if step > 0
@@ -212,7 +201,7 @@ def tasks_of(
         )
         chosen = tuple(ours[a : b + 1])
         missing = frozenset(t for part in stale[a : b + 1] for t in part)
-        out.append((Task(object_id, used, chosen, visited, missing), memory))
+        out.append(Task(object_id, used, chosen, visited, missing))
     return out
 
 

@@ -59,7 +59,7 @@ def division_scores(result: Path, truth: Path) -> dict[str, float]:
     """Precision, recall and F1 of divisions, exactly in time and up to a frame off."""
     from traccuracy import run_metrics
     from traccuracy.loaders import load_ctc_data
-    from traccuracy.matchers import CTCMatcher
+    from traccuracy.matchers import CTCMatcher, IOUMatcher
     from traccuracy.metrics import DivisionMetrics
 
     with _quiet():
@@ -67,7 +67,11 @@ def division_scores(result: Path, truth: Path) -> dict[str, float]:
             load_ctc_data(str(folder), str(folder / text), run_checks=False)
             for folder, text in ((truth / "TRA", "man_track.txt"), (result, "res_track.txt"))
         ]
-        reports, _ = run_metrics(data[0], data[1], CTCMatcher(), [DivisionMetrics(1)])
+        try:
+            reports, _ = run_metrics(data[0], data[1], CTCMatcher(), [DivisionMetrics(1)])
+        except TypeError:  # its metric takes pairs only, and here two true objects are one
+            pairs = IOUMatcher(iou_threshold=0.5, one_to_one=True)
+            reports, _ = run_metrics(data[0], data[1], pairs, [DivisionMetrics(1)])
     exact = reports[0]["results"]["Frame Buffer 0"]
     near = reports[0]["results"]["Frame Buffer 1"]
     return {
