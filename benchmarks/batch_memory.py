@@ -3,8 +3,8 @@
     python benchmarks/batch_memory.py [--objects 32] [--large 8] [--sizes 256]
 
 The bundled model with --objects in one batch, and SAM 2.1 tiny with random weights and --large
-objects, for windows of --sizes; each in a process of its own (Linux only), once 9 frames have
-filled the memories. The peak counts from where one object had been followed.
+objects, for windows of --sizes; each in a process of its own (Linux only), after 9 frames,
+when all spatial memories are there. The peak counts from where one object had been followed.
 """
 
 from __future__ import annotations

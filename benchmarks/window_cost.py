@@ -4,7 +4,8 @@
     python benchmarks/window_cost.py frame-size [--threads 1]
 
 official: the architecture SAM 2.1 tiny with random weights, which cost what real ones do. Ours:
-windows at 256 px, one an object, milliseconds a frame once the memories are full. SAM2's
+windows at 256 px, one an object, the last 4 of 12 frames: all spatial memories are there, and 8 to
+11 of the 16 pointers. SAM2's
 predictor at its 1024 px: 1 and 2 objects, the frames right after the prompted one (their memories
 are not full yet, which is in its favour); more objects by its own law, encoder + n * object, since
 it follows them one by one. Those lines say "law".

@@ -15,11 +15,11 @@ from napari_sam2track.params import EngineParams
 
 #: Seconds that a batch may take to be timed as a whole; else one object stands for all.
 LONGEST = 1.0
-#: Time of a run over that of its network alone: reading, painting, writing.
+#: Time of a run over that of its network alone (reading, painting, writing); a guess.
 AROUND = 1.25
 #: Pixels in the box of a mask, where nobody knows better, and what is stored beside them.
 PATCH_PIXELS, ROW_BYTES = 40 * 40, 64
-#: What the file of a memory holds beside its tensors: `torch.save` takes some 250 bytes for each.
+#: What the file of a memory holds beside its tensors: some 400 bytes for each of 30.
 MEMORY_FILE = 10_000
 
 
