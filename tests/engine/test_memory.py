@@ -226,3 +226,20 @@ def test_a_resumed_pass_does_not_look_back(small, discs):
     second = Pass(small, d.movie, tasks, params, "frame", 1)
     assert [r.frame for r in second] == [3, 4, 5]
     assert dict(d.movie.reads) == {3: 1, 4: 1, 5: 1}
+
+
+def test_what_is_saved_of_an_object_does_not_grow_with_the_batch(small, discs):
+    d = discs(4)
+
+    def saved_bytes(n):
+        click = {(k + 1, 0): d.click(0, k % 3) for k in range(n)}
+        run = Pass.over(small, d.movie, PromptSet(click), EngineParams(), "window", range(4))
+        sizes = []
+        for _ in run:
+            for _, _, state in run.memories(every=True):
+                buffer = io.BytesIO()
+                torch.save(state, buffer)
+                sizes.append(len(buffer.getvalue()))
+        return max(sizes)
+
+    assert saved_bytes(6) < 1.1 * saved_bytes(1)

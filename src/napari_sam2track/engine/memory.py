@@ -121,15 +121,18 @@ class MemoryBank:
                 del self.conditioning[t - step * distance]
 
     def state(self) -> dict[str, Any]:
-        """All of it as plain values and tensors, for `torch.save`."""
+        """All of it as plain values and tensors, for `torch.save`.
+
+        Copies, since a view would be saved with the whole batch that it is a part of.
+        """
 
         def pack(entries: Sequence[Entry]) -> list[tuple[int, Tensor, Tensor]]:
-            return [(e.frame, e.maps.cpu(), e.pointer.cpu()) for e in entries]
+            return [(e.frame, e.maps.cpu().clone(), e.pointer.cpu().clone()) for e in entries]
 
         return {
             "conditioning": pack(list(self.conditioning.values())),
             "recent": pack(list(self.recent)),
-            "pointers": [(f, p.cpu()) for f, p in self.pointers],
+            "pointers": [(f, p.cpu().clone()) for f, p in self.pointers],
         }
 
     def restore(self, state: dict[str, Any], device: torch.device) -> None:
