@@ -34,7 +34,11 @@ LEVELS = (
 )
 #: Modules that are one part.
 TOGETHER = dict.fromkeys(
-    ("session_file", "run_store", "results_folder", "planning", "decisions"), "session"
+    (
+        *("session_file", "session_checks", "run_store", "stored_frame"),
+        *("results_folder", "planning", "decisions"),
+    ),
+    "session",
 )
 
 TOOLKITS = {"napari", "npe2", "qtpy", "PyQt6", "PySide6", "superqt", "magicgui", "vispy"}

@@ -21,9 +21,10 @@ from napari_sam2track.frames import Frames
 from napari_sam2track.overlays import draw_overlay
 from napari_sam2track.params import OutputParams
 from napari_sam2track.prompts import PromptSet
-from napari_sam2track.run_store import STATES, RunStore
+from napari_sam2track.run_store import RunStore
 from napari_sam2track.session import Session
 from napari_sam2track.session_file import SessionFile, write_session
+from napari_sam2track.stored_frame import STATES
 from napari_sam2track.tracks.movie import table_of
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import TrackTable

@@ -10,126 +10,17 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.engine.results import ObjectResult, State
+from napari_sam2track.engine.results import ObjectResult
 from napari_sam2track.errors import FormatError, OutputError
-from napari_sam2track.masks import Patch, compose
 from napari_sam2track.session_file import SessionFile, read_session, write_session
-
-#: What is known of an object on a frame: id, state (index into STATES), score, predicted IoU; the
-#: key of what it follows from (`engine.plan.Segment`); the box of its mask; and how good its claim
-#: on it is (`engine.neighbours.Claim`).
-ROW = np.dtype(
-    [
-        *(("id", np.uint32), ("state", np.uint8), ("score", np.float32), ("iou", np.float32)),
-        *(("key", np.uint64), ("y0", np.int32), ("x0", np.int32)),
-        *(("height", np.int32), ("width", np.int32)),
-        *(("right", np.float32), ("firm", np.bool_)),
-    ]
-)
-STATES = tuple(State)
-#: Head of a file: numbers of rows and logits, whether these are float32, number of touched ids.
-#: numpy's own files take several times as long to write and to read.
-HEAD, MAGIC, VERSION = struct.Struct("<8sIQQ?Q"), b"s2tframe", 1
-
-
-@dataclass(frozen=True, eq=False)
-class StoredFrame:
-    """One finished frame.
-
-    Attributes
-    ----------
-    height, width
-        Of the frame, in pixels.
-    rows
-        (N,) of `ROW`, by id.
-    logits
-        (K,) float16 or float32, the boxes of all masks in the order of the rows. Those of pixels
-        that an object remembers as a neighbour's (`ObjectResult.ceded`) are negative.
-    """
-
-    height: int
-    width: int
-    rows: NDArray[np.void]
-    logits: NDArray[np.floating[Any]]
-
-    @cached_property
-    def _ends(self) -> list[int]:
-        sizes = self.rows["height"].astype(np.int64) * self.rows["width"]
-        return [0, *np.cumsum(sizes).tolist()]
-
-    def _part(self, k: int) -> NDArray[np.floating[Any]]:
-        return self.logits[self._ends[k] : self._ends[k + 1]]
-
-    def patch(self, k: int) -> Patch:
-        """The mask of the object in row ``k``."""
-        row = self.rows[k]
-        logits = np.abs(self._part(k)).reshape(int(row["height"]), int(row["width"]))
-        return Patch(logits, int(row["y0"]), int(row["x0"]))
-
-    def results(self) -> Iterator[tuple[int, ObjectResult]]:
-        """(key, what was stored) by id."""
-        for k, row in enumerate(self.rows):
-            patch, ceded = self.patch(k), self._part(k) < 0
-            yield (
-                int(row["key"]),
-                ObjectResult(
-                    int(row["id"]),
-                    STATES[int(row["state"])],
-                    float(row["score"]),
-                    float(row["iou"]),
-                    patch,
-                    float(row["right"]),
-                    bool(row["firm"]),
-                    ceded.reshape(patch.logits_yx.shape) if ceded.any() else None,
-                ),
-            )
-
-    def patches(self) -> Iterator[tuple[int, Patch]]:
-        """(object id, mask) by id."""
-        for k, object_id in enumerate(self.rows["id"].tolist()):
-            yield object_id, self.patch(k)
-
-    def patch_of(self, object_id: int) -> Patch | None:
-        """The mask of an object; None if it is not known on this frame."""
-        (found,) = np.nonzero(self.rows["id"] == object_id)
-        return self.patch(int(found[0])) if len(found) else None
-
-    @property
-    def labels_yx(self) -> NDArray[np.uint32]:
-        """(Y, X) uint32 labels by the overlap rule, composed anew on each use."""
-        return compose(self.patches(), self.height, self.width)[0]
-
-    def only(self, keep: NDArray[np.bool_]) -> StoredFrame:
-        """Some of the rows."""
-        parts = [self._part(k) for k in np.flatnonzero(keep).tolist()]
-        logits = np.concatenate(parts) if parts else self.logits[:0]
-        return StoredFrame(self.height, self.width, self.rows[keep], logits)
-
-    def replaced(self, other: StoredFrame, without: Iterable[int] = ()) -> StoredFrame:
-        """With the objects of another frame in place of what was known of them.
-
-        Parameters
-        ----------
-        without
-            More objects that are gone.
-        """
-        gone = {*other.rows["id"].tolist(), *without}
-        kept = [k for k, i in enumerate(self.rows["id"].tolist()) if i not in gone]
-        rows = np.concatenate([self.rows[kept], other.rows])
-        parts = [self._part(k) for k in kept] + [other._part(k) for k in range(len(other.rows))]
-        order = np.argsort(rows["id"], kind="stable")
-        dtype = other.logits.dtype if len(other.rows) else self.logits.dtype
-        logits = np.concatenate([parts[k] for k in order]) if parts else np.zeros(0)
-        return StoredFrame(self.height, self.width, rows[order], logits.astype(dtype, copy=False))
+from napari_sam2track.stored_frame import StoredFrame
 
 
 class RunStore:
@@ -147,7 +38,7 @@ class RunStore:
 
     def __init__(self, folder: Path, shape: tuple[int, int, int], precise: bool = False) -> None:
         self.folder, self.shape = folder, shape
-        self._dtype = np.float32 if precise else np.float16
+        self._precise = precise
         self._keys: dict[int, dict[int, int]] | None = None
         self._journal: Path | None = None
         (folder / "frames").mkdir(parents=True, exist_ok=True)
@@ -187,31 +78,20 @@ class RunStore:
         keys
             Object id to the key of what it follows from.
         """
-        rows = np.zeros(len(objects), ROW)
-        parts = []
-        for k, o in enumerate(objects):
-            size = o.patch.logits_yx.shape
-            place = (o.patch.y0, o.patch.x0, *size)
-            known = (o.object_id, STATES.index(o.state), o.score, o.iou, keys[o.object_id])
-            rows[k] = (*known, *place, o.right, o.firm)
-            patch = o.patch.half() if self._dtype is np.float16 else o.patch
-            logits = patch.logits_yx.astype(self._dtype)
-            if o.ceded is not None:
-                logits = np.where(o.ceded, np.negative(logits), logits)
-            parts.append(logits.ravel())
-        logits = np.concatenate(parts) if parts else np.zeros(0)
-        self._exchange(t, self._frame(rows, logits.astype(self._dtype)))
+        new = StoredFrame.of(*self.shape[1:], objects, keys, self._precise)
+        self._exchange(t, new)
 
     def remove(self, t: int, objects: Iterable[int]) -> None:
         """Forget objects on a frame."""
-        self._exchange(t, self._frame(np.zeros(0, ROW), np.zeros(0, self._dtype)), objects)
+        self._exchange(t, self._nothing, objects)
 
-    def _frame(self, rows: NDArray[np.void], logits: NDArray[Any]) -> StoredFrame:
-        return StoredFrame(self.shape[1], self.shape[2], rows, logits)
+    @property
+    def _nothing(self) -> StoredFrame:
+        return StoredFrame.of(*self.shape[1:], precise=self._precise)
 
     def _exchange(self, t: int, new: StoredFrame, without: Iterable[int] = ()) -> None:
         old = self.read(t)
-        known = self._frame(np.zeros(0, ROW), np.zeros(0, self._dtype)) if old is None else old
+        known = self._nothing if old is None else old
         without = set(without) & set(known.rows["id"].tolist())
         if not len(new.rows) and not without:
             return
@@ -221,11 +101,11 @@ class RunStore:
         frame = known.replaced(new, without)
         path = self._frame_path(t)
         if len(frame.rows):
-            self._save(path, frame, None)
+            self._save(path, frame)
         else:
             path.unlink(missing_ok=True)
         if self._keys is not None:
-            self._keys[t] = _keys_of(frame.rows)
+            self._keys[t] = frame.keys
 
     def read(self, t: int) -> StoredFrame | None:
         """A frame, or None if nothing of it was finished."""
@@ -249,7 +129,7 @@ class RunStore:
             for u in self.finished():
                 frame = self.read(u)
                 assert frame is not None  # it was listed
-                self._keys[u] = _keys_of(frame.rows)
+                self._keys[u] = frame.keys
         return self._keys.get(t, {}).get(object_id)
 
     def objects(self) -> set[int]:
@@ -302,7 +182,7 @@ class RunStore:
         for path in paths:
             t = int(path.stem)
             old, touched = self._load(path)
-            now = self.read(t) or self._frame(np.zeros(0, ROW), np.zeros(0, self._dtype))
+            now = self.read(t) or self._nothing
             redo.mkdir(exist_ok=True)
             self._note_old(redo, t, now, touched)
             self._exchange(t, old, touched - set(old.rows["id"].tolist()))
@@ -380,34 +260,12 @@ class RunStore:
     def _frame_path(self, t: int) -> Path:
         return self.folder / "frames" / f"{t:06d}.frame"
 
-    def _save(self, path: Path, frame: StoredFrame, touched: set[int] | None) -> None:
-        ids = np.array(sorted(touched or ()), np.uint32)
-        wide = frame.logits.dtype == np.float32
-        head = HEAD.pack(MAGIC, VERSION, len(frame.rows), len(frame.logits), wide, len(ids))
-        part = path.with_suffix(".part")
-        try:
-            part.write_bytes(
-                b"".join([head, frame.rows.tobytes(), frame.logits.tobytes(), ids.tobytes()])
-            )
-            part.replace(path)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise _full(self.folder, error) from error
+    def _save(self, path: Path, frame: StoredFrame, touched: Collection[int] = ()) -> None:
+        self._write(path, frame.to_bytes(touched))
 
     def _load(self, path: Path) -> tuple[StoredFrame, set[int]]:
         try:
-            content = path.read_bytes()
-            magic, version, n_rows, n_logits, wide, n_ids = HEAD.unpack_from(content)
-            if (magic, version) != (MAGIC, VERSION):
-                raise ValueError(f"it is of version {version}")
-            dtype = np.dtype(np.float32 if wide else np.float16)
-            at = HEAD.size
-            rows = np.frombuffer(content, ROW, n_rows, at)
-            at += rows.nbytes
-            logits = np.frombuffer(content, dtype, n_logits, at)
-            at += logits.nbytes
-            touched = np.frombuffer(content, np.uint32, n_ids, at)
-            return self._frame(rows, logits), set(touched.tolist())
+            return StoredFrame.from_bytes(path.read_bytes(), *self.shape[1:])
         except (OSError, ValueError, struct.error) as error:
             raise FormatError(
                 f"the finished frame {path} is damaged; remove it to have it computed again with "
@@ -422,10 +280,6 @@ class RunStore:
         except OSError as error:
             part.unlink(missing_ok=True)
             raise _full(self.folder, error) from error
-
-
-def _keys_of(rows: NDArray[np.void]) -> dict[int, int]:
-    return dict(zip(rows["id"].tolist(), rows["key"].tolist(), strict=True))
 
 
 def _sign(step: int) -> str:

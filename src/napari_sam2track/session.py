@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_sam2track.decisions import Decisions, Division
-from napari_sam2track.errors import PromptError, UsageError
+from napari_sam2track.errors import PromptError
 from napari_sam2track.frames import Frames
 from napari_sam2track.params import AutoParams, EngineParams
 from napari_sam2track.planning import Plan
 from napari_sam2track.prompts import Prompt, PromptSet
+from napari_sam2track.session_checks import check_prompts, check_range
 from napari_sam2track.session_file import FREE_ENGINE
 
 if TYPE_CHECKING:
@@ -134,33 +135,13 @@ class Session:
         UsageError
             If the range of frames does not fit the movie.
         """
-        n = self.frames.n_frames
-        first, last = self.engine.start, self._last
-        if first >= n or (self.engine.stop is not None and self.engine.stop >= n):
-            asked = first if first >= n else self.engine.stop
-            raise UsageError(
-                f"frame {asked} is outside {self.frames.name}, which has {n} frames; choose a "
-                f"range within 0 to {n - 1}"
-            )
-        if last < first:
-            raise UsageError(
-                f"the range of frames from {first} to {last} is empty; give a last frame that is "
-                "not before the first"
-            )
-        if self.prompts:
-            self.prompts.validate(n, self.frames.height, self.frames.width)
+        check_range(self.frames, self.engine)
         found = self.decided is not None and bool(self.decided.found)
         if self.auto is None and not self.prompts and not found:
             raise PromptError(
                 "there are no prompts, so nothing to follow; give points, a box or masks"
             )
-        for object_id in self.prompts.objects:
-            frames = sorted(self.prompts.of_object(object_id))
-            if not any(first <= t <= last for t in frames):
-                raise PromptError(
-                    f"object {object_id} has no prompt within frames {first} to {last} (it has "
-                    f"some on {frames}); widen the range, prompt inside it, or leave it out"
-                )
+        check_prompts(self.frames, self.prompts, range(self.engine.start, self._last + 1))
 
     @property
     def _last(self) -> int:
@@ -324,7 +305,8 @@ class Session:
         for t in [*self._key_frames(), None]:
             for result in run.until(t):
                 progress = self._finish(store, run, result, count)
-                divided = self._divide(store, run, result, count)
+                # before anybody can stop here, so that a stopped run finds it on the same frame
+                divided = list(self._divide(store, run, result, count))
                 yield progress
                 yield from divided
             if t is not None:
