@@ -1,6 +1,24 @@
-"""From which frame objects go on together."""
+"""From which frame objects go on together, and what is wanted of them."""
 
-from napari_sam2track.planning import _common
+from napari_sam2track.decisions import Decisions
+from napari_sam2track.params import EngineParams
+from napari_sam2track.planning import Plan, _common
+from napari_sam2track.prompts import Point, Prompt, PromptSet
+
+
+def test_what_was_found_begins_there_however_it_is_corrected():
+    """A daughter that a person corrects is not followed back into its parent."""
+    click = Prompt(points=(Point(3.0, 4.0),))
+    decided = Decisions("window", "", 256, found=PromptSet({(2, 5): click}))
+
+    def wanted(said):
+        segments = Plan(PromptSet(said), decided, EngineParams(), 9, b"").segments(2)
+        return sorted(t for s in segments for t in s.frames)
+
+    assert wanted({}) == [5, 6, 7, 8, 9]
+    assert wanted({(2, 7): click}) == [5, 6, 7, 8, 9]
+    assert wanted({(2, 5): click}) == [5, 6, 7, 8, 9]
+    assert wanted({(2, 4): click}) == list(range(10))  # a person says that it was there before
 
 
 def test_the_last_memory_that_all_have():

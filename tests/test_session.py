@@ -183,6 +183,8 @@ def test_a_deleted_object_is_gone(sample, movie, tmp_path):
     steps = list(session(movie, click(sample, 1, 0)).propagate(store))
     assert not steps
     assert set(np.unique(stack(store))) == {0, 1}
+    store.undo()
+    assert set(np.unique(stack(store))) == {0, 1, 2}
 
 
 def test_a_run_can_be_undone_and_done_again(sample, movie, tmp_path):

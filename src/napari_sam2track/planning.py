@@ -55,13 +55,14 @@ class Plan:
 
     def segments(self, object_id: int) -> list[Segment]:
         """Which prompt each wanted frame of an object follows from."""
-        said = self.said.of_object(object_id)
+        given = self.prompts.of_object(object_id)
+        found = (object_id, min(given, default=0)) in self.decided.found
         return segments(
-            self.prompts.of_object(object_id),
+            given,
             self.engine.start,
             min(self.last, self.ends.get(object_id, self.last)),
-            # what was found begins where it was found
-            self.engine.direction if said else "forward",
+            # what was found begins where it was found, however it is corrected later
+            "forward" if found else self.engine.direction,
             self.engine.before,
             self.salt,
         )

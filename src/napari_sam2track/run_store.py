@@ -9,6 +9,7 @@ writing.
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -43,10 +44,17 @@ class RunStore:
         self._journal: Path | None = None
         (folder / "frames").mkdir(parents=True, exist_ok=True)
 
-    def begin(self, session: SessionFile) -> None:
+    def begin(self, session: SessionFile, keep: bool = True) -> None:
         """Note what this run is; on going on, refuse another one.
 
         Other prompts are welcome: what they make stale is computed again.
+
+        Parameters
+        ----------
+        session
+            What is to be run.
+        keep
+            Note it; else only compare it.
 
         Raises
         ------
@@ -62,7 +70,8 @@ class RunStore:
                     f"{', '.join(differ)} differ; give the same ones, or start anew with "
                     "--overwrite"
                 )
-        self._write(note, write_session(session).encode())
+        if keep:
+            self._write(note, write_session(session).encode())
 
     # -- frames --------------------------------------------------------------------------------
 
@@ -161,7 +170,7 @@ class RunStore:
             if any(self._journal.glob("*.frame")):
                 (self._journal / "closed").touch()
             else:
-                self._journal.rmdir()
+                shutil.rmtree(self._journal)  # a kill may have left a part of a file
         self._journal = None
 
     def undo(self) -> list[int]:
@@ -188,8 +197,7 @@ class RunStore:
             self._exchange(t, old, touched - set(old.rows["id"].tolist()))
         for path in paths:
             path.unlink()
-        (folder / "closed").unlink(missing_ok=True)
-        folder.rmdir()
+        shutil.rmtree(folder)  # a kill may have left a part of a file
         if paths:
             redo.rename(folder)
             (folder / "closed").touch()

@@ -211,8 +211,8 @@ class Session:
 
         self.check()
         self._recall(store)
-        self._forget(store)
         store.open_journal()
+        self._forget(store)
         count = _Count()
         # looking for new objects needs to know where the known ones are
         order = (-1, 1) if self._key_frames() else (1, -1)

@@ -324,6 +324,7 @@ def test_a_correction_computes_what_it_touches(sam2track, movie_path, labels_pat
         (("--resume", "--forget", "x"), "write ID@FRAME"),
         (("--resume", "--forget", "9"), "bject 9 has no prompt"),
         (("--undo", "--resume"), "--undo goes alone"),
+        (("--undo", "--estimate"), "--undo goes alone"),
         (("--resume", "--points", "3,3"), "brings its own prompts"),
     ],
 )
@@ -334,6 +335,23 @@ def test_corrections_that_cannot_be_meant(sam2track, movie_path, tmp_path, optio
     result = sam2track("video", "--out-dir", out, *options)
     assert result.exit_code == 2, result.output
     assert message in result.stderr
+
+
+def test_prompts_of_a_run_are_not_lost(sam2track, movie_path, tmp_path):
+    """Neither by an estimate of a correction, nor where only the movie is given again."""
+    out = tmp_path / "out"
+    args = ("--out-dir", out, "--overlay", "none", "--stop", "0")
+    begun = sam2track("video", "--video", movie_path, *args, "--points", "40,40")
+    assert begun.exit_code == 0, begun.stderr
+    note = (out / ".run" / "session.json").read_text()
+    told = sam2track("video", *args, "--resume", "--correct", "1=0@45,45:neg", "--estimate")
+    assert "To compute: 1 object-frames" in told.stderr, told.stderr
+    assert (out / ".run" / "session.json").read_text() == note
+    again = sam2track("video", "--video", movie_path, *args, "--resume")
+    assert "To compute: 0 object-frames" in again.stderr, again.stderr
+    undone = sam2track("video", "--video", movie_path, *args, "--undo")
+    assert undone.exit_code == 0, undone.stderr
+    assert (out / ".run" / "session.json").read_text() == note
 
 
 def test_there_is_nothing_to_go_on_with(sam2track, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_sam2track.engine.network import Network
-from napari_sam2track.engine.plan import whole_tasks
+from napari_sam2track.engine.plan import Segment, Task, whole_tasks
 from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.engine.results import State
 from napari_sam2track.errors import DeviceError
@@ -244,3 +244,26 @@ def test_window_mode_finds_it_again_where_a_person_says(bundled_predictor, discs
     frames = run(Network(bundled_predictor), movie, prompts, EngineParams(), "window")
     truth = np.roll(d.truth(0, 0), (200, 300), axis=(0, 1))
     assert min(iou(r.labels_yx == 1, truth) for r in frames[8:]) > 0.6
+
+
+@pytest.mark.parametrize("mode", ["frame", "window"])
+@pytest.mark.parametrize("later", ["refine", "fresh"])
+def test_two_tasks_of_one_object(small, discs, mode, later):
+    """One is on its way through frames that the other is wanted on: each pair comes out once."""
+    d = discs(6)
+    given = {0: d.click(0, 0), 4: d.click(4, 0)}
+    early, late = Segment(0, range(4), 1), Segment(4, range(4, 6), 2)
+    tasks = [
+        Task(1, {0: given[0]}, (early,), range(3), frozenset({0, 1, 2})),
+        Task(1, given, (late,), range(6), frozenset({4, 5})),
+    ]
+    params = PARAMS.model_copy(update={"later_prompts": later})
+    out = list(Pass(small, d.movie, tasks, params, mode, 1))
+    assert [(r.frame, [o.object_id for o in r.objects]) for r in out] == [
+        (t, [1]) for t in (0, 1, 2, 4, 5)
+    ]
+    alone = list(Pass(small, d.movie, tasks[1:], params, mode, 1))
+    for a, b in zip(out[3:], alone, strict=True):
+        np.testing.assert_allclose(
+            a.objects[0].patch.logits_yx, b.objects[0].patch.logits_yx, atol=1e-3
+        )

@@ -153,7 +153,7 @@ def video(
     changes = bool(correct or forget)
     if changes and not resume:
         raise UsageError("--correct and --forget change a run that is there; say --resume as well")
-    if undo and (changes or any(said) or resume):
+    if undo and (changes or any(said) or resume or session or estimate):
         raise UsageError("--undo goes alone: it puts back what the last run replaced")
     replay = _replayed(session, out_dir if going_on and video is None else None, said)
     if replay is not None and session is None:
@@ -174,7 +174,9 @@ def video(
     with open_movie(video, frames) as movie:
         if replay is None:
             wanted = collect_prompts(points, box, mask_prompts, prompts, movie.height, movie.width)
-            find = auto if auto.discover or not any(said) else None
+            if going_on and not any(said):  # the movie alone was given, or other settings
+                wanted = _prompts_of(out_dir)
+            find = auto if auto.discover or not wanted else None
         else:
             wanted = replay.prompt_set()
             find = replay.auto if session is None else None
@@ -198,7 +200,7 @@ def video(
             (movie.n_frames, movie.height, movie.width),
             precise=engine.equality == "exact",
         )
-        store.begin(note)
+        store.begin(note, keep=not estimate)
 
         def write() -> None:
             made = work.decided
@@ -300,6 +302,16 @@ def _replayed(
             f"there is no run in {folder} to go on with; give --video and prompts to start one"
         )
     return read_session(path)
+
+
+def _prompts_of(folder: Path) -> PromptSet:
+    """The prompts of the run in a folder; none if there is no run."""
+    from napari_sam2track.prompts import PromptSet
+    from napari_sam2track.results_folder import RUN
+    from napari_sam2track.session_file import read_session
+
+    path = folder / RUN / "session.json"
+    return read_session(path).prompt_set() if path.exists() else PromptSet()
 
 
 def _source(replay: SessionFile, session: Path) -> Path:

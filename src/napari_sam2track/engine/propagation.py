@@ -90,7 +90,7 @@ class Pass:
         self.mode, self.step = mode, step
         self.followers: list[Follower] = []
         self._at: int | None = None
-        self._ready: dict[tuple[int, int], Seen] = {}
+        self._ready: dict[tuple[Follower, int], Seen] = {}
         self.known = known
         self._observer = Observer(network, movie, params, mode, step, self.encoder)
         exact = params.equality == "exact"
@@ -231,7 +231,7 @@ class Pass:
             group = [f for f in followers if t in f.task.prompts and f.visits(t)]
             for f, seen in self._observer.start(t, group, None):
                 self._keep(t, f, seen)
-                self._ready[f.object_id, t] = seen
+                self._ready[f, t] = seen
 
     @torch.inference_mode()
     def _frame(self, t: int) -> FrameResult:
@@ -239,7 +239,7 @@ class Pass:
         ready: list[tuple[Follower, Seen]] = []
         starting, following, resting = [], [], []
         for f in self._visiting(t):
-            known = self._ready.pop((f.object_id, t), None)
+            known = self._ready.pop((f, t), None)
             if known is not None:
                 ready.append((f, known))
             elif t in f.task.prompts and not f.begun:
@@ -260,13 +260,12 @@ class Pass:
             seen += self._observer.follow(t, following, whole)
         for f, s in seen:
             self._keep(t, f, s)
-        objects = [self._result(t, f, s) for f, s in ready + seen]
+        results = [(f, self._result(t, f, s)) for f, s in ready + seen]
         for f in resting:
             state = f.note(present=False, prompted=False)
-            objects.append(ObjectResult(f.object_id, state, 0.0, 0.0, NOTHING))
-        wanted = {f.object_id for f in self._visiting(t) if t in f.task.stale}
-        objects = [o for o in objects if o.object_id in wanted]
-        objects.sort(key=lambda o: o.object_id)
+            results.append((f, ObjectResult(f.object_id, state, 0.0, 0.0, NOTHING)))
+        # another task of the same object may only be on its way through this frame
+        objects = sorted((o for f, o in results if f.wants(t)), key=lambda o: o.object_id)
         return FrameResult(t, self.movie.height, self.movie.width, tuple(objects))
 
     def _keep(self, t: int, f: Follower, seen: Seen) -> None:
