@@ -39,7 +39,7 @@ def main() -> None:
     sample = moving_cells(args.frames, args.size, args.size, args.objects)
     movie = open_frames(sample.images_tyx, axes="TYX")
     prompts = masks_from_labels(sample.labels_tyx[0], 0)
-    engine = EngineParams(mode=args.mode, divisions="off")
+    engine = EngineParams(mode=args.mode, divisions="off", cache_memory=512)
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(Path(folder), sample.images_tyx.shape)
         work = Session(movie, find_model(args.model), prompts, engine)

@@ -173,11 +173,12 @@ class EngineParams(MaskParams):
         description="Most prompted frames of an object that are consulted at once.",
     )
     cache_memory: int = Field(
-        default=256,
+        default=0,
         ge=0,
         title="Memory for embeddings",
         description="Megabytes of memory for what was encoded, so that a correction in the same "
-        "session need not encode it again.",
+        "session need not encode it again; 0 keeps none, since a single run seldom meets the same "
+        "pixels twice.",
     )
     cache_disk: int = Field(
         default=0,

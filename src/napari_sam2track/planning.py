@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from napari_sam2track.decisions import Decisions
-from napari_sam2track.engine.plan import Segment, Task, segments, tasks_of
+from napari_sam2track.engine.plan import Segment, Task, key_of, segments, tasks_of
 from napari_sam2track.engine.results import ObjectResult
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import PromptSet
@@ -115,6 +115,23 @@ class Plan:
             frames = self._followed.get(result.object_id, {}).get(key)
             if frames is not None and t in frames:
                 yield frames.step, result
+
+    def orphans(self, store: RunStore) -> dict[int, set[int]]:
+        """Frame to objects that no prompt leads to any more, as forward from a deleted first one.
+
+        What another direction or range has left is none, as long as its prompt is there.
+        """
+        out: dict[int, set[int]] = {}
+        kept = [t for t in store.finished() if self.engine.start <= t <= self.last]
+        for i in self.prompts.objects:
+            given = self.prompts.of_object(i).items()
+            alive = {key_of(t, p, step, self.salt) for t, p in given for step in (1, -1)}
+            wanted = [s.frames for s in self.segments(i)]
+            for t in kept:
+                key = store.key(i, t)
+                if not (key is None or key in alive or any(t in frames for frames in wanted)):
+                    out.setdefault(t, set()).add(i)
+        return out
 
     def stale(self, store: RunStore) -> dict[int, list[int]]:
         """The frames of each object that would be computed, for those that have any."""

@@ -264,14 +264,15 @@ class Session:
         self.decided_changed.emit(decisions)
 
     def _forget(self, store: RunStore) -> None:
-        """Remove stored objects that are gone, and what comes after their ends."""
+        """Remove objects that are gone, what comes after their ends, and what no prompt leads to."""
         plan = self.plan
         gone = store.objects() - set(plan.prompts.objects)
-        ends = plan.ends
-        if not gone and not ends:
+        ends, orphans = plan.ends, plan.orphans(store)
+        if not gone and not ends and not orphans:
             return
         for t in store.finished():
-            store.remove(t, gone | {i for i, end in ends.items() if t > end})
+            past = {i for i, end in ends.items() if t > end}
+            store.remove(t, gone | past | orphans.get(t, set()))
 
     def _known(self, store: RunStore) -> Known:
         """What is stored of the objects of a frame, as it counts for their neighbours."""

@@ -100,7 +100,8 @@ def video(
         typer.Option(
             "--resume",
             help="Go on with the run in the folder, or correct it: what is stale is computed. "
-            "Without --video, movie, prompts and parameters are those of the run.",
+            "Without --video, movie, prompts and parameters are those of the run, but for options "
+            "of the engine that are given and are not the default, and --discover.",
         ),
     ] = False,
     correct: Annotated[
@@ -157,9 +158,8 @@ def video(
         raise UsageError("--undo goes alone: it puts back what the last run replaced")
     replay = _replayed(session, out_dir if going_on and video is None else None, said)
     if replay is not None and session is None:
-        auto, stop = replay.auto or auto, engine.stop
         frames, model, config = replay.frames, replay.model.name, replay.model.config
-        engine = replay.engine if stop is None else replay.engine.model_copy(update={"stop": stop})
+        engine = replay.engine.model_copy(update=engine.model_dump(exclude_defaults=True))
         video = _source(replay, out_dir / results_folder.RUN / "session.json")
     elif replay is not None and session is not None:
         video = video or _source(replay, session)
@@ -176,10 +176,10 @@ def video(
             wanted = collect_prompts(points, box, mask_prompts, prompts, movie.height, movie.width)
             if going_on and not any(said):  # the movie alone was given, or other settings
                 wanted = _prompts_of(out_dir)
-            find = auto if auto.discover or not wanted else None
+            find = auto if auto.discover or not (wanted or any(said)) else None
         else:
             wanted = replay.prompt_set()
-            find = replay.auto if session is None else None
+            find = (auto if auto.discover else replay.auto) if session is None else None
         wanted = _changed(wanted, correct, forget)
         work = Session(movie, ready_model(model, config), wanted, engine, find)
         if session is not None and replay is not None and replay.decisions is not None:

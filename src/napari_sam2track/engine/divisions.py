@@ -13,6 +13,9 @@ from napari_sam2track.masks import Mask, Patch
 
 #: The two must last for so many frames.
 LASTING = 3
+#: What has lasted for more frames than this was told when it had not: each frame looks back a
+#: bounded number of frames, however long an object stays in two parts.
+LOOK_BACK = 16
 #: Least area of the smaller part over that of the larger one.
 LEAST_RATIO = 0.4
 #: Least part of the mask's area that the two make up together.
@@ -90,6 +93,8 @@ def find_split(t: int, first: int, patch_at: Callable[[int], Patch | None]) -> S
         parts = now
         small, large = sorted(part.area for part in now)
         scores.append(small / large)
+        if len(scores) > LOOK_BACK:
+            return None
         u -= 1
     if parts is None or len(scores) < LASTING:
         return None

@@ -121,7 +121,7 @@ def segments(
     def add(prompted: int, frames: range) -> None:
         if len(frames):
             step = frames.step
-            out.append(Segment(prompted, frames, _key(prompted, prompts[prompted], step, salt)))
+            out.append(Segment(prompted, frames, key_of(prompted, prompts[prompted], step, salt)))
 
     if direction == "backward":
         add(given[0], range(given[0], first - 1, -1))
@@ -137,7 +137,7 @@ def segments(
     return out
 
 
-def _key(prompted: int, prompt: Prompt, step: int, salt: bytes) -> int:
+def key_of(prompted: int, prompt: Prompt, step: int, salt: bytes) -> int:
     """64 bits of a prompt, where it was given, and which way it is followed."""
     digest = hashlib.blake2b(salt, digest_size=8)
     # as plain numbers: the same prompt may have come as integers, numpy's or JSON's
