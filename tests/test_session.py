@@ -177,6 +177,19 @@ def test_a_deleted_prompt_makes_stale_what_followed_from_it(sample, movie, tmp_p
         np.testing.assert_array_equal(store.read(t).logits, straight.read(t).logits)
 
 
+def test_what_no_prompt_leads_to_any_more_is_gone(sample, movie, tmp_path):
+    prompts = click(sample, 1, 2) | click(sample, 1, 6) | click(sample, 2, 0)
+    store, _ = run(session(movie, prompts, direction="forward"), tmp_path)
+    # a prompt that is there keeps its frames, whichever direction and range is asked for now
+    list(session(movie, prompts, direction="backward", stop=7).propagate(store))
+    assert store.key(1, 9) is not None
+    fewer = click(sample, 1, 6) | click(sample, 2, 0)
+    list(session(movie, fewer, direction="forward").propagate(store))
+    assert [t for t in range(10) if store.key(1, t) is not None] == [6, 7, 8, 9]
+    store.undo()
+    assert store.key(1, 3) is not None
+
+
 def test_a_deleted_object_is_gone(sample, movie, tmp_path):
     prompts = click(sample, 1, 0) | click(sample, 2, 0)
     store, _ = run(session(movie, prompts), tmp_path)

@@ -264,7 +264,7 @@ class Session:
         self.decided_changed.emit(decisions)
 
     def _forget(self, store: RunStore) -> None:
-        """Remove objects that are gone, what comes after their ends, and what no prompt leads to."""
+        """Remove what is gone: objects, what comes after their ends, what no prompt leads to."""
         plan = self.plan
         gone = store.objects() - set(plan.prompts.objects)
         ends, orphans = plan.ends, plan.orphans(store)

@@ -354,6 +354,18 @@ def test_prompts_of_a_run_are_not_lost(sam2track, movie_path, tmp_path):
     assert (out / ".run" / "session.json").read_text() == note
 
 
+def test_options_that_are_given_count_on_going_on(sam2track, movie_path, tmp_path):
+    args = ("--out-dir", tmp_path / "out", "--overlay", "none", "--direction", "forward")
+    begun = sam2track("video", "--video", movie_path, *args, "--points", "0@40,40 4@40,40")
+    assert begun.exit_code == 0, begun.stderr
+    for option, pairs in (((), 0), (("--before", "halfway"), 1)):
+        told = sam2track("video", *args[:4], "--resume", "--estimate", *option)
+        assert f"To compute: {pairs} object-frames" in told.stderr, told.stderr
+    refused = sam2track("video", *args[:4], "--resume", "--give-up", "3")
+    assert refused.exit_code == 1
+    assert "engine differ" in refused.stderr
+
+
 def test_there_is_nothing_to_go_on_with(sam2track, tmp_path):
     result = sam2track("video", "--out-dir", tmp_path, "--resume")
     assert result.exit_code == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam2track.engine.divisions import LASTING, find_split, two_parts
+from napari_sam2track.engine.divisions import LASTING, LOOK_BACK, find_split, two_parts
 from napari_sam2track.masks import Patch
 
 
@@ -59,3 +59,17 @@ def test_it_is_not_looked_for_before_the_prompt():
     assert find_split(3, 1, lambda t: TWO).frame == 1
     assert find_split(3, 2, lambda t: TWO) is None
     assert find_split(3, 0, lambda t: None) is None
+
+
+def test_looks_back_a_bounded_number_of_frames():
+    """An object that stays in two parts is not looked at from its beginning on every frame."""
+    looked = []
+
+    def patch_at(t):
+        looked.append(t)
+        return Patch(np.array([[1.0, 0.0, 1.0]], np.float32), 0, 0)
+
+    assert find_split(5, 0, patch_at).frame == 0
+    looked.clear()
+    assert find_split(1000, 0, patch_at) is None
+    assert len(looked) == LOOK_BACK + 1
