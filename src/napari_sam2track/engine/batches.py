@@ -226,9 +226,3 @@ def _too_small(network: Network, batch: int) -> str:
         f"{network.device} has not enough memory for {batch} objects at once; use a smaller "
         "batch, a smaller model, or the CPU"
     )
-
-
-def chunks(items: list[T], size: int) -> Iterator[list[T]]:
-    """Runs of at most ``size`` items."""
-    for k in range(0, len(items), size):
-        yield items[k : k + size]
