@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from napari_sam2track.decisions import Decisions
+from napari_sam2track.decisions import Decisions, Division
 from napari_sam2track.engine.plan import Segment, Task, key_of, segments, tasks_of
 from napari_sam2track.engine.results import ObjectResult
 from napari_sam2track.params import EngineParams
@@ -42,16 +42,34 @@ class Plan:
     @cached_property
     def prompts(self) -> PromptSet:
         """What a person said and what was found; the former counts where both speak."""
-        return PromptSet({**dict(self.decided.found.items()), **dict(self.said.items())})
+        found = {k: p for k, p in self.decided.found.items() if k[0] not in self._withdrawn}
+        return PromptSet({**found, **dict(self.said.items())})
+
+    @property
+    def _applied(self) -> list[Division]:
+        """Divisions that a person did not take back by saying that the parent is there later."""
+        return [
+            event
+            for event in self.decided.divisions
+            if event.daughters
+            and not any(t >= event.frame for t in self.said.of_object(event.parent))
+        ]
+
+    @cached_property
+    def _withdrawn(self) -> set[int]:
+        """Daughters of divisions that were taken back, unless a person prompted them."""
+        kept = {d for event in self._applied for d in event.daughters} | set(self.said.objects)
+        return {d for event in self.decided.divisions for d in event.daughters} - kept
+
+    @property
+    def parents(self) -> dict[int, int]:
+        """Daughter to parent."""
+        return {d: event.parent for event in self._applied for d in event.daughters}
 
     @cached_property
     def ends(self) -> dict[int, int]:
         """Last frames of objects that divided, unless a person says that they are there later."""
-        return {
-            i: end
-            for i, end in self.decided.ends.items()
-            if not any(t > end for t in self.said.of_object(i))
-        }
+        return {event.parent: event.frame - 1 for event in self._applied}
 
     def segments(self, object_id: int) -> list[Segment]:
         """Which prompt each wanted frame of an object follows from."""

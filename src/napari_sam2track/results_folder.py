@@ -103,8 +103,8 @@ def write_results(
     n = store.shape[0]
     frames, prompts = work.frames, work.all_prompts()
     divisions = () if work.decided is None else work.decided.divisions
-    parents = {} if work.decided is None else work.decided.parents
-    largest = max(prompts.objects, default=0)
+    parents = {} if work.decided is None else work.plan.parents
+    largest = max({*prompts.objects, *store.objects()}, default=0)
     write_labels(
         folder / LABELS[contents.save],
         watch(store.labels(), n, "Writing labels"),

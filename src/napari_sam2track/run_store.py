@@ -9,6 +9,7 @@ writing.
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,9 @@ from napari_sam2track.engine.results import ObjectResult
 from napari_sam2track.errors import FormatError, OutputError
 from napari_sam2track.session_file import SessionFile, read_session, write_session
 from napari_sam2track.stored_frame import StoredFrame
+
+#: What a run is, what it was before it was last changed, and what it decided by itself.
+SESSION, BEFORE, NOTE = "session.json", "session.before.json", "note.json"
 
 
 class RunStore:
@@ -61,7 +65,7 @@ class RunStore:
         FormatError
             If the folder holds a run with other settings.
         """
-        note = self.folder / "session.json"
+        note = self.folder / SESSION
         if note.exists():
             differ = read_session(note).same_run(session)
             if differ:
@@ -71,6 +75,8 @@ class RunStore:
                     "--overwrite"
                 )
         if keep:
+            if note.exists():
+                self._write(self.folder / BEFORE, note.read_bytes())
             self._write(note, write_session(session).encode())
 
     # -- frames --------------------------------------------------------------------------------
@@ -163,6 +169,10 @@ class RunStore:
         number = int(known[-1].name) + 1 if known else 0
         self._journal = folder / f"{number:04d}"
         self._journal.mkdir()
+        # what was said and decided goes back together with the masks
+        for name, origin in ((SESSION, BEFORE), (NOTE, NOTE)):
+            if (self.folder / origin).exists():
+                shutil.copyfile(self.folder / origin, self._journal / name)
 
     def close_journal(self) -> None:
         """The run is finished. One that changed nothing leaves no journal."""
@@ -175,6 +185,8 @@ class RunStore:
 
     def undo(self) -> list[int]:
         """Put back what the last run replaced, which can be undone in turn.
+
+        So are the session and the decisions that were noted when it began.
 
         Returns
         -------
@@ -195,8 +207,10 @@ class RunStore:
             redo.mkdir(exist_ok=True)
             self._note_old(redo, t, now, touched)
             self._exchange(t, old, touched - set(old.rows["id"].tolist()))
-        for path in paths:
-            path.unlink()
+        for name in (SESSION, NOTE) if paths else ():
+            if (folder / name).exists():
+                shutil.copyfile(self.folder / name, redo / name)
+                (folder / name).replace(self.folder / name)
         shutil.rmtree(folder)  # a kill may have left a part of a file
         if paths:
             redo.rename(folder)
@@ -244,7 +258,13 @@ class RunStore:
         import torch
 
         path = self._memory_path(object_id, key, step, t)
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            raise FormatError(
+                f"the memory {path} is damaged; remove it to have more computed again with "
+                "--resume, or start the run anew with --overwrite"
+            ) from error
         return state
 
     def _memory_path(self, object_id: int, key: int, step: int, t: int) -> Path:
@@ -253,11 +273,11 @@ class RunStore:
 
     def save_note(self, note: Mapping[str, Any]) -> None:
         """Keep what was decided in the run, as JSON."""
-        self._write(self.folder / "note.json", json.dumps(note).encode())
+        self._write(self.folder / NOTE, json.dumps(note).encode())
 
     def load_note(self) -> dict[str, Any] | None:
         """What `save_note` kept last, or None."""
-        path = self.folder / "note.json"
+        path = self.folder / NOTE
         if not path.exists():
             return None
         note: dict[str, Any] = json.loads(path.read_text("utf-8"))

@@ -148,6 +148,7 @@ def video(
     from napari_sam2track.decisions import Decisions
     from napari_sam2track.run_store import RunStore
     from napari_sam2track.session import Session
+    from napari_sam2track.session_file import read_session
 
     said = (points, box, mask_prompts, prompts)
     going_on = resume or undo
@@ -211,6 +212,8 @@ def video(
 
         if undo:
             changed = store.undo()
+            note = read_session(store.folder / "session.json")
+            work.set_prompts(note.prompt_set())
             work.stale(store)  # knows what was decided
             write()
             typer.echo(f"{len(changed)} frames are as they were before the last run: {out_dir}")
