@@ -390,9 +390,11 @@ def test_a_person_may_say_that_the_parent_goes_on(dividing, tmp_path):
     later = {(1, t): Prompt(mask=Mask.from_frame(truth[t] > 0))}
     work = session(movie, prompts | later, divisions="apply")
     list(work.propagate(store))
-    # the division is taken back: its daughters are gone
-    assert set(np.unique(stack(store))) == {0, 1}
-    assert work.plan.parents == {}
+    # that division is taken back, and its daughters are gone; the next one has others
+    labels = stack(store)
+    assert set(np.unique(labels[: t + 1])) == {0, 1}
+    assert not {2, 3} & set(np.unique(labels))
+    assert work.plan.parents == {4: 1, 5: 1}
     assert not work.stale(store)
 
 

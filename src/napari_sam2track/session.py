@@ -352,11 +352,16 @@ class Session:
             auto,
             self._decided.mode,
             self.engine.batch,
-            next_id=max(known, default=0) + 1,
+            next_id=self._next_id,
             room=auto.max_objects - len(known),
         )
         self._decide(store, self._decided.with_found(t, found))
         return list(found.objects)
+
+    @property
+    def _next_id(self) -> int:
+        """An id that nobody has or had: also not a daughter of a division that was taken back."""
+        return max({*self.prompts.objects, *self._decided.found.objects}, default=0) + 1
 
     def _divide(
         self, store: RunStore, run: Pass, result: FrameResult, count: _Count
@@ -392,7 +397,7 @@ class Session:
             event = Division(parent, split.frame, score)
             self._decide(store, self._decided.with_division(event, PromptSet()))
             return
-        next_id = max(self.all_prompts().objects) + 1
+        next_id = self._next_id
         daughters = PromptSet(
             {(next_id + k, split.frame): Prompt(mask=m) for k, m in enumerate(split.parts)}
         )
