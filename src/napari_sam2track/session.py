@@ -154,16 +154,23 @@ class Session:
 
         return verify(self.model)
 
+    @property
+    def _computing(self) -> Network:
+        """The network as this run uses it."""
+        return self.network if self.engine.equality == "exact" else self.network.fast
+
     def _encoder(self, store: RunStore) -> Encoder:
         """What remembers embeddings from one run of this session to the next."""
         from napari_sam2track.engine.features import Encoder
 
         megabyte, engine = 1 << 20, self.engine
-        exact = engine.equality == "exact"
-        wanted = (store.folder, self._decided.size, engine.cache_memory, engine.cache_disk, exact)
+        wanted = (
+            *(store.folder, self._decided.size, engine.cache_memory, engine.cache_disk),
+            engine.equality,
+        )
         if self._embeddings is None or self._embeddings[0] != wanted:
             encoder = Encoder(
-                self.network if exact else self.network.fast,
+                self._computing,
                 engine.cache_memory * megabyte,
                 self._weights,
                 store.folder / "embeddings" if engine.cache_disk else None,
@@ -288,8 +295,15 @@ class Session:
 
     def _finish(self, store: RunStore, run: Pass, result: FrameResult, count: _Count) -> Progress:
         """Store a frame, and what is remembered of it."""
-        store.put(result.frame, result.objects, run.keys(result.frame))
+        progress = self._put(store, result, run.keys(result.frame), count)
         self._keep_memories(store, run)
+        return progress
+
+    def _put(
+        self, store: RunStore, result: FrameResult, keys: dict[int, int], count: _Count
+    ) -> Progress:
+        """Store a frame, count it, and tell of it."""
+        store.put(result.frame, result.objects, keys)
         count.done += len(result.objects)
         self.frame_done.emit(result)
         return Progress(count.done, count.total, result.frame, result)
@@ -322,10 +336,7 @@ class Session:
         count.total += sum(len(task.stale) for task in tasks)
         for result in run.join(tasks):
             keys = {task.object_id: task.key_of(result.frame) for task in tasks}
-            store.put(result.frame, result.objects, keys)
-            count.done += len(result.objects)
-            self.frame_done.emit(result)
-            yield Progress(count.done, count.total, result.frame, result)
+            yield self._put(store, result, keys, count)
 
     def _key_frames(self) -> list[int]:
         """Frames on which new objects are still to be looked for."""
@@ -343,9 +354,8 @@ class Session:
         auto, known = self.auto, self.all_prompts().objects
         assert auto is not None
         stored = store.read(t)
-        exact = self.engine.equality == "exact"
         found = discover(
-            self.network if exact else self.network.fast,
+            self._computing,
             self.frames,
             t,
             None if stored is None else stored.labels_yx,

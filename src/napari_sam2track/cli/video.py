@@ -254,7 +254,7 @@ def _tell_result(work: Session, out_dir: Path) -> None:
     objects = work.all_prompts().objects
     if not objects:
         typer.echo("No objects were found: give prompts, or lower --min-quality", err=True)
-    events = [d for d in decided.divisions if d.frame <= work.frames.n_frames]
+    events = decided.divisions
     if events:
         applied = sum(bool(d.daughters) for d in events)
         typer.echo(f"{len(events)} divisions, of which {applied} were applied: divisions.csv")
