@@ -1,0 +1,385 @@
+"""Layers as tracks and tracks as layers: what readers, writers and docks share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2track.errors import FormatError
+from napari_sam2track.formats.label_notes import unit_of
+from napari_sam2track.formats.labels import as_labels
+from napari_sam2track.formats.movies import extent, measured, point_rows, table_from
+from napari_sam2track.formats.provenance import provenance as make_provenance
+from napari_sam2track.labels import Scale
+from napari_sam2track.tracks.lineage import generations, lineage_ids
+from napari_sam2track.tracks.movie import TrackedMovie
+from napari_sam2track.tracks.table import TrackTable
+from napari_sam2track.watch import Watch, silent
+
+if TYPE_CHECKING:
+    from napari.types import LayerData
+
+#: Where we keep our own in ``layer.metadata``: a mapping, or an object with ``parents``.
+KEY = "sam2track"
+#: napari's Tracks layer keeps a table as long as its largest id.
+MAX_SHOWN_ID = 20_000_000
+_MAX_ID = 0xFFFFFFFF
+
+
+class LayerLike(Protocol):
+    """What is looked at of a layer; napari's own, or `LayerValues`."""
+
+    name: str
+    data: Any
+    scale: Any
+    units: Any
+    metadata: Any
+
+
+@dataclass(frozen=True, eq=False)
+class LayerValues:
+    """A layer as napari hands it to a writer: data, and attributes by name.
+
+    Attributes
+    ----------
+    name, data, scale, units, metadata, multiscale, graph, features
+        As those of a layer; the last two are for tracks.
+    """
+
+    name: str
+    data: Any
+    scale: Any = ()
+    units: Any = ()
+    metadata: Any = None
+    multiscale: bool = False
+    graph: Any = None
+    features: Any = None
+
+    @classmethod
+    def of(cls, data: Any, attributes: Mapping[str, Any]) -> LayerValues:
+        """From the first two parts of a LayerData tuple."""
+        names = ("scale", "units", "metadata", "multiscale", "graph", "features")
+        known = {name: attributes[name] for name in names if attributes.get(name) is not None}
+        return cls(str(attributes.get("name") or "layer"), data, **known)
+
+
+@dataclass(frozen=True, eq=False)
+class LayerLabels:
+    """The data of a Labels layer as frames, see `labels.LabelFrames`.
+
+    Attributes
+    ----------
+    array
+        (T, Y, X), (T, Z, Y, X) or, without `frame_axis`, (Y, X); numpy, zarr, dask or alike.
+    name
+        Of the layer, for messages.
+    frame_axis
+        The axis that is time; None: all is one frame.
+    """
+
+    array: Any
+    name: str
+    frame_axis: int | None = 0
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return 1 if self.frame_axis is None else int(self.array.shape[self.frame_axis])
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """Shape of a frame."""
+        return tuple(int(n) for k, n in enumerate(self.array.shape) if k != self.frame_axis)
+
+    def read(self, t: int) -> NDArray[np.uint32]:
+        """Frame `t`, uint32; a copy.
+
+        Raises
+        ------
+        FormatError
+            If the layer holds negative values, which are no ids.
+        """
+        index: list[int | slice] = [slice(None)] * len(self.array.shape)
+        if self.frame_axis is not None:
+            index[self.frame_axis] = t
+        values = np.asarray(self.array[tuple(index)])
+        return as_labels(values, f"frame {t} of the layer {self.name!r}", len(self.frame_shape))
+
+
+def layer_labels(layer: LayerLike, frame_axis: int = 0) -> LayerLabels:
+    """The frames of a Labels layer; of a multiscale one, the finest level. Nothing is read.
+
+    Raises
+    ------
+    FormatError
+        If it has fewer than two axes, or more than four.
+    """
+    multiscale = getattr(layer, "multiscale", False)
+    array = layer.data[0] if multiscale else layer.data
+    ndim = len(array.shape)
+    if not 2 <= ndim <= 4:
+        raise FormatError(
+            f"the layer {layer.name!r} has {ndim} axes (shape {tuple(array.shape)}); labels of "
+            "(time, y, x), (time, z, y, x) or (y, x) can be taken: cut out what you need"
+        )
+    return LayerLabels(array, layer.name, None if ndim == 2 else frame_axis)
+
+
+def layer_scale(layer: LayerLike, frame_axis: int | None = 0) -> Scale:
+    """How large pixels are and how long frames last, as a layer says it.
+
+    Where space has several units, sizes are in that of x.
+    """
+    sizes = [float(size) for size in layer.scale]
+    units = list(layer.units) if layer.units is not None else []
+    if len(units) != len(sizes):
+        units = [None] * len(sizes)
+    time, time_unit = 1.0, None
+    if frame_axis is not None and len(sizes) > 2:
+        time, time_unit = sizes.pop(frame_axis), unit_of(units.pop(frame_axis))
+    if not sizes:
+        return Scale()
+    space = [_in_unit(size, unit, units[-1]) for size, unit in zip(sizes, units, strict=True)]
+    z, y, x = [1.0] * (3 - len(space)) + space
+    return Scale(time, z, y, x, time_unit, unit_of(units[-1]))
+
+
+def _in_unit(size: float, unit: Any, wanted: Any) -> float:
+    """A size in another unit; as it is where units are not known or of another kind."""
+    if unit == wanted or not hasattr(unit, "is_compatible_with"):
+        return size
+    if not unit.is_compatible_with(wanted):
+        return size
+    return float((size * unit).to(wanted).magnitude)
+
+
+def scale_attributes(scale: Scale, ndim: int) -> dict[str, Any]:
+    """``scale``, ``units`` and ``axis_labels`` of a layer whose `ndim` axes begin with time."""
+    space = scale.space_unit or "pixel"
+    return {
+        "scale": tuple(scale.of_axes(ndim)),
+        "units": (scale.time_unit or "pixel", *(space,) * (ndim - 1)),
+        "axis_labels": ("t", *"zyx"[-(ndim - 1) :]),
+    }
+
+
+def layer_parents(layer: LayerLike) -> dict[int, int]:
+    """Daughter to mother, as the layer's metadata has it; empty if it says nothing.
+
+    ``layer.metadata["sam2track"]`` is a mapping with the key ``parents``, as readers leave it, or
+    an object with an attribute of that name.
+    """
+    ours = (layer.metadata or {}).get(KEY)
+    found = ours.get("parents") if isinstance(ours, Mapping) else getattr(ours, "parents", None)
+    return {int(child): int(parent) for child, parent in (found or {}).items()}
+
+
+def tracked_movie(
+    layer: LayerLike,
+    parents: Mapping[int, int] | None = None,
+    frame_axis: int = 0,
+    watch: Watch = silent,
+    provenance: Mapping[str, Any] | None = None,
+) -> TrackedMovie:
+    """A Labels layer, whose values are track ids, as tracks; read once, frame by frame.
+
+    Parameters
+    ----------
+    layer
+        (T, Y, X), (T, Z, Y, X), or (Y, X), which is one frame.
+    parents
+        Daughter to mother; None: those of the layer's metadata. Where one of the two has no
+        pixel, the parent is left out, and the provenance notes it.
+    frame_axis
+        The axis that is time.
+    watch
+        Passes items on and may show progress.
+    provenance
+        Where it comes from; None: the name of the layer.
+
+    Raises
+    ------
+    FormatError
+        If the layer holds what cannot be labels.
+    """
+    labels = layer_labels(layer, frame_axis)
+    rows = measured(labels, watch, "Reading the layer")
+    wanted = layer_parents(layer) if parents is None else parents
+    ids = set(rows["track"].tolist())
+    kept = {child: parent for child, parent in wanted.items() if {child, parent} <= ids}
+    if provenance is None:
+        provenance = make_provenance(
+            source=layer.name, frames=range(labels.n_frames), parameters={}
+        )
+    note = dict(provenance)
+    if len(kept) < len(wanted):
+        text = f"the parents of {len(wanted) - len(kept)} tracks are left out: one has no pixel"
+        note["notes"] = [*note.get("notes", ()), text]
+    table = table_from(rows, labels.n_frames, labels.frame_shape, kept, f"the layer {layer.name!r}")
+    return TrackedMovie(table, labels, layer_scale(layer, labels.frame_axis), note)
+
+
+def tracks_layer_data(
+    table: TrackTable,
+    scale: Scale | None = None,
+    *,
+    name: str,
+    like: Mapping[str, Any] | None = None,
+) -> LayerData:
+    """Tracks as a Tracks layer of napari.
+
+    Parameters
+    ----------
+    table
+        At least one detection, ids up to `MAX_SHOWN_ID` (see `can_show`).
+    scale
+        Size of a frame and of a pixel.
+    name
+        Of the layer.
+    like
+        More attributes, such as the scale, units and translation of the image; they win.
+
+    Returns
+    -------
+    tuple
+        Data (N, 4) of (id, t, y, x) or (N, 5) of (id, t, z, y, x), sorted by id, then by time;
+        attributes with the graph, daughter to [mother], and the features ``area``, ``parent``
+        (0: none), ``generation`` and ``lineage`` (the first ancestor); "tracks".
+    """
+    rows, ndim = table.detections, len(table.frame_shape)
+    data = np.column_stack([rows["track"], rows["frame"], rows["centroid"][:, 3 - ndim :]])
+    tracks, where = np.unique(rows["track"], return_inverse=True)
+    ids = tracks.tolist()
+    depth, root = generations(ids, table.parents), lineage_ids(ids, table.parents)
+    features = {
+        "area": rows["area"].astype(np.float64),
+        "parent": np.array([table.parents.get(track, 0) for track in ids])[where],
+        "generation": np.array([depth[track] for track in ids])[where],
+        "lineage": np.array([root[track] for track in ids])[where],
+    }
+    attributes = {
+        "name": name,
+        "graph": {child: [parent] for child, parent in sorted(table.parents.items())},
+        "features": features,
+        **scale_attributes(scale or Scale(), 1 + ndim),
+        **(like or {}),
+    }
+    return data.astype(np.float64), attributes, "tracks"
+
+
+def can_show(table: TrackTable) -> bool:
+    """Whether napari can show a table as a Tracks layer: it is not empty, no id is enormous."""
+    return 0 < table.max_id <= MAX_SHOWN_ID
+
+
+def movie_of_tracks(
+    layer: Any,
+    merges: Literal["refuse", "cut"] = "refuse",
+    shape: Sequence[int] | None = None,
+) -> TrackedMovie:
+    """A Tracks layer as tracks, of which the places are known, and no masks.
+
+    Parameters
+    ----------
+    layer
+        A Tracks layer, or `LayerValues` of one. Its ids begin with 0 or 1; if with 0, which is
+        the background here, all become one higher.
+    merges
+        What to do where its graph has a track with several parents: refuse it, or keep the one
+        that ends last.
+    shape
+        (T, [Z,] Y, X) of the movie; None: as large as the tracks need.
+
+    Raises
+    ------
+    FormatError
+        If ids or frames are no whole numbers from 0 on, two places of a track are in one frame,
+        or tracks merge and that is not to be cut.
+    """
+    name = f"the layer {layer.name!r}"
+    data = np.asarray(layer.data, np.float64)
+    if not np.isfinite(data).all():
+        raise FormatError(f"{name} has places that are not finite numbers; remove them")
+    ids, frames = _whole(data[:, 0], "track id", name), _whole(data[:, 1], "frame", name)
+    notes = []
+    shift = int(len(ids) > 0 and ids.min() == 0)
+    if shift:
+        notes.append("there is a track 0, the background's value: all ids are one higher now")
+    if len(ids) and ids.max() + shift > _MAX_ID:
+        raise FormatError(f"{name} has the track id {ids.max()}; ids go up to {_MAX_ID}")
+    deep = data.shape[1] == 5
+    places = np.zeros((len(data), 3))
+    places[:, 3 - (data.shape[1] - 2) :] = data[:, 2:]
+    rows = point_rows(ids + shift, frames, places, _areas(layer, len(data)))
+    parents, cut = _graph_parents(layer, rows, merges, shift, name)
+    if cut:
+        notes.append(f"{cut} links where tracks merge were cut")
+    n_frames, frame_shape = extent(rows, deep)
+    if shape is not None:
+        n_frames, frame_shape = max(n_frames, int(shape[0])), tuple(int(n) for n in shape[1:])
+    note = make_provenance(source=layer.name, frames=range(n_frames), parameters={})
+    if notes:
+        note["notes"] = notes
+    table = table_from(rows, n_frames, frame_shape, parents, name)
+    return TrackedMovie(table, None, layer_scale(layer), note)
+
+
+def graph_parents(layer: Any, merges: Literal["refuse", "cut"] = "refuse") -> dict[int, int]:
+    """Daughter to mother, as the graph of a Tracks layer has it.
+
+    Raises
+    ------
+    FormatError
+        As `movie_of_tracks`.
+    """
+    return dict(movie_of_tracks(layer, merges).table.parents)
+
+
+def _whole(values: NDArray[np.float64], what: str, name: str) -> NDArray[np.int64]:
+    whole = np.rint(values)
+    odd = values[(whole != values) | (whole < 0)]
+    if len(odd):
+        raise FormatError(
+            f"{name} has the {what} {odd[0]:g}; whole numbers from 0 on are needed: correct it"
+        )
+    return whole.astype(np.int64)
+
+
+def _areas(layer: Any, n: int) -> NDArray[np.int64] | None:
+    """The feature ``area`` where all of it is known."""
+    features = layer.features
+    if features is None or "area" not in features:
+        return None
+    areas = np.asarray(features["area"], np.float64)
+    if len(areas) != n or not np.isfinite(areas).all() or (areas < 0).any():
+        return None
+    return np.rint(areas).astype(np.int64)
+
+
+def _graph_parents(
+    layer: Any, rows: NDArray[np.void], merges: str, shift: int, name: str
+) -> tuple[dict[int, int], int]:
+    """Daughter to mother from napari's graph, and how many links were cut."""
+    ends = {int(row["track"]): int(row["frame"]) for row in np.sort(rows, order="frame")}
+    parents: dict[int, int] = {}
+    cut = 0
+    for child, found in (layer.graph or {}).items():
+        several = found if isinstance(found, list | tuple | np.ndarray) else [found]
+        mothers = [int(mother) for mother in several if int(mother) != int(child)]
+        if not mothers:  # how some say that it is a root
+            continue
+        if len(mothers) > 1 and merges == "refuse":
+            raise FormatError(
+                f"{name}: track {child} has the parents {', '.join(map(str, mothers))}, so tracks "
+                "merge there, and a track has one parent at most; take the others out of the "
+                "layer's graph"
+            )
+        cut += len(mothers) - 1
+        parents[int(child) + shift] = max(
+            (mother + shift for mother in mothers), key=lambda track: ends.get(track, -1)
+        )
+    return parents, cut
