@@ -27,7 +27,7 @@ LEVELS = (
     {"models", "overlays", "tracks"},
     {"engine", "formats", "linking"},
     {"session", "evaluation"},
-    {"training"},
+    {"training", "work"},
     {"cli", "_napari"},
     {"_widgets"},
     {"__main__"},

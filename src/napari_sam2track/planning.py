@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,9 @@ from napari_sam2track.engine.results import ObjectResult
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import PromptSet
 from napari_sam2track.run_store import RunStore
+
+#: Object id to frames.
+Kept = Mapping[int, Collection[int]]
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Plan:
         Last frame of the range, included.
     salt
         All that decides the result of every object.
+    kept
+        Frames of objects that are left as they are, whatever their prompts say.
     """
 
     said: PromptSet
@@ -38,6 +43,7 @@ class Plan:
     engine: EngineParams
     last: int
     salt: bytes
+    kept: Kept = field(default_factory=dict)
 
     @cached_property
     def prompts(self) -> PromptSet:
@@ -114,9 +120,11 @@ class Plan:
         self, object_id: int, wanted: list[Segment], store: RunStore, step: int
     ) -> list[Task]:
         """Tasks that all begin anew."""
-        given = self.prompts.of_object(object_id)
+        given, kept = self.prompts.of_object(object_id), self.kept.get(object_id, ())
 
         def key_at(t: int) -> int | None:
+            if t in kept:
+                return next((s.key for s in wanted if t in s.frames), None)
             return store.key(object_id, t)
 
         return tasks_of(object_id, given, wanted, key_at, step)
@@ -130,9 +138,13 @@ class Plan:
         """What is stored on a frame and not stale, see `engine.propagation.Known`."""
         frame = store.read(t)
         for key, result in () if frame is None else frame.results():
-            frames = self._followed.get(result.object_id, {}).get(key)
-            if frames is not None and t in frames:
-                yield frames.step, result
+            if self.holds(result.object_id, t, key):
+                yield self._followed[result.object_id][key].step, result
+
+    def holds(self, object_id: int, t: int, key: int) -> bool:
+        """Whether what is stored of an object on a frame, with this key, is what is wanted."""
+        frames = self._followed.get(object_id, {}).get(key)
+        return frames is not None and t in frames
 
     def orphans(self, store: RunStore) -> dict[int, set[int]]:
         """Frame to objects that no prompt leads to any more, as forward from a deleted first one.
@@ -147,19 +159,20 @@ class Plan:
             wanted = [s.frames for s in self.segments(i)]
             for t in kept:
                 key = store.key(i, t)
-                if not (key is None or key in alive or any(t in frames for frames in wanted)):
+                if t not in self.kept.get(i, ()) and not (key is None or key in alive or any(t in frames for frames in wanted)):
                     out.setdefault(t, set()).add(i)
         return out
 
     def stale(self, store: RunStore) -> dict[int, list[int]]:
         """The frames of each object that would be computed, for those that have any."""
-        out = {}
-        for i in self.prompts.objects:
-            wanted = [(t, s.key) for s in self.segments(i) for t in s.frames]
-            frames = sorted(t for t, key in wanted if store.key(i, t) != key)
-            if frames:
-                out[i] = frames
-        return out
+        found = {i: self.stale_of(store, i) for i in self.prompts.objects}
+        return {i: frames for i, frames in found.items() if frames}
+
+    def stale_of(self, store: RunStore, object_id: int) -> list[int]:
+        """The frames of one object that would be computed."""
+        kept = self.kept.get(object_id, ())
+        wanted = [(t, s.key) for s in self.segments(object_id) for t in s.frames]
+        return sorted(t for t, key in wanted if t not in kept and store.key(object_id, t) != key)
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,8 @@ class RunStore:
         self._precise = precise
         self._keys: dict[int, dict[int, int]] | None = None
         self._journal: Path | None = None
+        self._touched: set[int] = set()
+        self._noted: int | None = None
         (folder / "frames").mkdir(parents=True, exist_ok=True)
 
     def begin(self, session: SessionFile, keep: bool = True) -> None:
@@ -121,6 +123,12 @@ class RunStore:
             path.unlink(missing_ok=True)
         if self._keys is not None:
             self._keys[t] = frame.keys
+        self._touched.add(t)
+
+    def take_touched(self) -> list[int]:
+        """The frames that changed since this was called last."""
+        touched, self._touched = self._touched, set()
+        return sorted(touched)
 
     def read(self, t: int) -> StoredFrame | None:
         """A frame, or None if nothing of it was finished."""
@@ -179,21 +187,32 @@ class RunStore:
         if self._journal is not None:
             if any(self._journal.glob("*.frame")):
                 (self._journal / "closed").touch()
+                self._noted = int(self._journal.name)
             else:
                 shutil.rmtree(self._journal)  # a kill may have left a part of a file
         self._journal = None
 
-    def undo(self) -> list[int]:
+    def take_journal(self) -> int | None:
+        """Number of the run that was noted last, for `undo`; None if nothing was since."""
+        number, self._noted = self._noted, None
+        return number
+
+    def undo(self, number: int | None = None) -> list[int]:
         """Put back what the last run replaced, which can be undone in turn.
 
         So are the session and the decisions that were noted when it began.
+
+        Parameters
+        ----------
+        number
+            Another run, see `take_journal`: whoever undoes several of them goes back in their order.
 
         Returns
         -------
         list of int
             The frames that changed; empty if there is no run to undo.
         """
-        known = self._journals()
+        known = [p for p in self._journals() if number is None or int(p.name) == number]
         if not known:
             return []
         self._journal = None

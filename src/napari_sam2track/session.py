@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
 from napari_sam2track.decisions import Decisions, Division
+from napari_sam2track.engine.plan import whole_tasks
 from napari_sam2track.errors import PromptError
 from napari_sam2track.frames import Frames
 from napari_sam2track.params import AutoParams, EngineParams
-from napari_sam2track.planning import Plan
+from napari_sam2track.planning import Kept, Plan
 from napari_sam2track.prompts import Prompt, PromptSet
 from napari_sam2track.session_checks import check_prompts, check_range
 from napari_sam2track.session_file import FREE_ENGINE
@@ -28,11 +29,15 @@ if TYPE_CHECKING:
     from napari_sam2track.engine.divisions import Split
     from napari_sam2track.engine.features import Encoder
     from napari_sam2track.engine.network import Network
+    from napari_sam2track.engine.plan import Task
     from napari_sam2track.engine.propagation import Known, Pass
     from napari_sam2track.engine.results import FrameResult, ObjectResult
     from napari_sam2track.masks import Patch
     from napari_sam2track.models.registry import ModelInfo
     from napari_sam2track.run_store import RunStore
+
+#: Frames that a correction may follow again before it is shown.
+_SHORT_WAY = 20
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,10 @@ class Session:
     device: str = "cpu"
     #: What the run decided by itself; None before it begins.
     decided: Decisions | None = None
-    _loaded: tuple[int, Network] | None = field(default=None, repr=False)
-    _embeddings: tuple[object, Encoder] | None = field(default=None, repr=False)
+    #: Frames of objects that runs leave as they are: a person accepted or edited them.
+    kept: Kept = field(default_factory=dict)
+    #: Shared with what `dataclasses.replace` makes of a session.
+    _loaded: _Loaded = field(default_factory=lambda: _Loaded(), repr=False)
 
     frame_done = Signal(object)
     prompts_changed = Signal(object)
@@ -101,10 +108,11 @@ class Session:
         from napari_sam2track.models.loading import load_network
 
         size = (self.decided or self.decide()).size
-        if self._loaded is None or self._loaded[0] != size:
+        loaded, wanted = self._loaded, (self.model, self.device, size)
+        if loaded.network is None or loaded.network[0] != wanted:
             network = Network(load_network(self.model, self.device, image_size=size))
-            self._loaded = size, network
-        return self._loaded[1]
+            loaded.network = wanted, network
+        return loaded.network[1]
 
     def set_prompts(self, prompts: PromptSet) -> None:
         """Replace the prompts."""
@@ -125,8 +133,13 @@ class Session:
             reason = f"{reason}; windows of {size} px, {why}" if size != made_for else reason
         return Decisions(mode, reason, size)
 
-    def check(self) -> None:
+    def check(self, only: Collection[int] | None = None) -> None:
         """Refuse prompts and ranges that cannot be meant, before anything is computed.
+
+        Parameters
+        ----------
+        only
+            The objects that are to be followed; None: all.
 
         Raises
         ------
@@ -141,7 +154,8 @@ class Session:
             raise PromptError(
                 "there are no prompts, so nothing to follow; give points, a box or masks"
             )
-        check_prompts(self.frames, self.prompts, range(self.engine.start, self._last + 1))
+        chosen = PromptSet({k: p for k, p in self.prompts.items() if only is None or k[0] in only})
+        check_prompts(self.frames, chosen, range(self.engine.start, self._last + 1))
 
     @property
     def _last(self) -> int:
@@ -159,16 +173,17 @@ class Session:
         """The network as this run uses it."""
         return self.network if self.engine.equality == "exact" else self.network.fast
 
-    def _encoder(self, store: RunStore) -> Encoder:
+    def _encoder(self, store: RunStore, size: int) -> Encoder:
         """What remembers embeddings from one run of this session to the next."""
         from napari_sam2track.engine.features import Encoder
 
         megabyte, engine = 1 << 20, self.engine
         wanted = (
-            *(store.folder, self._decided.size, engine.cache_memory, engine.cache_disk),
-            engine.equality,
+            *(store.folder, self.model, self.device, size),
+            *(engine.cache_memory, engine.cache_disk, engine.equality),
         )
-        if self._embeddings is None or self._embeddings[0] != wanted:
+        loaded = self._loaded
+        if loaded.embeddings is None or loaded.embeddings[0] != wanted:
             encoder = Encoder(
                 self._computing,
                 engine.cache_memory * megabyte,
@@ -176,8 +191,8 @@ class Session:
                 store.folder / "embeddings" if engine.cache_disk else None,
                 engine.cache_disk * megabyte,
             )
-            self._embeddings = wanted, encoder
-        return self._embeddings[1]
+            loaded.embeddings = wanted, encoder
+        return loaded.embeddings[1]
 
     @property
     def plan(self) -> Plan:
@@ -185,7 +200,7 @@ class Session:
         asked = self.engine.model_dump(exclude=FREE_ENGINE | {"mode", "window_size"})
         decided = [self._decided.mode, self._decided.size]
         salt = json.dumps([asked, *decided, self._weights], sort_keys=True).encode()
-        return Plan(self.prompts, self._decided, self.engine, self._last, salt)
+        return Plan(self.prompts, self._decided, self.engine, self._last, salt, self.kept)
 
     def all_prompts(self) -> PromptSet:
         """What a person said and what was found; the former counts where both speak."""
@@ -196,10 +211,51 @@ class Session:
         self._recall(store)
         return self.plan.stale(store)
 
+    def look(self, store: RunStore, object_id: int, t: int) -> ObjectResult:
+        """A prompted object on one frame, as a run would find it; nothing is stored.
+
+        A correction is seen together with what is remembered from before it, if that is there and
+        up to date; else a prompt is all that is known.
+
+        Raises
+        ------
+        PromptError
+            If the object has no prompt on the frame.
+        """
+        from napari_sam2track.engine.propagation import Pass
+
+        self.prompts.validate(self.frames.n_frames, self.frames.height, self.frames.width)
+        if (object_id, t) not in self.prompts:
+            raise PromptError(f"object {object_id} has no prompt on frame {t}; click on it there")
+        note = store.load_note()
+        if note is not None:
+            self.decided = Decisions.from_dict(note)
+        decided = self.decided or self.decide()
+        task = self._correction(store, object_id, t) if note is not None else None
+        if task is None:
+            one = PromptSet({(object_id, t): self.prompts[object_id, t]})
+            (task,) = whole_tasks(one, range(t, t + 1))
+        known = self._known(store) if note is not None else None
+        args = (self.engine, decided.mode, 1, self._encoder(store, decided.size), known)
+        results = list(Pass(self.network, self.frames, [task], *args))
+        return results[-1].objects[0]
+
+    def _correction(self, store: RunStore, object_id: int, t: int) -> Task | None:
+        """The way to a prompt that is not the first; None if it would be long."""
+        if t <= self.all_prompts().first_frame(object_id):
+            return None
+        plan = replace(self.plan, last=t, kept={})
+        for task in plan.tasks(store, 1, [object_id]):
+            if task.stale == {t} and len(task.frames) <= _SHORT_WAY:
+                return task
+        return None
+
     # -- the run -------------------------------------------------------------------------------
 
-    def propagate(self, store: RunStore) -> Generator[Progress, None, None]:
-        """Follow all objects where they are stale.
+    def propagate(
+        self, store: RunStore, only: Collection[int] | None = None
+    ) -> Generator[Progress, None, None]:
+        """Follow objects where they are stale.
 
         Closing the generator keeps all frames that were finished. After an error or a kill a run
         goes on from what was stored last, with the same result.
@@ -208,6 +264,8 @@ class Session:
         ----------
         store
             Takes the frames; what it holds already is not computed again.
+        only
+            The objects that are followed; None: all.
 
         Yields
         ------
@@ -216,7 +274,7 @@ class Session:
         """
         from napari_sam2track.engine.propagation import Pass
 
-        self.check()
+        self.check(only)
         self._recall(store)
         store.open_journal()
         self._forget(store)
@@ -224,7 +282,7 @@ class Session:
         # looking for new objects needs to know where the known ones are
         order = (-1, 1) if self._key_frames() else (1, -1)
         plan = self.plan
-        work = {step: plan.tasks(store, step) for step in order}
+        work = {step: plan.tasks(store, step, only) for step in order}
         count.total = sum(len(task.stale) for tasks in work.values() for task in tasks)
         for step in order:
             mode = self._decided.mode
@@ -235,7 +293,7 @@ class Session:
                 self.engine,
                 mode,
                 step,
-                self._encoder(store),
+                self._encoder(store, self._decided.size),
                 self._known(store),
             )
             try:
@@ -419,6 +477,14 @@ class Session:
             if u >= split.frame:
                 store.remove(u, [parent])
         yield from self._joined(store, run, daughters.objects, count)
+
+
+@dataclass
+class _Loaded:
+    """What is expensive to make, and what it was made for."""
+
+    network: tuple[object, Network] | None = None
+    embeddings: tuple[object, Encoder] | None = None
 
 
 @dataclass

@@ -148,6 +148,10 @@ class PromptSet:
     def __getitem__(self, key: Key) -> Prompt:
         return self._prompts[key]
 
+    def get(self, key: Key) -> Prompt | None:
+        """The prompt of an object on a frame; None if there is none."""
+        return self._prompts.get(key)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PromptSet):
             return NotImplemented

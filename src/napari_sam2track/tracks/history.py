@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_sam2track.errors import EditError
 from napari_sam2track.tracks.changes import Change, Changed
@@ -25,10 +25,13 @@ class Step:
         What was asked for; none where pixels were painted by others.
     changes
         What it changed.
+    note
+        Whatever else goes back with it; the history passes it on.
     """
 
     edits: tuple[Edit, ...]
     changes: tuple[Change, ...]
+    note: object = None
 
     @property
     def nbytes(self) -> int:
@@ -127,6 +130,35 @@ class History:
         change = draft.finish("")
         self.state.adopt(change)
         return self._add(Step((), (change,)))
+
+    def mark(self, note: object) -> Step:
+        """Add a step that changes neither labels nor parents (yet)."""
+        return self._add(Step((), (), note))
+
+    def annotate(self, step: Step, note: object) -> Step:
+        """Note something with a step that was done; gives back what it is now."""
+        noted = replace(step, note=note)
+        self._done = [noted if s is step else s for s in self._done]
+        return noted
+
+    def extend(self, change: Change) -> None:
+        """Make one more change as a part of the last step, or without one if there is none.
+
+        Raises
+        ------
+        EditError
+            If the labels are not what the change expects.
+        """
+        self.state.apply([change])
+        self._undone.clear()
+        if self._done:
+            last = self._done[-1]
+            self._done[-1] = replace(last, changes=(*last.changes, change))
+
+    def forget(self, step: Step) -> None:
+        """Leave a step out: what it did can be undone no more."""
+        self._done = [s for s in self._done if s is not step]
+        self._undone = [s for s in self._undone if s is not step]
 
     def _add(self, step: Step) -> Step:
         """Put a step on top, and forget the oldest beyond the limit."""

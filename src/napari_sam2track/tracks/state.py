@@ -119,6 +119,21 @@ class TrackState:
         touched = frozenset(track for track, _ in places)
         self.changed.emit(Changed(frozenset(frames), touched, 0, lineage))
 
+    def assume(self, table: TrackTable) -> None:
+        """Take over what is known of labels that somebody else has written, and their parents.
+
+        Parameters
+        ----------
+        table
+            All tracks, as the labels have them now.
+        """
+        frames = frozenset(range(self.labels.n_frames))
+        touched = frozenset({*self.places.ids, *table.ids.tolist()})
+        self.places = Places(table)
+        self._parents = dict(table.parents)
+        self._top = max(self._top, *self.places.ids, 0)
+        self.changed.emit(Changed(frames, touched, 0, True))
+
     def run(self, edits: Iterable[Edit]) -> tuple[Change, ...]:
         """Make edits one after the other: all, or none if one of them cannot be made.
 

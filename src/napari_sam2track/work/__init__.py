@@ -1,0 +1,1 @@
+"""What a person works on: labels, prompts, results and the way back, without any window."""

@@ -1,0 +1,99 @@
+"""Prompts follow the ids: what an edit of tracks means for what was said.
+
+Without that, the next run would bring the old identity back. Whatever an edit touched is kept as
+it is from then on; where a track goes on as another one, the other one gets its mask there as a
+prompt, so that runs go on from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from napari_sam2track.masks import Mask
+from napari_sam2track.prompts import Prompt
+from napari_sam2track.tracks.changes import Change
+from napari_sam2track.tracks.edits import Delete, Divide, Merge, Relabel, Split, Swap
+from napari_sam2track.tracks.state import Edit, TrackState
+from napari_sam2track.work.said import Said
+
+
+def follow(said: Said, edits: Iterable[Edit], changes: Iterable[Change], state: TrackState) -> Said:
+    """What was said, after edits.
+
+    Parameters
+    ----------
+    said
+        Before them.
+    edits, changes
+        What was asked for, and what each of them changed.
+    state
+        After them.
+    """
+    n = state.labels.n_frames
+    for edit, change in zip(edits, changes, strict=True):
+        ours = set(said.prompts.objects)
+        pins: list[tuple[int, int]] = []
+        match edit:
+            case Relabel(old=old, new=new):
+                said = said.moved(old, new)
+            case Merge(a=a, b=b):
+                pins = [(a, min(_frames_of(change, b), default=n))] if {a, b} & ours else []
+                said = said.moved(b, a)
+            case Split(track=track, frame=frame) | Divide(track=track, frame=frame):
+                new = _new_id(change)
+                said = _keep(said.moved(track, new, set(range(frame, n))), track, range(frame, n))
+                said = _keep(said, new, range(frame))  # it is not there before
+                pins = [(new, frame)] if track in ours else []
+            case Swap(a=a, b=b, frame=frame):
+                said = _exchanged(said, a, b, set(range(frame, n)))
+                pins = [(i, frame) for i in (a, b)] if {a, b} & ours else []
+            case Delete(track=track, start=None, stop=None):
+                said = said.without(track)
+            case Delete(track=track, start=start, stop=stop):
+                gone = range(start or 0, n if stop is None else stop + 1)
+                said = _keep(said.without(track, set(gone)), track, gone)
+        for patch in change.patches:
+            for ids in (patch.old, patch.new):
+                for i in set(np.unique(ids).tolist()) - {0}:
+                    if i in state.places or i in said.prompts.objects:
+                        said = _keep(said, i, [patch.frame])
+        for track, frame in pins:
+            said = _pinned(said, state, track, frame)
+    return said
+
+
+def mask_prompt(state: TrackState, track: int, frame: int) -> Prompt:
+    """The mask of a track on a frame where it is, as a prompt."""
+    box, mask = state.mask(track, frame)
+    return Prompt(mask=Mask(mask, int(box[-2].start), int(box[-1].start)))
+
+
+def _keep(said: Said, track: int, frames: Iterable[int]) -> Said:
+    return replace(said, kept=said.kept.plus(track, frames))
+
+
+def _pinned(said: Said, state: TrackState, track: int, frame: int) -> Said:
+    """With a track's mask as a prompt on the first frame from ``frame`` on."""
+    later = [t for t in state.places.frames(track) if t >= frame]
+    if not later or (track, later[0]) in said.prompts:
+        return said
+    prompt = mask_prompt(state, track, later[0])
+    return replace(said, prompts=said.prompts.put(track, later[0], prompt))
+
+
+def _exchanged(said: Said, a: int, b: int, frames: set[int]) -> Said:
+    aside = 0xFFFFFFFF
+    for old, new in ((a, aside), (b, a), (aside, b)):
+        said = said.moved(old, new, frames)
+    return said
+
+
+def _new_id(change: Change) -> int:
+    return int(max(np.max(patch.new) for patch in change.patches))
+
+
+def _frames_of(change: Change, track: int) -> list[int]:
+    return [p.frame for p in change.patches if (np.asarray(p.old) == track).any()]

@@ -1,0 +1,53 @@
+"""A frame of labels made of what runs found and of what a person keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2track.tracks.changes import Change, Patch
+
+
+def merge_frame(
+    old_yx: NDArray[np.uint32],
+    found_yx: NDArray[np.uint32],
+    owned: Collection[int],
+    kept: Collection[int],
+) -> NDArray[np.uint32]:
+    """The new labels of a frame.
+
+    Parameters
+    ----------
+    old_yx
+        (Y, X) labels as they are.
+    found_yx
+        (Y, X) labels that were found, by the overlap rule.
+    owned
+        Ids that come from runs: where they are not found any more they vanish.
+    kept
+        Ids whose pixels stay as they are, on this frame.
+
+    Returns
+    -------
+    (Y, X) uint32. Pixels of ids that are not owned, or are kept, stay; others are what was found.
+    """
+    ours = np.array(sorted(set(owned) - set(kept)), np.uint32)
+    new = old_yx.copy()
+    if len(ours):
+        new[np.isin(old_yx, ours)] = 0
+    free = (new == 0) & (found_yx > 0)
+    if kept:
+        free &= ~np.isin(found_yx, np.array(sorted(kept), np.uint32))
+    new[free] = found_yx[free]
+    return new
+
+
+def change_between(t: int, old_yx: NDArray[np.uint32], new_yx: NDArray[np.uint32]) -> Change:
+    """What makes one frame of labels of another; empty if they are the same."""
+    differ = old_yx != new_yx
+    if not differ.any():
+        return Change()
+    whole = tuple(slice(0, n) for n in old_yx.shape)
+    return Change((Patch.of(t, whole, differ, old_yx[differ], new_yx[differ]),))

@@ -1,0 +1,112 @@
+"""What a person said of a movie, as one value: undo goes back to an earlier one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from napari_sam2track.prompts import Prompt, PromptSet
+from napari_sam2track.work.pairs import Pairs
+
+
+@dataclass(frozen=True)
+class Said:
+    """Prompts, and the frames of objects that runs must leave alone.
+
+    Attributes
+    ----------
+    prompts
+        Clicks, boxes, masks.
+    kept
+        Frames of objects that were painted, edited or approved: their pixels stay as they are.
+    approved
+        Those of them that a person looked at and accepted.
+    """
+
+    prompts: PromptSet = field(default_factory=PromptSet)
+    kept: Pairs = field(default_factory=Pairs)
+    approved: Pairs = field(default_factory=Pairs)
+
+    def prompted(self, prompts: PromptSet) -> Said:
+        """With other prompts.
+
+        Where a person says something new about an object, what was kept of it from there up to
+        its next prompt is open again; what was approved stays, but for that very frame.
+        """
+        kept, approved = self.kept, self.approved
+        for object_id, frame in changed_keys(self.prompts, prompts):
+            if (object_id, frame) not in prompts:
+                continue
+            approved = approved.minus(object_id, [frame])
+            later = [t for t in prompts.of_object(object_id) if t > frame]
+            end = min(later, default=None)
+            first = frame == prompts.first_frame(object_id)
+            open_again = {
+                t
+                for t in kept.of(object_id) - approved.of(object_id)
+                if (t >= frame or first) and (end is None or t < end)
+            }
+            kept = kept.minus(object_id, open_again)
+        return replace(self, prompts=prompts, kept=kept, approved=approved)
+
+    def painted(self, object_id: int, frame: int, prompt: Prompt | None) -> Said:
+        """After an object was painted on a frame; no prompt: it is not there, or not ours."""
+        prompts = self.prompts
+        if prompt is not None:
+            prompts = prompts.put(object_id, frame, prompt)
+        elif (object_id, frame) in prompts:
+            prompts = prompts.remove(object_id, frame)
+        said = self.prompted(prompts)
+        return replace(said, kept=said.kept.plus(object_id, [frame]))
+
+    def accepted(self, object_id: int, frames: list[int]) -> Said:
+        """With approved frames of an object."""
+        return replace(
+            self,
+            kept=self.kept.plus(object_id, frames),
+            approved=self.approved.plus(object_id, frames),
+        )
+
+    def reopened(self, object_id: int, frames: list[int]) -> Said:
+        """With frames of an object that are not approved any more."""
+        return replace(
+            self,
+            kept=self.kept.minus(object_id, self.approved.of(object_id) & set(frames)),
+            approved=self.approved.minus(object_id, frames),
+        )
+
+    def without(self, object_id: int, frames: set[int] | None = None) -> Said:
+        """Without an object (None), or on some frames."""
+        gone = {
+            (i, t) for i, t in self.prompts if i == object_id and (frames is None or t in frames)
+        }
+        left = PromptSet({k: p for k, p in self.prompts.items() if k not in gone})
+        return Said(
+            left, self.kept.minus(object_id, frames), self.approved.minus(object_id, frames)
+        )
+
+    def moved(self, old: int, new: int, frames: set[int] | None = None) -> Said:
+        """With what was said of one object said of another, on some frames (None: all).
+
+        Where something was said of both, that of the other stays.
+        """
+        prompts: dict[tuple[int, int], Prompt] = {}
+        taken: dict[tuple[int, int], Prompt] = {}
+        for (i, t), prompt in self.prompts.items():
+            if i == old and (frames is None or t in frames):
+                taken[new, t] = prompt
+            else:
+                prompts[i, t] = prompt
+        kept, approved = self.kept, self.approved
+        out = []
+        for pairs in (kept, approved):
+            mine = pairs.of(old) if frames is None else pairs.of(old) & frames
+            out.append(pairs.minus(old, mine).plus(new, mine))
+        return Said(PromptSet({**taken, **prompts}), out[0], out[1])
+
+
+def changed_keys(before: PromptSet, after: PromptSet) -> list[tuple[int, int]]:
+    """(object, frame) of all prompts that are other than before, or gone."""
+    keys = {*before, *after}
+    return sorted(
+        k for k in keys if (k in before) != (k in after) or (k in before and before[k] != after[k])
+    )

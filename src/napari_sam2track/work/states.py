@@ -1,0 +1,173 @@
+"""What is known of every object on every frame: one code and one score each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2track.engine.results import State
+from napari_sam2track.planning import Plan
+from napari_sam2track.stored_frame import STATES as STORED
+from napari_sam2track.stored_frame import StoredFrame
+from napari_sam2track.tracks.places import Places
+from napari_sam2track.work.said import Said
+
+#: A code is an index into this.
+STATES = ("none", "prompted", "propagated", "corrected", "stale", "absent", "approved")
+NONE, PROMPTED, PROPAGATED, CORRECTED, STALE, ABSENT, APPROVED = range(len(STATES))
+
+#: Scores below this are worth a look.
+LOW_SCORE = 0.5
+_SEEN = (State.PROMPTED, State.PROPAGATED)
+_CODES = np.array([PROPAGATED if s in _SEEN else ABSENT for s in STORED], np.uint8)
+
+
+@dataclass(eq=False)
+class Results:
+    """What runs found, by object and frame: small enough to be kept in memory.
+
+    Attributes
+    ----------
+    n_frames
+        Of the movie.
+    """
+
+    n_frames: int
+    _rows: dict[int, int] = field(default_factory=dict)
+    _codes: NDArray[np.uint8] = field(init=False)
+    _scores: NDArray[np.float32] = field(init=False)
+    _keys: NDArray[np.uint64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        shape = 0, self.n_frames
+        self._codes = np.zeros(shape, np.uint8)
+        self._scores, self._keys = np.zeros(shape, np.float32), np.zeros(shape, np.uint64)
+
+    def enter(self, t: int, frame: StoredFrame | None) -> None:
+        """Replace what is known of a frame; None: nothing was found on it."""
+        self._codes[:, t] = NONE
+        if frame is None:
+            return
+        ids = frame.rows["id"].tolist()
+        new = [i for i in ids if i not in self._rows]
+        if new:
+            self._grow(new)
+        at = [self._rows[i] for i in ids]
+        self._codes[at, t] = _CODES[frame.rows["state"]]
+        self._scores[at, t] = frame.rows["score"]
+        self._keys[at, t] = frame.rows["key"]
+
+    def _grow(self, ids: list[int]) -> None:
+        room = max(len(ids), len(self._codes), 8)
+        if len(self._rows) + len(ids) > len(self._codes):
+            more = ((0, room), (0, 0))
+            self._codes = np.pad(self._codes, more)
+            self._scores, self._keys = np.pad(self._scores, more), np.pad(self._keys, more)
+        for i in ids:
+            self._rows[i] = len(self._rows)
+
+    def of(
+        self, object_id: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint64]] | None:
+        """(codes, scores, keys) of an object by frame; None if nothing was found of it."""
+        k = self._rows.get(object_id)
+        return None if k is None else (self._codes[k], self._scores[k], self._keys[k])
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """States of some objects on all frames.
+
+    Attributes
+    ----------
+    ids
+        Object ids, ascending.
+    states
+        (n_objects, n_frames) uint8, index into `STATES`.
+    scores
+        (n_objects, n_frames) float32, probability that the object is there; NaN: unknown.
+    """
+
+    ids: tuple[int, ...]
+    states: NDArray[np.uint8]
+    scores: NDArray[np.float32]
+
+    @classmethod
+    def empty(cls, ids: Sequence[int], n_frames: int) -> Grid:
+        """Nothing is known."""
+        shape = len(ids), n_frames
+        return cls(tuple(ids), np.zeros(shape, np.uint8), np.full(shape, np.nan, np.float32))
+
+    def for_objects(self, ids: Sequence[int]) -> Grid:
+        """The same for other objects; of new ones nothing is known."""
+        new = Grid.empty(ids, self.states.shape[1])
+        row = {i: k for k, i in enumerate(self.ids)}
+        both = [(k, row[i]) for k, i in enumerate(ids) if i in row]
+        if both:
+            into, rows = (list(part) for part in zip(*both, strict=True))
+            new.states[into], new.scores[into] = self.states[rows], self.scores[rows]
+        return new
+
+    def problems(self) -> NDArray[np.bool_]:
+        """(n_objects, n_frames) bool: what a person should look at.
+
+        Stale frames, the first of frames on which an object is missing, and low scores.
+        """
+        absent = self.states == ABSENT
+        lost = absent.copy()
+        lost[:, 1:] &= ~absent[:, :-1] & (self.states[:, :-1] != NONE)
+        lost[:, :1] = False
+        low = (self.states == PROPAGATED) & (np.nan_to_num(self.scores, nan=1.0) < LOW_SCORE)
+        found: NDArray[np.bool_] = (self.states == STALE) | lost | low
+        return found
+
+
+def fill(
+    grid: Grid,
+    objects: Collection[int],
+    said: Said,
+    places: Places,
+    results: Results,
+    plan: Plan | None,
+) -> None:
+    """Enter what is known now of some objects on all frames.
+
+    Parameters
+    ----------
+    grid
+        Changed in place.
+    objects
+        Which rows.
+    said
+        What a person said.
+    places
+        Where the labels have pixels.
+    results, plan
+        What runs found, and what still holds of it; no plan: nothing was found.
+    """
+    for k, i in enumerate(grid.ids):
+        if i not in objects:
+            continue
+        codes, scores = grid.states[k], grid.scores[k]
+        codes[:], scores[:] = NONE, np.nan
+        drawn = places.frames(i) if i in places else []
+        codes[drawn] = PROPAGATED
+        found = results.of(i) if plan is not None else None
+        if found is not None and plan is not None:
+            has = found[0] != NONE
+            holds = np.zeros(len(codes), bool)
+            for segment in plan.segments(i):
+                holds[segment.frames] = found[2][segment.frames] == segment.key
+            codes[has] = np.where(holds, found[0], STALE)[has]
+            scores[has] = found[1][has]
+        kept = sorted(said.kept.of(i))
+        if kept:
+            there = np.zeros(len(codes), bool)
+            there[drawn] = True
+            codes[kept] = np.where(there[kept], CORRECTED, ABSENT)
+        given = list(said.prompts.of_object(i))
+        codes[given[1:]], codes[given[:1]] = CORRECTED, PROMPTED
+        codes[sorted(said.approved.of(i))] = APPROVED

@@ -1,0 +1,571 @@
+"""Labels that SAM2, a person and the linker write to, with one way back for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from napari_sam2track.decisions import Decisions
+from napari_sam2track.engine.results import ObjectResult
+from napari_sam2track.errors import EditError, UsageError
+from napari_sam2track.frames import Frames
+from napari_sam2track.labels import EditableLabels
+from napari_sam2track.masks import compose
+from napari_sam2track.models.registry import ModelInfo
+from napari_sam2track.params import EngineParams
+from napari_sam2track.planning import Plan
+from napari_sam2track.prompts import Prompt, PromptSet
+from napari_sam2track.run_store import RunStore
+from napari_sam2track.session import Progress, Session
+from napari_sam2track.tracks.changes import Change
+from napari_sam2track.tracks.history import History, Step
+from napari_sam2track.tracks.state import Edit, TrackState
+from napari_sam2track.tracks.strokes import Atom
+from napari_sam2track.tracks.table import TrackTable
+from napari_sam2track.work.following import follow, mask_prompt
+from napari_sam2track.work.journal import LabelJournal
+from napari_sam2track.work.merging import change_between, merge_frame
+from napari_sam2track.work.said import Said, changed_keys
+from napari_sam2track.work.states import Grid, Results, fill
+
+Key = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Note:
+    """What goes back together with the labels when a step is undone.
+
+    Attributes
+    ----------
+    title
+        What was done, for people.
+    before, after
+        What was said.
+    journal
+        Step of the `LabelJournal`, for what changed too much to be kept in memory.
+    run
+        A run: where its results are, and the number of its journal there.
+    tables
+        All tracks before and after, for what replaced them.
+    """
+
+    title: str
+    before: Said
+    after: Said
+    journal: int | None = None
+    run: tuple[RunStore, int] | None = None
+    tables: tuple[TrackTable, TrackTable] | None = None
+
+
+class Workspace:
+    """What is worked on of one movie.
+
+    Everything here happens in one thread, but for the generator that `begin_run` returns and the
+    session that `looker` gives, which are for another one.
+
+    Parameters
+    ----------
+    frames
+        The movie.
+    labels
+        Written to in place; the value of a label is its object.
+    folder
+        For what runs find; made if it is missing.
+    model, engine, device
+        What follows the objects; see `configure`.
+    said, parents, table
+        What is known already, when work goes on.
+    """
+
+    said_changed = Signal(Said)
+    labels_changed = Signal(frozenset)
+    #: The objects of which the grid shows something new; or, for a frame of a run, that frame.
+    grid_changed = Signal(object)
+
+    def __init__(
+        self,
+        frames: Frames,
+        labels: EditableLabels,
+        folder: Path,
+        model: ModelInfo,
+        engine: EngineParams | None = None,
+        device: str = "cpu",
+        said: Said | None = None,
+        parents: Mapping[int, int] | None = None,
+        table: TrackTable | None = None,
+    ) -> None:
+        self.frames, self.labels, self.folder = frames, labels, folder
+        self.said = said or Said()
+        self.locked: frozenset[int] = frozenset()
+        self.state = TrackState(labels, parents, table)
+        self.history = History(self.state)
+        self.grid = Grid.empty((), frames.n_frames)
+        self._journal = LabelJournal(folder / "undo")
+        self._previews: dict[Key, ObjectResult] = {}
+        self._busy: Step | None = None
+        self.configure(model, engine or EngineParams(), device)
+        self.state.changed.connect(self._tell)
+
+    def _tell(self, changed: object) -> None:
+        self.labels_changed.emit(changed.frames)  # type: ignore[attr-defined]
+
+    def configure(self, model: ModelInfo, engine: EngineParams, device: str) -> None:
+        """Follow with another model or other parameters from the next run on.
+
+        Raises
+        ------
+        UsageError
+            While a run goes on.
+        """
+        self._not_busy("choose another model")
+        self.session = Session(self.frames, model, engine=engine, device=device)
+        name = f"{model.name}-{engine.mode}-{engine.window_size or 'auto'}-{engine.equality}"
+        size = (self.frames.n_frames, self.frames.height, self.frames.width)
+        folder = self.folder / "runs" / "".join(c if c.isalnum() else "-" for c in name)
+        self.store = RunStore(folder, size, precise=engine.equality == "exact")
+        self._previews.clear()
+        self._plan: Plan | None = None
+        self._results = Results(self.frames.n_frames)
+        for t in self.store.finished():
+            self._results.enter(t, self.store.read(t))
+
+    # -- what is known -------------------------------------------------------------------------
+
+    @property
+    def objects(self) -> tuple[int, ...]:
+        """Ids of all objects, prompted or drawn, ascending."""
+        return tuple(sorted({*self.said.prompts.objects, *self.state.places.ids}))
+
+    @property
+    def next_id(self) -> int:
+        """An id that no object has, or had."""
+        return max([self.state.next_id, *(i + 1 for i in self.said.prompts.objects)])
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run goes on, or something else that writes frame by frame."""
+        return self._busy is not None
+
+    def plan(self) -> Plan | None:
+        """What is wanted of each object, over the whole movie; None before the first run."""
+        if self._plan is None:
+            note = self.store.load_note()
+            if note is None:
+                return None
+            whole = {"start": 0, "stop": None, "direction": "both"}
+            session = self._snapshot(self.session.engine.model_copy(update=whole))
+            session.decided = Decisions.from_dict(note)
+            self._plan = session.plan
+        return self._plan
+
+    def stale(self) -> dict[int, list[int]]:
+        """Frames of each object that a run would compute anew, or for the first time."""
+        plan = self.plan()
+        if plan is not None:
+            return plan.stale(self.store)
+        whole, kept = set(range(self.frames.n_frames)), self.said.kept
+        return {i: sorted(whole - kept.of(i)) for i in self.said.prompts.objects}
+
+    def unseen(self) -> list[Key]:
+        """Prompts of which nothing is shown: neither a run nor a look has seen them."""
+        kept = self.said.kept
+        return [
+            (i, t)
+            for i, t in self.said.prompts
+            if (i, t) not in self._previews and t not in kept.of(i) and self.store.key(i, t) is None
+        ]
+
+    def refresh(self, objects: Collection[int] | None = None, frame: int | None = None) -> None:
+        """Enter in the grid what is known now of some objects (None: all).
+
+        Parameters
+        ----------
+        frame
+            The only one on which anything changed, for those who draw it.
+        """
+        ids = self.objects
+        if ids != self.grid.ids:
+            new = set(ids) - set(self.grid.ids)
+            self.grid = self.grid.for_objects(ids)
+            objects, frame = None if objects is None else {*objects, *new}, None
+        wanted = set(ids) if objects is None else set(objects)
+        fill(self.grid, wanted, self.said, self.state.places, self._results, self.plan())
+        self.grid_changed.emit(frame)
+
+    # -- what a person says --------------------------------------------------------------------
+
+    def set_prompts(self, prompts: PromptSet, title: str = "prompts") -> list[Key]:
+        """Replace the prompts: a step. Pixels that only a removed prompt had brought go away.
+
+        Returns
+        -------
+        list
+            (object, frame) of prompts that are new or other than before: worth a look.
+        """
+        keys = changed_keys(self.said.prompts, prompts)
+        if not keys:
+            return []
+        before = self.said
+        self._say(before.prompted(prompts))
+        self.history.mark(Note(title, before, self.said))
+        gone: dict[int, set[int]] = {}
+        for i, t in keys:
+            self._previews.pop((i, t), None)
+            if (i, t) not in prompts:
+                gone.setdefault(t, set()).add(i)
+        for t, ids in gone.items():
+            self._write(t, ids)
+        self.refresh({i for i, _ in keys})
+        return [k for k in keys if k in prompts]
+
+    def looker(self, key: Key) -> tuple[Prompt, Callable[[], ObjectResult]]:
+        """A prompt, and what sees its object in another thread."""
+        prompt, session, store = self.said.prompts[key], self._snapshot(), self.store
+        return prompt, lambda: session.look(store, *key)
+
+    def accept_look(self, key: Key, prompt: Prompt, result: ObjectResult) -> bool:
+        """Show what was seen of an object, unless its prompt is another one by now."""
+        i, t = key
+        now = self.said.prompts.get(key)
+        if now != prompt or i in self.locked or t in self.said.kept.of(i):
+            return False
+        self._previews[key] = result
+        self._write(t)
+        self.refresh([i])
+        return True
+
+    def paint(self, atoms: Iterable[Atom], title: str = "paint") -> set[int]:
+        """Take what was painted into the labels as a correction: a step.
+
+        The object's mask on that frame becomes its prompt there. A track that came from elsewhere
+        is only edited.
+
+        Parameters
+        ----------
+        atoms
+            As `History.adopt` takes them.
+
+        Returns
+        -------
+        set of int
+            The objects that were painted.
+
+        Raises
+        ------
+        EditError
+            If the labels do not hold what is said to be painted.
+        """
+        before = said = self.said
+        step = self.history.adopt(list(atoms))
+        if step is None:
+            return set()
+        touched: set[int] = set()
+        for change in step.changes:
+            self._note_before(change)
+            for patch in change.patches:
+                new, old = (set(np.unique(ids).tolist()) - {0} for ids in (patch.new, patch.old))
+                for i in new or old:
+                    said = said.painted(i, patch.frame, self._drawn(i, patch.frame))
+                    self._previews.pop((i, patch.frame), None)
+                touched |= new | old
+        self._say(said)
+        self.history.annotate(step, Note(title, before, said))
+        self.refresh(touched)
+        return touched
+
+    def _drawn(self, object_id: int, t: int) -> Prompt | None:
+        """What a drawn mask says: None if nothing is left, or it is of a track of others."""
+        places = self.state.places
+        if places.box(object_id, t) is None:
+            return None
+        ours = object_id in self.said.prompts.objects
+        if not ours and places.n_frames(object_id) > 1:
+            return None
+        return mask_prompt(self.state, object_id, t)
+
+    def edit(self, edits: Iterable[Edit], title: str) -> Step:
+        """Edit tracks: a step; prompts follow the ids.
+
+        Raises
+        ------
+        EditError
+            If an edit cannot be made; nothing is changed then.
+        """
+        asked, before = tuple(edits), self.said
+        step = self.history.do_all(asked)
+        for change in step.changes:
+            self._note_before(change)
+        said = follow(before, asked, step.changes, self.state)
+        self._say(said)
+        step = self.history.annotate(step, Note(title, before, said))
+        self.refresh(step.summary().tracks)
+        return step
+
+    def say(self, said: Said, title: str) -> None:
+        """Say something that changes no pixel, such as that a frame is approved: a step."""
+        before = self.said
+        if said != before:
+            self._say(said)
+            self.history.mark(Note(title, before, said))
+            self.refresh()
+
+    def lock(self, locked: Collection[int]) -> None:
+        """Protect objects from runs; in place of those that were."""
+        self.locked = frozenset(locked)
+
+    # -- the way back --------------------------------------------------------------------------
+
+    def undo(self) -> Note | None:
+        """Take the last step back, all at once; see `undoing`."""
+        return _exhausted(self.undoing())
+
+    def redo(self) -> Note | None:
+        """Do again what was taken back last, all at once; see `redoing`."""
+        return _exhausted(self.redoing())
+
+    def undoing(self) -> Generator[tuple[int, int], None, Note | None]:
+        """Take the last step back, frame by frame where it is a long one.
+
+        Yields
+        ------
+        (done, total) frames.
+
+        Raises
+        ------
+        EditError
+            If there is no step, or the labels were changed by something else since; such a step
+            is forgotten.
+        UsageError
+            While a run goes on.
+        """
+        self._not_busy("undo")
+        step = self._stepped(self.history.undo, self.history.steps[-1:])
+        return (yield from self._going(step, back=True))
+
+    def redoing(self) -> Generator[tuple[int, int], None, Note | None]:
+        """Do again what was taken back last; see `undoing`."""
+        self._not_busy("redo")
+        step = self._stepped(self.history.redo, ())
+        return (yield from self._going(step, back=False))
+
+    def _stepped(self, go: Callable[[], Step], last: Iterable[Step]) -> Step:
+        try:
+            return go()
+        except EditError:
+            for step in last:
+                self.history.forget(step)
+            raise
+
+    def _going(self, step: Step, back: bool) -> Generator[tuple[int, int], None, Note | None]:
+        note = step.note
+        if not isinstance(note, Note):
+            return None
+        said = note.before if back else note.after
+        if note.journal is not None:
+            self._busy = step
+            try:
+                frames = self._journal.frames(note.journal)
+                for k, t in enumerate(frames):
+                    self._journal.swap(note.journal, t, self.labels)
+                    if note.tables is None:
+                        self.state.reread([t])
+                    yield k + 1, len(frames)
+            finally:
+                self._busy = None
+        if note.tables is not None:
+            self.state.assume(note.tables[0 if back else 1])
+        if note.run is not None:
+            store, number = note.run
+            for t in store.undo(number):
+                if store is self.store:
+                    self._results.enter(t, store.read(t))
+        for key in changed_keys(self.said.prompts, said.prompts):
+            self._previews.pop(key, None)
+        self._plan = None
+        self._say(said)
+        self.refresh()
+        return note
+
+    # -- runs ----------------------------------------------------------------------------------
+
+    def begin_run(
+        self,
+        only: Collection[int] | None = None,
+        start: int = 0,
+        stop: int | None = None,
+        direction: str = "both",
+    ) -> Generator[Progress, None, None]:
+        """Begin to follow objects; what is yielded is to be handed to `receive`, in this thread.
+
+        Parameters
+        ----------
+        only
+            Objects; None: all. Those that are locked are left out.
+        start, stop, direction
+            See `EngineParams`.
+
+        Raises
+        ------
+        UsageError
+            If a run goes on already, or there is nothing to follow.
+        """
+        self._not_busy("start another one")
+        prompts = self.said.prompts
+        ids = set(prompts.objects) if only is None else set(only) & set(prompts.objects)
+        ids -= self.locked
+        if not ids:
+            raise UsageError(
+                "there is nothing to follow: click on an object, draw a box or paint a mask first"
+            )
+        last = self.frames.n_frames - 1 if stop is None else stop
+        ids = {i for i in ids if any(start <= t <= last for t in prompts.of_object(i))}
+        if not ids:
+            raise UsageError(
+                f"no object has a prompt within frames {start} to {last}; widen the range"
+            )
+        engine = {"start": start, "stop": stop, "direction": direction}
+        work = self._snapshot(self.session.engine.model_copy(update=engine))
+        what = f"follow {len(ids)} objects" if len(ids) > 1 else f"follow object {min(ids)}"
+        note = Note(what, self.said, self.said, self._journal.begin())
+        self._busy = self.history.mark(note)
+        return work.propagate(self.store, ids)
+
+    def receive(self, progress: Progress) -> None:
+        """Write what a run found on a frame."""
+        t = progress.frame
+        ids = [o.object_id for o in progress.result.objects]
+        for i in ids:
+            self._previews.pop((i, t), None)
+        self._results.enter(t, self.store.read(t))
+        self._write(t)
+        self.refresh(ids, t)
+
+    def end_run(self) -> None:
+        """The run is finished, or was stopped, or failed: what it did is one step to undo."""
+        step = self._busy
+        assert step is not None and isinstance(step.note, Note)
+        note = step.note
+        self._busy = self._plan = None
+        self.store.close_journal()
+        number = self.store.take_journal()
+        assert note.journal is not None
+        if number is None and not self._journal.frames(note.journal):
+            self.history.forget(step)
+            self._journal.drop(note.journal)
+        else:
+            run = None if number is None else (self.store, number)
+            self.history.annotate(step, replace(note, run=run))
+        for t in self.store.take_touched():  # also what a run removed
+            self._results.enter(t, self.store.read(t))
+        self.refresh()
+
+    # -- linking -------------------------------------------------------------------------------
+
+    def begin_relabel(self, title: str) -> None:
+        """Begin to replace whole frames, as linking does: a step."""
+        self._not_busy("link")
+        note = Note(title, self.said, self.said, self._journal.begin())
+        self._busy = self.history.mark(note)
+
+    def replace_frame(self, t: int, labels_yx: NDArray[np.uint32]) -> None:
+        """Write one of them."""
+        self._note_frame(t, self.labels.read(t))
+        whole = tuple(slice(0, n) for n in self.labels.frame_shape)
+        self.labels.write_box(t, whole, labels_yx)
+        self.labels_changed.emit(frozenset([t]))
+
+    def end_relabel(self, table: TrackTable, said: Said) -> None:
+        """All frames are written.
+
+        Parameters
+        ----------
+        table
+            The tracks that they show, with parents.
+        said
+            What was said, with the new ids.
+        """
+        step = self._busy
+        assert step is not None and isinstance(step.note, Note)
+        tables = self.state.table(), table
+        self._busy = None
+        self.state.assume(table)
+        self._previews.clear()
+        self._say(said)
+        self.history.annotate(step, replace(step.note, after=said, tables=tables))
+        self.refresh()
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _snapshot(self, engine: EngineParams | None = None) -> Session:
+        """A session of what is said now, which shares the network with all others."""
+        return replace(
+            self.session,
+            prompts=self.said.prompts,
+            kept=dict(self.said.kept),
+            engine=engine or self.session.engine,
+        )
+
+    def _say(self, said: Said) -> None:
+        if said != self.said:
+            self.said, self._plan = said, None
+            self.said_changed.emit(said)
+
+    def _not_busy(self, wish: str) -> None:
+        if self._busy is not None:
+            raise UsageError(f"a run goes on; stop it first, then {wish}")
+
+    def _note_before(self, change: Change) -> None:
+        """Keep frames that a person changed while a run goes on as they were before."""
+        if self._busy is None:
+            return
+        for patch in change.patches:
+            before = self.labels.read(patch.frame)
+            before[patch.box][patch.mask] = patch.old
+            self._note_frame(patch.frame, before)
+
+    def _note_frame(self, t: int, labels_yx: NDArray[np.uint32]) -> None:
+        assert self._busy is not None and isinstance(self._busy.note, Note)
+        assert self._busy.note.journal is not None
+        self._journal.note(self._busy.note.journal, t, labels_yx)
+
+    def _write(self, t: int, gone: Collection[int] = ()) -> None:
+        """Compose a frame anew from what was found, and write what differs.
+
+        Parameters
+        ----------
+        gone
+            Objects whose pixels vanish unless a run found them.
+        """
+        stored = self.store.read(t)
+        alive = {*self.said.prompts.objects, *gone}
+        plan = self.plan()
+        if plan is not None:
+            alive |= set(plan.decided.found.objects)
+        patches = {} if stored is None else {i: p for i, p in stored.patches() if i in alive}
+        patches |= {i: o.patch for (i, u), o in self._previews.items() if u == t}
+        kept = self.said.kept.at(t) | self.locked
+        shown = ((i, patches[i]) for i in sorted(patches) if i not in kept)
+        found, _ = compose(shown, *self.labels.frame_shape)
+        old = self.labels.read(t)
+        change = change_between(t, old, merge_frame(old, found, {*patches, *gone}, kept))
+        if not change:
+            return
+        if self._busy is not None:
+            self._note_frame(t, old)
+            self.state.apply([change])
+        else:
+            self.history.extend(change)
+
+
+def _exhausted(steps: Generator[tuple[int, int], None, Note | None]) -> Note | None:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            note: Note | None = end.value
+            return note
