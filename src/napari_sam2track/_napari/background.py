@@ -1,0 +1,193 @@
+"""Work in another thread, one job at a time, whose results are taken in the window's own thread.
+
+Jobs are generators: between two of its steps a job can be stopped, or an urgent one (a click)
+has its turn. Nothing is emitted across threads: results wait until the window asks for them
+(`drain`), so that it is never held longer than it wants, and the thread waits in turn when they
+pile up. All jobs of the process take turns, since torch's threads are best used by one.
+
+Whatever goes wrong arrives as an exception in ``on_error``: also a RuntimeError, which torch
+raises when memory runs out, and which superqt's generator workers would swallow.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+#: Results that may wait before the thread does.
+_WAITING = 16
+#: One step at a time in the whole process.
+_TURN = threading.Lock()
+
+
+def _ignore(*_: Any) -> None:
+    """What nobody wants to know."""
+
+
+@dataclass(eq=False)
+class Job:
+    """Something to do.
+
+    Attributes
+    ----------
+    make
+        Called in the other thread; gives the generator.
+    on_item, on_end, on_error
+        Called in the window's thread: with what is yielded; with whether it was stopped early;
+        with what was raised. One of the last two is called in the end, unless the job was dropped
+        before it began.
+    key
+        A later job with the same key replaces one that has not begun.
+    """
+
+    make: Callable[[], Generator[Any, None, Any]]
+    on_item: Callable[[Any], object] = _ignore
+    on_end: Callable[[bool], object] = _ignore
+    on_error: Callable[[BaseException], object] = _ignore
+    key: object = None
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def stop(self) -> None:
+        """End it after the step in hand."""
+        self.stopped.set()
+
+
+class Background:
+    """A thread for jobs, which ends when there are none.
+
+    Parameters
+    ----------
+    name
+        Of the thread.
+    wake
+        Called, in the window's thread, when a job is handed in: whoever calls `drain` begins to.
+    """
+
+    def __init__(self, name: str, wake: Callable[[], object] = _ignore) -> None:
+        self._name, self._wake = name, wake
+        self._jobs: deque[Job] = deque()
+        self._urgent: deque[Job] = deque()
+        self._done: deque[Callable[[], object]] = deque()
+        self._lock = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._current: Job | None = None
+        self._closed = False
+
+    # -- in the window's thread ----------------------------------------------------------------
+
+    def submit(self, job: Job, urgent: bool = False) -> Job:
+        """Do something as soon as what was handed in before is done; urgent: between its steps."""
+        with self._lock:
+            if self._closed:
+                raise ValueError(f"{self._name} is closed")
+            queue = self._urgent if urgent else self._jobs
+            if job.key is not None:
+                for other in [j for j in queue if j.key == job.key]:
+                    queue.remove(other)
+            queue.append(job)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+                self._thread.start()
+        self._wake()
+        return job
+
+    def drain(self, seconds: float = 0.02) -> bool:
+        """Hand results to whom they belong, for about so long; whether there will be more."""
+        end = time.monotonic() + seconds
+        while True:
+            with self._lock:
+                if not self._done:
+                    return self._thread is not None
+                call = self._done.popleft()
+                self._lock.notify_all()
+            call()
+            if time.monotonic() > end:
+                return True
+
+    def stop(self) -> None:
+        """Drop what has not begun, and end the job in hand after its step."""
+        with self._lock:
+            self._jobs.clear()
+            self._urgent.clear()
+            if self._current is not None:
+                self._current.stop()
+            self._lock.notify_all()
+
+    def finish(self, seconds: float = 60.0) -> bool:
+        """Wait for all jobs, handing out their results; whether all are done in that time."""
+        end = time.monotonic() + seconds
+        while self.drain() and time.monotonic() < end:
+            time.sleep(0.002)
+        return not self.drain(0)
+
+    def close(self, seconds: float = 60.0) -> bool:
+        """Stop, take what is finished, and end the thread; nothing can be handed in afterwards."""
+        self.stop()
+        done = self.finish(seconds)
+        with self._lock:
+            self._closed = True
+        return done
+
+    # -- in the other thread -------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                queue = self._urgent or self._jobs
+                if not queue:
+                    self._thread = None
+                    return
+                job = queue.popleft()
+            self._do(job)
+
+    def _do(self, job: Job, inner: bool = False) -> None:
+        outer, self._current = self._current, job
+        steps: Generator[Any, None, Any] | None = None
+        try:
+            with _TURN:
+                steps = job.make()
+            while not job.stopped.is_set():
+                with _TURN:
+                    try:
+                        item = next(steps)
+                    except StopIteration:
+                        self._tell(lambda: job.on_end(False))
+                        return
+                self._tell(lambda item=item: job.on_item(item))
+                if not inner:
+                    self._let_pass()
+            with _TURN:
+                steps.close()  # now and here, not when it happens to be collected
+            self._tell(lambda: job.on_end(True))
+        except BaseException as error:  # noqa: BLE001  all of it is for the person to know
+            logger.debug("a job failed", exc_info=True)
+            self._tell(lambda error=error: job.on_error(error))
+        finally:
+            if steps is not None:
+                steps.close()
+            self._current = outer
+
+    def _let_pass(self) -> None:
+        """Do what is urgent."""
+        while True:
+            with self._lock:
+                if not self._urgent:
+                    return
+                job = self._urgent.popleft()
+            self._do(job, inner=True)
+
+    def _tell(self, call: Callable[[], object]) -> None:
+        with self._lock:
+            while len(self._done) >= _WAITING and not self._stopping():
+                self._lock.wait(0.5)
+            self._done.append(call)
+
+    def _stopping(self) -> bool:
+        return self._current is not None and self._current.stopped.is_set()
