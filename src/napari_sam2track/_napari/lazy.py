@@ -64,7 +64,7 @@ class LazyFrames:
     @property
     def nbytes(self) -> int:
         """Bytes that the whole would take in memory."""
-        return self.size * self.dtype.itemsize
+        return self.size * int(self.dtype.itemsize)
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -33,11 +33,30 @@ _MAX_ID = 0xFFFFFFFF
 class LayerLike(Protocol):
     """What is looked at of a layer; napari's own, or `LayerValues`."""
 
-    name: str
-    data: Any
-    scale: Any
-    units: Any
-    metadata: Any
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        ...
+
+    @property
+    def data(self) -> Any:
+        """Array of the layer's kind."""
+        ...
+
+    @property
+    def scale(self) -> Any:
+        """A size for each axis."""
+        ...
+
+    @property
+    def units(self) -> Any:
+        """A unit for each axis: pint's, or their names."""
+        ...
+
+    @property
+    def metadata(self) -> Any:
+        """A mapping, or None."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +65,7 @@ class LayerValues:
 
     Attributes
     ----------
-    name, data, scale, units, metadata, multiscale, graph, features
+    name, data, scale, units, metadata, axis_labels, multiscale, graph, features
         As those of a layer; the last two are for tracks.
     """
 
@@ -55,6 +74,7 @@ class LayerValues:
     scale: Any = ()
     units: Any = ()
     metadata: Any = None
+    axis_labels: Any = ()
     multiscale: bool = False
     graph: Any = None
     features: Any = None
@@ -62,7 +82,10 @@ class LayerValues:
     @classmethod
     def of(cls, data: Any, attributes: Mapping[str, Any]) -> LayerValues:
         """From the first two parts of a LayerData tuple."""
-        names = ("scale", "units", "metadata", "multiscale", "graph", "features")
+        names = (
+            *("scale", "units", "metadata", "axis_labels", "multiscale"),
+            *("graph", "features"),
+        )
         known = {name: attributes[name] for name in names if attributes.get(name) is not None}
         return cls(str(attributes.get("name") or "layer"), data, **known)
 
@@ -165,6 +188,12 @@ def scale_attributes(scale: Scale, ndim: int) -> dict[str, Any]:
         "units": (scale.time_unit or "pixel", *(space,) * (ndim - 1)),
         "axis_labels": ("t", *"zyx"[-(ndim - 1) :]),
     }
+
+
+def time_axis(layer: LayerLike) -> int:
+    """The axis of a layer that is time: the one that is called so, else the first."""
+    names = [str(name).lower() for name in getattr(layer, "axis_labels", None) or ()]
+    return next((k for k, name in enumerate(names) if name in ("t", "time", "frame")), 0)
 
 
 def layer_parents(layer: LayerLike) -> dict[int, int]:
@@ -315,7 +344,9 @@ def movie_of_tracks(
     places = np.zeros((len(data), 3))
     places[:, 3 - (data.shape[1] - 2) :] = data[:, 2:]
     rows = point_rows(ids + shift, frames, places, _areas(layer, len(data)))
-    parents, cut = _graph_parents(layer, rows, merges, shift, name)
+    ends = {int(k): float(t) for k, t in sorted(zip(ids, frames, strict=True), key=lambda p: p[1])}
+    found, cut = _one_parent(layer, ends, merges)
+    parents = {child + shift: parent + shift for child, parent in found.items()}
     if cut:
         notes.append(f"{cut} links where tracks merge were cut")
     n_frames, frame_shape = extent(rows, deep)
@@ -329,14 +360,18 @@ def movie_of_tracks(
 
 
 def graph_parents(layer: Any, merges: Literal["refuse", "cut"] = "refuse") -> dict[int, int]:
-    """Daughter to mother, as the graph of a Tracks layer has it.
+    """Daughter to mother, as the graph of a Tracks layer has it; ids are as in the layer.
 
     Raises
     ------
     FormatError
-        As `movie_of_tracks`.
+        If tracks merge, and that is not to be cut.
     """
-    return dict(movie_of_tracks(layer, merges).table.parents)
+    data = np.asarray(layer.data)
+    ends: dict[int, float] = {}
+    for track, t in data[:, :2].tolist():
+        ends[int(track)] = max(t, ends.get(int(track), t))
+    return _one_parent(layer, ends, merges)[0]
 
 
 def _whole(values: NDArray[np.float64], what: str, name: str) -> NDArray[np.int64]:
@@ -360,11 +395,8 @@ def _areas(layer: Any, n: int) -> NDArray[np.int64] | None:
     return np.rint(areas).astype(np.int64)
 
 
-def _graph_parents(
-    layer: Any, rows: NDArray[np.void], merges: str, shift: int, name: str
-) -> tuple[dict[int, int], int]:
+def _one_parent(layer: Any, ends: Mapping[int, float], merges: str) -> tuple[dict[int, int], int]:
     """Daughter to mother from napari's graph, and how many links were cut."""
-    ends = {int(row["track"]): int(row["frame"]) for row in np.sort(rows, order="frame")}
     parents: dict[int, int] = {}
     cut = 0
     for child, found in (layer.graph or {}).items():
@@ -374,12 +406,10 @@ def _graph_parents(
             continue
         if len(mothers) > 1 and merges == "refuse":
             raise FormatError(
-                f"{name}: track {child} has the parents {', '.join(map(str, mothers))}, so tracks "
-                "merge there, and a track has one parent at most; take the others out of the "
-                "layer's graph"
+                f"the layer {layer.name!r}: track {child} has the parents "
+                f"{', '.join(map(str, mothers))}, so tracks merge there, and a track has one "
+                "parent at most; take the others out of the layer's graph"
             )
         cut += len(mothers) - 1
-        parents[int(child) + shift] = max(
-            (mother + shift for mother in mothers), key=lambda track: ends.get(track, -1)
-        )
+        parents[int(child)] = max(mothers, key=lambda track: ends.get(track, -1.0))
     return parents, cut

@@ -1,0 +1,115 @@
+"""What napari asks first when a file is opened: whether it is ours. Little is read to say so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_sam2track.formats.label_files import NOTE_NAME
+from napari_sam2track.formats.sniffing import ctc_folder
+
+if TYPE_CHECKING:
+    from napari.types import LayerData
+
+Reader = Callable[[str], "list[LayerData]"]
+
+#: Bytes that are looked at of a file that could be anything.
+_HEAD = 4096
+#: Our own name in zarr's attributes; those of a GEFF.
+_ZARR_SIGNS = (b"napari_sam2track", b'"geff"')
+_CTC_FILES = ("res_track.txt", "man_track.txt")
+
+
+def get_reader(path: str | Sequence[str]) -> Reader | None:
+    """What reads a file or folder, or None where it is not ours.
+
+    Ours are sessions, folders of results, and files of tracks: Cell Tracking Challenge folders,
+    GEFF, TrackMate, ``*.tracks.json``, ``*.tracks.csv``, and labels that we wrote.
+
+    Parameters
+    ----------
+    path
+        A file or folder; of a list, which napari gives for a stack, only one.
+    """
+    if not isinstance(path, str):
+        paths = list(path)
+        if len(paths) != 1:
+            return None
+        path = paths[0]
+    here = Path(path)
+    try:
+        if here.is_dir():
+            return _of_folder(here)
+        return _of_file(here) if here.is_file() else None
+    except OSError:  # not readable: others may say why
+        return None
+
+
+def read_tracks(path: str) -> list[LayerData]:
+    """Labels and tracks of a file or folder; see `opening.track_layers`."""
+    from napari_sam2track._napari.opening import track_layers
+
+    here = Path(path)
+    return track_layers(here.parent if here.name in _CTC_FILES else here)
+
+
+def read_session(path: str) -> list[LayerData]:
+    """What a session was about, from its file or folder; see `restoring.session_layers`."""
+    from napari_sam2track._napari.restoring import session_layers
+
+    here = Path(path)
+    return session_layers(here / "session.json" if here.is_dir() else here)
+
+
+def _of_folder(path: Path) -> Reader | None:
+    if (path / "session.json").is_file():
+        return read_session if _is_session(path / "session.json") else None
+    if path.suffix.lower() in (".geff", ".zarr"):
+        return read_tracks if _has_our_attributes(path) else None
+    if ctc_folder(path) is not None:
+        return read_tracks
+    if (path / NOTE_NAME).is_file() and any(path.glob("labels_*.tif")):
+        return read_tracks
+    both = (path / "tracks.csv").is_file() and (path / "graph.json").is_file()
+    return read_tracks if both else None
+
+
+def _of_file(path: Path) -> Reader | None:
+    name = path.name.lower()
+    if name.endswith(".json"):
+        if _is_session(path):
+            return read_session
+        return read_tracks if b'"sam2track-tracks"' in _head(path) else None
+    if name.endswith(".csv"):
+        return read_tracks if _has_tracks(path) else None
+    if name.endswith(".xml"):
+        return read_tracks if b"<TrackMate" in _head(path) else None
+    if name.endswith((".tif", ".tiff")):
+        return read_tracks
+    return read_tracks if name in _CTC_FILES else None
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD)
+
+
+def _is_session(path: Path) -> bool:
+    return re.search(rb'"format"\s*:\s*"sam2track-session"', _head(path)) is not None
+
+
+def _has_our_attributes(path: Path) -> bool:
+    """Whether a zarr group is a GEFF, or labels of ours."""
+    notes = [path / name for name in ("zarr.json", ".zattrs")]
+    texts = [note.read_bytes() for note in notes if note.is_file()]
+    return any(sign in text for text in texts for sign in _ZARR_SIGNS)
+
+
+def _has_tracks(path: Path) -> bool:
+    """Whether the columns of a CSV are those of tracks: ours, napari's or btrack's."""
+    first = _head(path).partition(b"\n")[0].decode("utf-8-sig", "replace").lower()
+    columns = {name.strip().strip('"') for name in re.split("[,;\t]", first)}
+    track = {"track_id", "trackid", "track id", "track", "id", "particle"}
+    return {"y", "x"} <= columns and bool(columns & track) and bool(columns & {"t", "frame"})

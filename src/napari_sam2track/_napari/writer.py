@@ -1,0 +1,150 @@
+"""File > Save for Labels and Tracks layers, in the formats that one name is enough for.
+
+napari has asked before it replaces a file, and its own writers replace without a word when they
+are called from a script. So an output of the very name that napari gives is replaced, if it is a
+file or a folder that we wrote; a folder with other people's files never is. Where we complete a
+name (``cells`` to ``cells.geff``), nobody was asked, and what exists is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_sam2track._napari.opening import tell, watched
+from napari_sam2track._napari.tracked import (
+    LayerValues,
+    graph_parents,
+    movie_of_tracks,
+    time_axis,
+    tracked_movie,
+)
+from napari_sam2track.errors import FormatError, OutputError
+from napari_sam2track.formats.movies import notes
+from napari_sam2track.formats.registry import format_named, losses, write_tracks
+from napari_sam2track.tracks.movie import TrackedMovie
+from napari_sam2track.watch import Watch, silent
+
+#: Writes some layers under a name, and tells what was written.
+LayerWriter = Callable[[str, "list[tuple[Any, dict[str, Any], str]]"], list[str]]
+
+#: Ends of names for each format that napari offers; the first is added where there is none.
+#: ``.ctc`` is asked for only, since the folder is called as the challenge has it: 01_RES.
+EXTENSIONS: Mapping[str, tuple[str, ...]] = {
+    "geff": (".geff",),
+    "ctc": (".ctc",),
+    "tiff": (".tracks.tif", ".tif", ".tiff"),
+    "ome-zarr": (".ome.zarr", ".zarr"),
+    "trackmate": (".xml",),
+    "json": (".tracks.json", ".json"),
+    "csv": (".tracks.csv", ".csv"),
+    "coco": (".coco.json",),
+}
+_CTC_ENDS = ("_res", "_gt", "tra")
+
+
+def layer_writer(format: str) -> LayerWriter:
+    """What napari calls to write layers in a format."""
+
+    def write(path: str, layers: list[tuple[Any, dict[str, Any], str]]) -> list[str]:
+        return write_layers(path, layers, format)
+
+    write.__name__ = f"write_{format.replace('-', '_')}"
+    write.__doc__ = f"Write layers as {format_named(format).title}; see `write_layers`."
+    return write
+
+
+write_geff = layer_writer("geff")
+write_ctc = layer_writer("ctc")
+write_tiff = layer_writer("tiff")
+write_ome_zarr = layer_writer("ome-zarr")
+write_trackmate = layer_writer("trackmate")
+write_json = layer_writer("json")
+write_csv = layer_writer("csv")
+write_coco = layer_writer("coco")
+
+
+def write_layers(
+    path: str, layers: Sequence[tuple[Any, Mapping[str, Any], str]], format: str
+) -> list[str]:
+    """Write a Labels layer, a Tracks layer, or both: masks of the one, lineages of the other.
+
+    Parameters
+    ----------
+    path
+        As napari gives it, with or without a suffix.
+    layers
+        LayerData tuples, at most one of each kind.
+    format
+        Name of a format.
+
+    Returns
+    -------
+    list
+        What was written.
+
+    Raises
+    ------
+    FormatError
+        If the layers are no tracks, or do not belong together.
+    OutputError
+        If the format cannot hold them, or the output cannot be written.
+    """
+    output = output_path(Path(path), format)
+    movie = movie_of_layers(layers, watched)
+    try:
+        write_tracks(output, movie, format=format, overwrite=output == Path(path), watch=watched)
+    except OutputError as error:
+        raise OutputError(in_napari(str(error))) from error
+    for text in (*notes(movie), *losses(movie, format)):
+        tell(f"{output.name}: {text}")
+    return [str(output)]
+
+
+def output_path(path: Path, format: str) -> Path:
+    """The name that is written: complete, and as the format's users have it."""
+    if format == "ctc":
+        path = path.with_suffix("") if path.suffix.lower() == ".ctc" else path
+        known = path.name.lower().endswith(_CTC_ENDS)
+        return path if known else path.with_name(f"{path.name}_RES")
+    ends = EXTENSIONS[format]
+    return path if path.name.lower().endswith(ends) else path.with_name(path.name + ends[0])
+
+
+def movie_of_layers(
+    layers: Sequence[tuple[Any, Mapping[str, Any], str]], watch: Watch = silent
+) -> TrackedMovie:
+    """Tracks of a Labels layer, a Tracks layer, or both.
+
+    Raises
+    ------
+    FormatError
+        If there is neither, or no track of the graph has a mask.
+    """
+    given = {kind: LayerValues.of(data, attributes) for data, attributes, kind in layers}
+    labels, tracks = given.get("labels"), given.get("tracks")
+    if labels is None and tracks is None:
+        raise FormatError("there is neither a Labels layer nor a Tracks layer to save")
+    if labels is None:
+        return movie_of_tracks(tracks)
+    parents = None if tracks is None else graph_parents(tracks)
+    movie = tracked_movie(labels, parents, time_axis(labels), watch)
+    if tracks is not None and parents and not movie.table.parents:
+        raise FormatError(
+            f"the tracks of the layer {tracks.name!r} are not those of the labels "
+            f"{labels.name!r}: no parent and child in its graph both have pixels; save one of "
+            "the two alone"
+        )
+    return movie
+
+
+def in_napari(text: str) -> str:
+    """A message of the command line's in words of the plugin."""
+    for option, words in (
+        ("say --overwrite (overwrite=True) to replace it", "allow it to be replaced"),
+        ("with --renumber", 'with "Renumber" in the dock SAM2 Export'),
+        ("with --radius", 'with "Radius" in the dock SAM2 Export'),
+    ):
+        text = text.replace(option, words)
+    return text
