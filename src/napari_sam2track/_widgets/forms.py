@@ -6,13 +6,13 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin
 
-from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, Label, LineEdit, SpinBox
+from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox
 from magicgui.widgets.bases import ValueWidget
 from psygnal import Signal
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QWidget
 
 from napari_sam2track.errors import UsageError
 from napari_sam2track.params import Params
@@ -68,23 +68,28 @@ class ParamsForm:
         self._editors = {
             name: _editor(name, fields[name], overrides.get(name, {})) for name in names
         }
-        self._message = Label(value="", visible=False)
-        self._message.native.setWordWrap(True)
-        self.container = Container(
-            widgets=[*(editor.row for editor in self._editors.values()), self._message],
-            labels=True,
-        )
-        self.container.margins = (0, 0, 0, 0)
-        self._wheel = _WheelNeedsFocus(self.container.native)
+        self._native = QWidget()
+        layout = QFormLayout(self._native)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for editor in self._editors.values():
-            self._wheel.guard(editor.inputs)
+            label = QLabel(editor.label)
+            label.setToolTip(editor.widget.tooltip)
+            layout.addRow(label, editor.row)
+        self._message = QLabel()
+        self._message.setWordWrap(True)
+        self._message.hide()
+        layout.addRow(self._message)
+        self._wheel = _WheelNeedsFocus(self._native)
+        for editor in self._editors.values():
+            self._wheel.guard(editor.widget.native)
             editor.connect(self._edited)
         self.set_value(self._model)
 
     @property
     def native(self) -> QWidget:
         """The Qt widget."""
-        return self.container.native
+        return self._native
 
     @property
     def problem(self) -> str:
@@ -140,22 +145,19 @@ class ParamsForm:
             self.changed.emit(model)
 
     def _show_problem(self, text: str) -> None:
-        self._message.value = text
-        self._message.visible = bool(text)
+        self._message.setText(text)
+        self._message.setVisible(bool(text))
 
 
 class _Editor:
     """One row: a widget, and how its value is read and written."""
 
-    def __init__(self, widget: ValueWidget, row: Any = None) -> None:
+    def __init__(self, widget: ValueWidget, label: str = "", row: QWidget | None = None) -> None:
         self.widget = widget
-        self.row = widget if row is None else row
+        self.label = label or widget.label
+        self.row = row or widget.native
         self._exact: Any = None
         self._shown: Any = None
-
-    @property
-    def inputs(self) -> list[QWidget]:
-        return [self.widget.native]
 
     def value(self) -> Any:
         # What is shown is rounded: a value that nobody touched comes back as it was given.
@@ -178,7 +180,7 @@ class _Editor:
 
     def set_maximum(self, maximum: float) -> None:
         if not isinstance(self.widget, SpinBox | FloatSpinBox):
-            raise TypeError(f"{self.row.label!r} is not a number and has no maximum")
+            raise TypeError(f"{self.label!r} is not a number and has no maximum")
         with self.widget.changed.blocked():
             self.widget.max = max(maximum, self.widget.min)
 
@@ -213,12 +215,12 @@ class _OptionalEditor(_Editor):
 
     def __init__(self, widget: ValueWidget, label: str, tooltip: str, none_text: str) -> None:
         self.automatic = CheckBox(text=none_text, tooltip=tooltip)
-        row = Container(
-            widgets=[widget, self.automatic], layout="horizontal", labels=False, label=label
-        )
-        row.tooltip = tooltip
-        row.margins = (0, 0, 0, 0)
-        super().__init__(widget, row)
+        row = QWidget()
+        layout = QHBoxLayout(row)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(widget.native, stretch=1)
+        layout.addWidget(self.automatic.native)
+        super().__init__(widget, label, row)
         self.automatic.changed.connect(self._enable)
 
     def connect(self, slot: Any) -> None:
@@ -251,7 +253,7 @@ def _editor(name: str, info: FieldInfo, override: Mapping[str, Any]) -> _Editor:
         choices = options.pop("choices", None) or get_args(kind)
         return _Editor(ComboBox(choices=choices, **common, **options))
     if kind is bool and not optional:
-        return _Editor(CheckBox(text=label, **{**common, "label": ""}, **options))
+        return _Editor(CheckBox(text=" ", tooltip=tooltip, **options), label)
     if kind is str:
         edit = LineEdit(**common, **options)
         if optional:
@@ -279,7 +281,7 @@ def _spin_box(
     """A spin box with a field's bounds; a wheel turn is some twentieth of a narrow range."""
     bounds = {type(bound).__name__: bound for bound in info.metadata}
     narrow = kind is float and "Le" in bounds and bounds["Le"].le <= 1
-    decimals = options.pop("decimals", 3 if narrow else 2) if kind is float else 0
+    decimals = options.pop("decimals", 2) if kind is float else 0
     # A bound that is itself excluded leaves out the smallest step.
     lowest = bounds["Ge"].ge if "Ge" in bounds else -WIDEST
     lowest = bounds["Gt"].gt + 10**-decimals if "Gt" in bounds else lowest
@@ -313,10 +315,9 @@ def _reasons(error: ValidationError, model: type[Params]) -> str:
 class _WheelNeedsFocus(QObject):
     """Keep the wheel from changing values while someone scrolls past them."""
 
-    def guard(self, widgets: Sequence[QWidget]) -> None:
-        for widget in widgets:
-            widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-            widget.installEventFilter(self)
+    def guard(self, widget: QWidget) -> None:
+        widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        widget.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Wheel and not watched.hasFocus():
