@@ -78,7 +78,7 @@ class Session:
     auto
         How objects are found; None where prompts say where they are.
     device
-        As torch names it.
+        As torch names it; ``auto``: the best there is, found when the network is loaded.
     """
 
     frames: Frames
@@ -108,11 +108,17 @@ class Session:
         from napari_sam2track.models.loading import load_network
 
         size = (self.decided or self.decide()).size
-        loaded, wanted = self._loaded, (self.model, self.device, size)
+        loaded, wanted = self._loaded, (self.model, self._where, size)
         if loaded.network is None or loaded.network[0] != wanted:
-            network = Network(load_network(self.model, self.device, image_size=size))
+            network = Network(load_network(self.model, self._where, image_size=size))
             loaded.network = wanted, network
         return loaded.network[1]
+
+    @property
+    def _where(self) -> str:
+        from napari_sam2track.models.device import choose_device
+
+        return choose_device("auto").device if self.device == "auto" else self.device
 
     def set_prompts(self, prompts: PromptSet) -> None:
         """Replace the prompts."""
@@ -129,7 +135,7 @@ class Session:
         mode, reason = choose_mode(self.engine.mode, made_for, self.prompts, height, width)
         size = made_for
         if mode == "window":
-            size, why = choose_window_size(self.engine.window_size, made_for, self.device)
+            size, why = choose_window_size(self.engine.window_size, made_for, self._where)
             reason = f"{reason}; windows of {size} px, {why}" if size != made_for else reason
         return Decisions(mode, reason, size)
 
@@ -179,7 +185,7 @@ class Session:
 
         megabyte, engine = 1 << 20, self.engine
         wanted = (
-            *(store.folder, self.model, self.device, size),
+            *(store.folder, self.model, self._where, size),
             *(engine.cache_memory, engine.cache_disk, engine.equality),
         )
         loaded = self._loaded

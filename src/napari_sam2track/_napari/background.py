@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -41,8 +42,8 @@ class Job:
         Called in the other thread; gives the generator.
     on_item, on_end, on_error
         Called in the window's thread: with what is yielded; with whether it was stopped early;
-        with what was raised. One of the last two is called in the end, unless the job was dropped
-        before it began.
+        with what was raised. One of the last two is called in the end, unless a later job
+        replaced it.
     key
         A later job with the same key replaces one that has not begun.
     """
@@ -77,7 +78,7 @@ class Background:
         self._done: deque[Callable[[], object]] = deque()
         self._lock = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._current: Job | None = None
+        self._active: list[Job] = []
         self._closed = False
 
     # -- in the window's thread ----------------------------------------------------------------
@@ -114,10 +115,12 @@ class Background:
     def stop(self) -> None:
         """Drop what has not begun, and end the job in hand after its step."""
         with self._lock:
+            for job in (*self._urgent, *self._jobs):
+                self._done.append(partial(job.on_end, True))
             self._jobs.clear()
             self._urgent.clear()
-            if self._current is not None:
-                self._current.stop()
+            for job in self._active:
+                job.stop()
             self._lock.notify_all()
 
     def finish(self, seconds: float = 60.0) -> bool:
@@ -148,7 +151,7 @@ class Background:
             self._do(job)
 
     def _do(self, job: Job, inner: bool = False) -> None:
-        outer, self._current = self._current, job
+        self._active.append(job)
         steps: Generator[Any, None, Any] | None = None
         try:
             with _TURN:
@@ -158,21 +161,21 @@ class Background:
                     try:
                         item = next(steps)
                     except StopIteration:
-                        self._tell(lambda: job.on_end(False))
+                        self._tell(partial(job.on_end, False))
                         return
-                self._tell(lambda item=item: job.on_item(item))
+                self._tell(partial(job.on_item, item))
                 if not inner:
                     self._let_pass()
             with _TURN:
                 steps.close()  # now and here, not when it happens to be collected
-            self._tell(lambda: job.on_end(True))
-        except BaseException as error:  # noqa: BLE001  all of it is for the person to know
+            self._tell(partial(job.on_end, True))
+        except BaseException as error:  # all of it is for the person to know
             logger.debug("a job failed", exc_info=True)
-            self._tell(lambda error=error: job.on_error(error))
+            self._tell(partial(job.on_error, error))
         finally:
             if steps is not None:
                 steps.close()
-            self._current = outer
+            self._active.remove(job)
 
     def _let_pass(self) -> None:
         """Do what is urgent."""
@@ -190,4 +193,4 @@ class Background:
             self._done.append(call)
 
     def _stopping(self) -> bool:
-        return self._current is not None and self._current.stopped.is_set()
+        return any(job.stopped.is_set() for job in self._active)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -124,7 +125,9 @@ class Workspace:
         """
         self._not_busy("choose another model")
         self.session = Session(self.frames, model, engine=engine, device=device)
-        name = f"{model.name}-{engine.mode}-{engine.window_size or 'auto'}-{engine.equality}"
+        seen = f"{self.frames.channels}{self.frames.intensity}"
+        shown = f"{engine.mode}-{engine.window_size or 'auto'}-{engine.equality}"
+        name = f"{model.name}-{shown}-{zlib.crc32(seen.encode()):08x}"
         size = (self.frames.n_frames, self.frames.height, self.frames.width)
         folder = self.folder / "runs" / "".join(c if c.isalnum() else "-" for c in name)
         self.store = RunStore(folder, size, precise=engine.equality == "exact")

@@ -1,0 +1,63 @@
+"""Where a person looks, in frames and pixels of a layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from napari_sam2track._napari.geometry import Geometry
+
+
+class Place:
+    """The frame that is shown, and how to go to another one.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    layer
+        The layer whose pixels are meant.
+    geometry
+        Its axes.
+    """
+
+    def __init__(self, viewer: Any, layer: Any, geometry: Geometry) -> None:
+        self._viewer, self._layer, self._geometry = viewer, layer, geometry
+
+    @property
+    def data(self) -> tuple[float, ...]:
+        """The point that is looked at, in the axes of the layer."""
+        point = np.asarray(self._viewer.dims.point)[-self._geometry.ndim :]
+        return tuple(float(v) for v in self._layer.world_to_data(point))
+
+    @property
+    def frame(self) -> int:
+        """The frame that is looked at."""
+        axis = self._geometry.frame_axis
+        if axis is None:
+            return 0
+        return int(np.clip(round(self.data[axis]), 0, self._geometry.n_frames - 1))
+
+    @property
+    def plane(self) -> int | None:
+        """The plane that is looked at; None if there is only one."""
+        axis = self._geometry.plane_axis
+        if axis is None:
+            return None
+        return int(np.clip(round(self.data[axis]), 0, self._geometry.shape[axis] - 1))
+
+    def go_to(self, frame: int, centre_yx: tuple[float, ...] | None = None) -> None:
+        """Show a frame, and a place in its middle if that is out of sight."""
+        geometry, dims = self._geometry, self._viewer.dims
+        y, x = centre_yx or (self.data[geometry._yx[0]], self.data[geometry._yx[1]])
+        data = geometry.to_layer(np.array([[frame, y, x]], float))[0]
+        world = np.asarray(self._layer.data_to_world(data))
+        offset = dims.ndim - geometry.ndim
+        axes = [a for a in (geometry.frame_axis, geometry.plane_axis) if a is not None]
+        for axis in axes:
+            if offset + axis in dims.not_displayed:
+                dims.set_point(offset + axis, float(world[axis]))
+        if centre_yx is not None:
+            shown = [a - offset for a in dims.displayed if a >= offset]
+            self._viewer.camera.center = tuple(float(world[a]) for a in shown)

@@ -1,0 +1,510 @@
+"""Work on an image in napari: its layers, what is done in another thread, and what is told of it.
+
+Widgets know a project and nothing below it. All of it happens in the window's thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from psygnal import Signal
+
+from napari_sam2track._napari.background import Background, Job
+from napari_sam2track._napari.geometry import PlaneLabels
+from napari_sam2track._napari.layer_colours import Colours
+from napari_sam2track._napari.opening_work import Ready
+from napari_sam2track._napari.place import Place
+from napari_sam2track._napari.prompt_binding import PromptBinding
+from napari_sam2track._napari.prompt_layers import LABELS
+from napari_sam2track._napari.pump import Pump
+from napari_sam2track._napari.run_status import RunLost, RunStatus
+from napari_sam2track._napari.saving import Saving
+from napari_sam2track.errors import Sam2TrackError
+from napari_sam2track.models.registry import ModelInfo
+from napari_sam2track.params import EngineParams
+from napari_sam2track.prompts import PromptSet
+from napari_sam2track.session import Progress
+from napari_sam2track.tracks.edits import Delete
+from napari_sam2track.tracks.state import Edit
+from napari_sam2track.work.said import Said
+from napari_sam2track.work.workspace import Key, Note, Workspace
+
+logger = logging.getLogger(__name__)
+#: In ``layer.metadata``: what finds the project of a layer.
+KEY = "sam2track"
+#: Milliseconds after the last change before it is acted on, or saved.
+_SETTLE, _SAVE = 60, 2000
+
+
+class ProjectRef:
+    """What a labels layer knows of its project; a copy of the layer knows nothing."""
+
+    def __init__(self, project: Project | None = None) -> None:
+        self.project = project
+
+    @property
+    def parents(self) -> dict[int, int]:
+        """Daughter to mother."""
+        return {} if self.project is None else dict(self.project.work.state.parents)
+
+    def __deepcopy__(self, memo: Any) -> ProjectRef:
+        return ProjectRef()
+
+    def __reduce__(self) -> tuple[type[ProjectRef], tuple[()]]:
+        return ProjectRef, ()
+
+
+class Project:
+    """Work on one image.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    image
+        The image layer.
+    ready
+        What was read of it.
+    model, engine, device
+        What follows objects.
+    pump
+        Calls back in the window's thread.
+    labels, points
+        Layers of the person's to work on; None: new ones.
+    """
+
+    #: Objects, their names, or what is known of them; the frame, where only one is concerned.
+    changed = Signal(object)
+    current_changed = Signal(int)
+    frame_changed = Signal(int)
+    run_changed = Signal(RunStatus)
+    #: (level, text): "info", "warning" or "error".
+    told = Signal(str, str)
+    closed = Signal()
+
+    def __init__(
+        self,
+        viewer: Any,
+        image: Any,
+        ready: Ready,
+        model: ModelInfo,
+        engine: EngineParams,
+        device: str,
+        pump: Pump,
+        labels: Any = None,
+        points: Any = None,
+    ) -> None:
+        self.viewer, self.image, self.found = viewer, image, ready.found
+        self.pump = pump
+        self.background = Background("sam2track-engine", pump.wake)
+        pump.attach(self.background)
+        geometry = ready.found.geometry
+        self.plane = PlaneLabels(ready.labels, geometry)
+        earlier = ready.found.earlier if ready.going_on else None
+        self.work = Workspace(
+            ready.found.frames,
+            self.plane,
+            ready.found.folder,
+            model,
+            engine,
+            device,
+            said=None if earlier is None else earlier.said(),
+            parents=None if earlier is None else earlier.parents,
+            table=ready.table,
+        )
+        self.names: dict[int, str] = {} if earlier is None else dict(earlier.names)
+        self.work.lock(() if earlier is None else earlier.locked)
+        self.status = RunStatus()
+        self._run: Job | None = None
+        self._lost: RunLost | None = None
+        name = image.name
+        if labels is None:
+            labels = viewer.add_labels(
+                ready.labels, name=f"{name} [labels]", opacity=0.5, **geometry.transform
+            )
+        self.labels = labels
+        self.labels.metadata[KEY] = ProjectRef(self)
+        self.colours = Colours(labels)
+        self.place = Place(viewer, labels, geometry)
+        self.prompts = PromptBinding(
+            viewer, geometry, name, self.colours.of, self.work.said.prompts, points
+        )
+        self.saving = Saving(self, name, pump)
+        self._connect()
+        if points is not None:
+            self._read_prompts()
+        self.set_current(min(self.work.objects, default=1))
+        self.work.refresh()
+        self._look_at(self.work.unseen())
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        self.work.said_changed.connect(self._on_said)
+        self.work.labels_changed.connect(self._on_labels)
+        self.work.grid_changed.connect(self._on_grid)
+        self.prompts.edited.connect(self._on_prompts)
+        self._connected: list[tuple[Any, Callable[..., Any]]] = [
+            (self.labels.events.paint, self._on_paint),
+            (self.labels.events.selected_label, self._on_selected),
+            (self.labels.events.colormap, self._on_colormap),
+            (self.viewer.dims.events.current_step, self._on_step),
+            (self.viewer.layers.events.removed, self._on_removed),
+        ]
+        for emitter, call in self._connected:
+            emitter.connect(call)
+
+    @property
+    def layers(self) -> tuple[Any, ...]:
+        """The layers without which there is no work."""
+        return self.image, self.labels, self.prompts.points, self.prompts.boxes
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was not closed."""
+        return bool(self._connected)
+
+    def close(self) -> None:
+        """Stop what goes on, save, and listen to nothing any more; all layers stay."""
+        if not self._connected:
+            return
+        for emitter, call in self._connected:
+            emitter.disconnect(call)
+        self._connected = []
+        self.prompts.close()
+        self.background.close()
+        if self.work.busy and self._run is not None:
+            self._ended(True)
+        self.saving.close()
+        self.colours.close()
+        with suppress(KeyError):
+            del self.labels.metadata[KEY]
+        self.closed.emit()
+
+    def _on_removed(self, event: Any) -> None:
+        if any(event.value == layer for layer in self.layers):
+            self.tell(
+                "warning",
+                f"The layer {event.value.name!r} was deleted: work on {self.image.name!r} is "
+                "closed and saved. Start again to go on with it.",
+            )
+            self.close()
+
+    # -- what is shown -------------------------------------------------------------------------
+
+    def tell(self, level: str, text: str) -> None:
+        """Say something to the person."""
+        self.told.emit(level, text[:1].upper() + text[1:])
+
+    def fail(self, error: BaseException) -> None:
+        """Say what went wrong; an error that is not ours comes with its kind."""
+        if isinstance(error, Sam2TrackError):
+            self.tell("error", str(error))
+            return
+        logger.error("work in the background failed", exc_info=error)
+        text = str(error) or "no more is known"
+        if "out of memory" in text.lower() or isinstance(error, MemoryError):
+            self.tell(
+                "error",
+                f"Memory ran out ({text.splitlines()[0]}). What is finished is kept: lower the "
+                "batch size, choose a smaller model, or close other programs, then propagate again",
+            )
+        else:
+            self.tell("error", f"{type(error).__name__}: {text}. What is finished is kept")
+
+    def _on_said(self, said: Said) -> None:
+        self.prompts.show(said.prompts)
+        self.saving.later()
+
+    def _on_labels(self, frames: frozenset[int]) -> None:
+        self.saving.dirty(frames)
+        if self.place.frame in frames:
+            self.pump.later("refresh", 0, self.labels.refresh)
+
+    def _on_grid(self, frame: int | None) -> None:
+        self.changed.emit(frame)
+
+    def _on_step(self, event: Any = None) -> None:
+        self.frame_changed.emit(self.place.frame)
+
+    @property
+    def frame(self) -> int:
+        """The frame that is looked at."""
+        return self.place.frame
+
+    def go_to(self, object_id: int | None, frame: int) -> None:
+        """Look at a frame, and at an object on it (or where it is nearest in time)."""
+        places = self.work.state.places
+        centre = None
+        if object_id is not None:
+            self.set_current(object_id)
+            if object_id in places:
+                near = min(places.frames(object_id), key=lambda t: abs(t - frame))
+                box = places.box(object_id, near)
+                assert box is not None
+                centre = tuple((s.start + s.stop - 1) / 2 for s in box[-2:])
+        self.place.go_to(frame, centre)
+
+    # -- objects -------------------------------------------------------------------------------
+
+    @property
+    def current(self) -> int:
+        """The object that is prompted, painted, accepted."""
+        return self.prompts.current
+
+    def set_current(self, object_id: int) -> None:
+        """Choose an object."""
+        if object_id < 1:
+            return
+        self.prompts.set_current(object_id, self.prompts.label)
+        if int(self.labels.selected_label) != object_id:
+            self.labels.selected_label = object_id
+        self.current_changed.emit(object_id)
+
+    def next_object(self) -> int:
+        """Choose an id that no object has."""
+        self.set_current(self.work.next_id)
+        return self.current
+
+    def _on_selected(self, event: Any = None) -> None:
+        chosen = int(self.labels.selected_label)
+        if chosen >= 1 and chosen != self.current:
+            self.set_current(chosen)
+
+    def _on_colormap(self, event: Any = None) -> None:
+        self.prompts.recolour()
+        self.changed.emit(None)
+
+    def set_label(self, positive: bool) -> None:
+        """Whether the next point says yes or no."""
+        self.prompts.set_current(self.current, LABELS[0] if positive else LABELS[1])
+        self.current_changed.emit(self.current)
+
+    def toggle_label(self) -> None:
+        """The next point, and those that are selected, say the contrary."""
+        chosen = sorted(self.prompts.points.selected_data)
+        positive = self.prompts.label == LABELS[0]
+        self.set_label(not positive)
+        if chosen:
+            self.prompts.relabel(chosen, LABELS[1] if positive else LABELS[0])
+
+    def rename(self, object_id: int, name: str) -> None:
+        """Give an object a name; an empty one takes it away."""
+        self.names = {**self.names, object_id: name.strip()}
+        if not name.strip():
+            del self.names[object_id]
+        self.saving.later()
+        self.changed.emit(None)
+
+    def lock(self, object_id: int, locked: bool) -> None:
+        """Protect an object from runs."""
+        now = set(self.work.locked)
+        self.work.lock(now | {object_id} if locked else now - {object_id})
+        self.saving.later()
+        self.changed.emit(None)
+
+    def delete(self, objects: Iterable[int]) -> None:
+        """Delete objects: their pixels, their prompts and what was found of them."""
+        ids = list(objects)
+        drawn = [Delete(i) for i in ids if i in self.work.state.places]
+        said = self.work.said
+        if drawn:
+            self.edit(drawn, "delete " + ", ".join(map(str, ids)))
+            said = self.work.said
+        for i in ids:
+            said = said.without(i)
+        self.work.say(said, "delete " + ", ".join(map(str, ids)))
+
+    # -- prompts -------------------------------------------------------------------------------
+
+    def _on_prompts(self) -> None:
+        self.pump.later("prompts", _SETTLE, self._read_prompts)
+
+    def _read_prompts(self) -> None:
+        if not self._connected:
+            return
+        keys = self.work.set_prompts(self.prompts.read(self.work.said.prompts), "prompts")
+        self._look_at(keys)
+
+    def _look_at(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            prompt, see = self.work.looker(key)
+
+            def steps(see: Callable[[], Any] = see) -> Generator[Any, None, None]:
+                yield see()
+
+            def show(result: Any, key: Key = key, prompt: Any = prompt) -> None:
+                if self.work.accept_look(key, prompt, result) and not result.patch:
+                    self.tell("warning", f"Nothing was found at the prompts of object {key[0]}")
+
+            job = Job(steps, show, on_error=self.fail, key=key)
+            self.background.submit(job, urgent=True)
+
+    def segment(self) -> None:
+        """Look again at all prompts on this frame."""
+        self._read_prompts()
+        keys = [key for key in self.work.said.prompts if key[1] == self.frame]
+        if not keys:
+            self.tell("info", "There is no prompt on this frame: click on an object first")
+        self._look_at(keys)
+
+    def clear(self) -> None:
+        """Take away the prompts of the current object on this frame."""
+        key = self.current, self.frame
+        self._read_prompts()
+        if key not in self.work.said.prompts:
+            self.tell("info", f"Object {key[0]} has no prompt on frame {key[1]}")
+            return
+        self.work.set_prompts(self.work.said.prompts.remove(*key), "clear prompts")
+
+    def take_labels(self, labels_yx: Any, frame: int) -> None:
+        """Take every label of an image as the mask of an object on a frame."""
+        from napari_sam2track.prompts import masks_from_labels
+
+        given = masks_from_labels(np.asarray(labels_yx), frame)
+        prompts = PromptSet({**dict(self.work.said.prompts.items()), **dict(given.items())})
+        self._look_at(self.work.set_prompts(prompts, "masks as prompts"))
+
+    def accept(self, frames: Iterable[int] | None = None) -> None:
+        """Accept the current object on frames (None: this one), or open them again."""
+        places, i = self.work.state.places, self.current
+        there = set(places.frames(i)) if i in places else set()
+        wanted = [self.frame] if frames is None else [t for t in frames if t in there]
+        if frames is None and self.frame not in there:
+            absent = self.work.grid
+            known = i in absent.ids
+            if not known:
+                self.tell("info", f"Object {i} is not on this frame, so there is nothing to accept")
+                return
+        said = self.work.said
+        if set(wanted) <= said.approved.of(i):
+            self.work.say(said.reopened(i, wanted), f"open object {i} again")
+        else:
+            self.work.say(said.accepted(i, wanted), f"accept object {i}")
+
+    def _on_paint(self, event: Any) -> None:
+        strokes = self.plane.strokes(event.value)
+        if not strokes:
+            return
+        try:
+            self.work.paint(strokes)
+        except Sam2TrackError as error:
+            self.fail(error)
+
+    # -- runs ----------------------------------------------------------------------------------
+
+    def configure(self, model: ModelInfo, engine: EngineParams, device: str) -> None:
+        """Follow with another model or other parameters."""
+        now = self.work.session
+        if (now.model, now.engine, now.device) != (model, engine, device):
+            self.work.configure(model, engine, device)
+            self.saving.later()
+            self.work.refresh()
+
+    def propagate(
+        self,
+        only: Iterable[int] | None = None,
+        start: int = 0,
+        stop: int | None = None,
+        direction: str = "both",
+        until_lost: bool = False,
+    ) -> bool:
+        """Follow objects in the background; False, and a word of why, if that cannot be."""
+        self._read_prompts()
+        try:
+            ids = None if only is None else list(only)
+            steps = self.work.begin_run(ids, start, stop, direction)
+        except Sam2TrackError as error:
+            self.fail(error)
+            return False
+        self.status = RunStatus.begun()
+        self._lost = RunLost() if until_lost else None
+        self._run = Job(lambda: steps, self._received, self._ended, self._failed)
+        self.background.submit(self._run)
+        self.run_changed.emit(self.status)
+        return True
+
+    def stop(self) -> None:
+        """Stop what goes on after the frame in hand; what is finished stays."""
+        if self._run is not None:
+            self._run.stop()
+            self.status = self.status.stopping()
+            self.run_changed.emit(self.status)
+
+    def _received(self, progress: Progress) -> None:
+        self.work.receive(progress)
+        self.status = self.status.after(progress.done, progress.total)
+        self.run_changed.emit(self.status)
+        if self._lost is not None and self._lost.all_lost(progress) and self._run is not None:
+            self.tell("info", f"All objects are lost on frame {progress.frame}: stopped")
+            self._run.stop()
+            self._lost = None
+
+    def _ended(self, stopped: bool) -> None:
+        self._run = None
+        self.work.end_run()
+        self.status = self.status.ended(stopped)
+        self.saving.later()
+        self.run_changed.emit(self.status)
+
+    def _failed(self, error: BaseException) -> None:
+        self._ended(True)
+        self.fail(error)
+
+    # -- edits and the way back ----------------------------------------------------------------
+
+    def edit(self, edits: Iterable[Edit], title: str) -> bool:
+        """Edit tracks; False, and a word of why, if that cannot be."""
+        try:
+            self.work.edit(edits, title)
+        except Sam2TrackError as error:
+            self.fail(error)
+            return False
+        self.saving.later()
+        return True
+
+    def undo(self, *_: Any) -> None:
+        """Take the last step back."""
+        self._go(self.work.undoing, "Undone")
+
+    def redo(self, *_: Any) -> None:
+        """Do again what was taken back."""
+        self._go(self.work.redoing, "Done again")
+
+    def _go(self, make: Callable[[], Generator[Any, None, Note | None]], word: str) -> None:
+        self._read_prompts()
+        steps = make()
+
+        def some() -> None:
+            try:
+                for _ in range(4):
+                    next(steps)
+            except StopIteration as end:
+                note = end.value
+                self.tell("info", f"{word}: {note.title}" if note else word)
+                self._look_at(self.work.unseen())
+                self.saving.later()
+            except Sam2TrackError as error:
+                self.fail(error)
+            else:
+                self.pump.later("steps", 0, some)
+
+        some()
+
+    def next_problem(self) -> tuple[int, int] | None:
+        """Go to the next frame on which something should be looked at."""
+        grid = self.work.grid
+        at = np.argwhere(grid.problems())
+        at = at[np.lexsort((at[:, 0], at[:, 1]))]
+        if not len(at):
+            self.tell("info", "There is no problem that is known of")
+            return None
+        here = self.frame, self.current
+        keys = [(int(t), grid.ids[k]) for k, t in at]
+        t, i = next((key for key in keys if key > here), keys[0])
+        self.go_to(i, t)
+        return i, t

@@ -1,0 +1,220 @@
+"""The layers with prompts of a project: what is clicked and drawn, and what is said, agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from napari_sam2track._napari.geometry import Geometry
+from napari_sam2track._napari.prompt_layers import (
+    LABELS,
+    border_colours,
+    box_rows,
+    boxes_layer,
+    clicks,
+    ids_of,
+    labels_of,
+    point_rows,
+    points_layer,
+    with_layers,
+)
+from napari_sam2track.prompts import PromptSet
+
+Colours = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+
+
+def _table(columns: dict[str, Any]) -> Any:
+    """Features, as napari takes them."""
+    import pandas as pd
+
+    return pd.DataFrame(columns)
+
+
+class PromptBinding:
+    """A Points and a Shapes layer, and the prompts in them.
+
+    Parameters
+    ----------
+    viewer
+        Where they are shown.
+    geometry
+        Of the image.
+    name
+        Of the image.
+    colours
+        (N,) object ids to (N, 4) colours.
+    points
+        A Points layer of the person's to take; None for a new one.
+
+    Attributes
+    ----------
+    edited
+        Emits when a person changed a prompt in one of the layers.
+    """
+
+    edited = Signal()
+
+    def __init__(
+        self,
+        viewer: Any,
+        geometry: Geometry,
+        name: str,
+        colours: Colours,
+        prompts: PromptSet,
+        points: Any = None,
+    ) -> None:
+        self.viewer, self.geometry, self._colours = viewer, geometry, colours
+        self._quiet = 0
+        self.current, self.label = 1, LABELS[0]
+        size = float(np.clip(min(geometry.frame_shape) / 45, 3, 40))
+        like = geometry.transform
+        boxes = boxes_layer(prompts, f"{name} [boxes]", like, geometry.to_layer)
+        self.boxes = viewer.add_shapes(boxes[0] or None, **boxes[1])
+        if points is None:
+            made = points_layer(prompts, f"{name} [prompts]", like, geometry.to_layer, size)
+            points = viewer.add_points(made[0], **made[1])
+        else:
+            self._adopt(points, prompts)
+        self.points = points
+        self._connected = [
+            (self.points.events.data, self._on_data),
+            (self.points.events.features, self._on_features),
+            (self.boxes.events.data, self._on_data),
+            (self.boxes.events.features, self._on_features),
+        ]
+        for emitter, call in self._connected:
+            emitter.connect(call)
+        self.recolour()
+        self.set_current(self.current, self.label)
+
+    def close(self) -> None:
+        """Listen to the layers no more; they stay."""
+        for emitter, call in self._connected:
+            emitter.disconnect(call)
+        self._connected = []
+
+    def set_current(self, object_id: int, label: str) -> None:
+        """Whose point the next one is, and whether it says yes or no."""
+        self.current, self.label = object_id, label
+        with self._silence():
+            self.points.feature_defaults = _table(
+                {"object_id": [object_id], "label": [label]}
+            )
+            self.boxes.feature_defaults = _table({"object_id": [object_id]})
+            if not self.points.selected_data:  # else napari repaints the selected ones
+                self.points.current_border_color = border_colours([label])[0]
+                self.points.current_face_color = self._colours(np.array([object_id]))[0]
+            if not self.boxes.selected_data:
+                self.boxes.current_edge_color = self._colours(np.array([object_id]))[0]
+
+    def relabel(self, rows: list[int], label: str) -> None:
+        """Let some points say yes or no."""
+        features = self.points.features.copy()
+        features.loc[rows, "label"] = label
+        with self._silence():
+            self.points.features = features
+        self.recolour()
+        self.edited.emit()
+
+    def read(self, prompts: PromptSet) -> PromptSet:
+        """The prompts with what the layers say now in place of their clicks and boxes."""
+        tyx, here = self.geometry.from_layer(self.points.data)
+        ids = np.array(ids_of(self.points.features, self.current), np.int64)
+        labels = np.array(labels_of(self.points.features), object)
+        height, width = self.geometry.frame_shape
+        inside = (tyx[:, 1:] >= -0.5).all(axis=1)
+        inside &= (tyx[:, 1] < height - 0.5) & (tyx[:, 2] < width - 0.5)
+        here &= inside  # a click beside the image says nothing
+        points = clicks(tyx[here], ids[here].tolist(), labels[here].tolist())
+        return with_layers(prompts, points, self._boxes())
+
+    def _boxes(self) -> dict[tuple[int, int], tuple[float, float, float, float]]:
+        out = {}
+        ids = ids_of(self.boxes.features, self.current)
+        for shape, i in zip(self.boxes.data, ids, strict=True):
+            tyx, here = self.geometry.from_layer(shape)
+            if here.all():
+                most = np.array(self.geometry.frame_shape) - 1.0
+                corners = np.clip(tyx[:, 1:], 0, most)
+                (y0, x0), (y1, x1) = corners.min(axis=0), corners.max(axis=0)
+                if y1 > y0 and x1 > x0:
+                    out[i, int(tyx[0, 0])] = (float(y0), float(x0), float(y1), float(x1))
+        return out
+
+    def show(self, prompts: PromptSet) -> None:
+        """Make the layers say what the prompts say; points of other planes stay."""
+        if self.read(prompts) == prompts:
+            return
+        rows, ids, labels = point_rows(prompts)
+        layer = self.points
+        _, here = self.geometry.from_layer(layer.data)
+        data = np.concatenate([np.asarray(layer.data)[~here], self.geometry.to_layer(rows)])
+        others = layer.features[~here]
+        features = _table(
+            {
+                "object_id": [*ids_of(others, self.current), *ids],
+                "label": [*labels_of(others), *labels],
+            }
+        )
+        with self._silence():
+            layer.selected_data = set()
+            layer.data = data
+            layer.features = features
+            corners, owners = box_rows(prompts)
+            kept = [k for k, c in enumerate(self.boxes.data) if not self._is_here(c)]
+            old_ids = ids_of(self.boxes.features, self.current)
+            old = [np.asarray(self.boxes.data[k]) for k in kept]
+            self.boxes.selected_data = set()
+            self.boxes.data = [*old, *(self.geometry.to_layer(c) for c in corners)]
+            self.boxes.features = _table(
+                {"object_id": [*(old_ids[k] for k in kept), *owners]}
+            )
+        self.recolour()
+        self.set_current(self.current, self.label)
+
+    def _is_here(self, corners: Any) -> bool:
+        return bool(self.geometry.from_layer(corners)[1].all())
+
+    def recolour(self) -> None:
+        """Colours of all points and boxes from what they say."""
+        with self._silence():
+            if len(self.points.data):
+                ids = np.array(ids_of(self.points.features, self.current), np.int64)
+                self.points.border_color = border_colours(labels_of(self.points.features))
+                self.points.face_color = self._colours(ids)
+            if len(self.boxes.data):
+                ids = np.array(ids_of(self.boxes.features, self.current), np.int64)
+                self.boxes.edge_color = self._colours(ids)
+
+    def _adopt(self, points: Any, prompts: PromptSet) -> None:
+        """Give a Points layer of others what ours have; it must have the axes of the image."""
+        points.features = _table(
+            {
+                "object_id": np.array(ids_of(points.features, self.current), np.int64),
+                "label": labels_of(points.features),
+            }
+        )
+
+    @contextmanager
+    def _silence(self) -> Iterator[None]:
+        self._quiet += 1
+        try:
+            yield
+        finally:
+            self._quiet -= 1
+
+    def _on_data(self, event: Any) -> None:
+        # napari tells twice: before ("adding") and after ("added")
+        if not self._quiet and str(getattr(event.action, "value", event.action)).endswith("ed"):
+            self.recolour()
+            self.edited.emit()
+
+    def _on_features(self, event: Any) -> None:
+        if not self._quiet:
+            self.recolour()
+            self.edited.emit()

@@ -1,0 +1,77 @@
+"""What makes the window look for results, and do things a little later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from qtpy.QtCore import QObject, QTimer
+
+from napari_sam2track._napari.background import Background
+
+#: Milliseconds between two looks for results, and how long one may take, in seconds.
+_EVERY, _AT_MOST = 15, 0.025
+
+
+class Pump(Protocol):
+    """Calls back in the window's thread."""
+
+    def attach(self, background: Background) -> None:
+        """Hand out the results of a thread from now on."""
+        ...
+
+    def wake(self) -> None:
+        """There will be results."""
+        ...
+
+    def later(self, name: str, milliseconds: int, call: Callable[[], object]) -> None:
+        """Call once, so much later; of calls with one name the last one counts."""
+        ...
+
+    def close(self) -> None:
+        """Call nothing any more."""
+        ...
+
+
+class QtPump(QObject):
+    """A `Pump` in Qt's event loop. It makes no calls while there is nothing to do."""
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._threads: list[Background] = []
+        self._timer = QTimer(self)
+        self._timer.setInterval(_EVERY)
+        self._timer.timeout.connect(self._look)
+        self._later: dict[str, QTimer] = {}
+
+    def attach(self, background: Background) -> None:
+        """See `Pump`."""
+        self._threads.append(background)
+
+    def wake(self) -> None:
+        """See `Pump`."""
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def later(self, name: str, milliseconds: int, call: Callable[[], object]) -> None:
+        """See `Pump`."""
+        timer = self._later.get(name)
+        if timer is None:
+            timer = self._later[name] = QTimer(self)
+            timer.setSingleShot(True)
+        else:
+            timer.timeout.disconnect()
+        timer.timeout.connect(call)
+        timer.start(milliseconds)
+
+    def close(self) -> None:
+        """See `Pump`."""
+        self._timer.stop()
+        for timer in self._later.values():
+            timer.stop()
+        self._threads.clear()
+
+    def _look(self) -> None:
+        more = [thread.drain(_AT_MOST) for thread in self._threads]
+        if not any(more):
+            self._timer.stop()

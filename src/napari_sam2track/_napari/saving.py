@@ -1,0 +1,108 @@
+"""Saves the work on an image while it is done, so that a crash loses seconds of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2track._napari.background import Background, Job
+from napari_sam2track._napari.geometry import PlaneLabels
+from napari_sam2track._napari.pump import Pump
+from napari_sam2track._napari.work_folder import give_back, open_labels
+from napari_sam2track.session_file import ModelRef
+from napari_sam2track.work.work_file import WorkFile, work_of, write_work
+
+if TYPE_CHECKING:
+    from napari_sam2track._napari.project import Project
+
+#: Milliseconds after a change.
+_AFTER = 2000
+
+
+class Saving:
+    """Saves a project, in a thread of its own, a little after each change.
+
+    Labels that are not on disk already are copied there frame by frame.
+    """
+
+    def __init__(self, project: Project, name: str, pump: Pump) -> None:
+        self._project, self._name, self._pump = project, name, pump
+        self._thread = Background("sam2track-saving", pump.wake)
+        pump.attach(self._thread)
+        folder, geometry = project.found.folder, project.found.geometry
+        self._mirror: PlaneLabels | None = None
+        self._dirty: set[int] = set()
+        if not _is_ours(project.plane.array, folder):
+            self._mirror = PlaneLabels(open_labels(folder, geometry.shape)[0], geometry)
+            self._dirty = set(range(geometry.n_frames))
+        self._source = _source(project.image)
+
+    def dirty(self, frames: Collection[int]) -> None:
+        """Labels of these frames changed."""
+        if self._mirror is not None:
+            self._dirty.update(frames)
+        self.later()
+
+    def later(self) -> None:
+        """Something changed."""
+        self._pump.later("save", _AFTER, self.now)
+
+    def now(self) -> None:
+        """Save."""
+        self._thread.submit(Job(self._steps(), on_error=self._project.fail, key="save"))
+
+    def _steps(self) -> Any:
+        content, dirty = self._content(), sorted(self._dirty)
+        self._dirty.clear()
+        source, mirror = self._project.plane, self._mirror
+        folder = self._project.found.folder
+        whole = tuple(slice(0, n) for n in source.frame_shape)
+
+        def steps() -> Generator[int, None, None]:
+            if mirror is not None:
+                for t in dirty:
+                    mirror.write_box(t, whole, source.read(t))
+                    yield t
+            write_work(folder, content())
+
+        return steps
+
+    def _content(self) -> Any:
+        """What makes the file; the prompts are turned to text in the other thread."""
+        project, work = self._project, self._project.work
+        info, said = work.session.model, work.said
+        about: dict[str, Any] = {
+            "image": self._name,
+            "source": self._source,
+            "frames": project.found.params,
+            "fingerprint": project.found.fingerprint,
+            "model": ModelRef(name=info.name if info.kind != "local" else str(info.path)),
+            "device": work.session.device,
+            "engine": work.session.engine,
+            "names": dict(project.names),
+            "locked": tuple(sorted(work.locked)),
+            "parents": dict(work.state.parents),
+        }
+
+        def content() -> WorkFile:
+            return work_of(said, **about)
+
+        return content
+
+    def close(self) -> None:
+        """Save, wait for it, and let others use the folder."""
+        self.now()
+        self._thread.finish()
+        self._thread.close()
+        give_back(self._project.found.folder)
+
+
+def _is_ours(array: Any, folder: Any) -> bool:
+    """Whether labels lie in the folder already."""
+    store = getattr(array, "store", None)
+    return store is not None and str(folder) in str(store)
+
+
+def _source(image: Any) -> str | None:
+    path = getattr(image.source, "path", None)
+    return None if path is None else str(path)

@@ -1,0 +1,124 @@
+"""Work that is put aside: a JSON file beside the labels, to be gone on with."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_sam2track.errors import FormatError
+from napari_sam2track.formats.output import write_text_atomic
+from napari_sam2track.params import EngineParams, FramesParams
+from napari_sam2track.prompts import prompts_from_json, prompts_to_dict
+from napari_sam2track.session_file import ModelRef
+from napari_sam2track.work.pairs import Pairs, Ranges
+from napari_sam2track.work.said import Said
+
+NAME, LABELS = "work.json", "labels.zarr"
+
+
+class WorkFile(BaseModel):
+    """What was worked on, but for the labels and what runs found, which lie beside it.
+
+    Attributes
+    ----------
+    image
+        Name of the movie, for people.
+    source
+        Where it came from; None if it was only in memory.
+    frames
+        Axes, channel and intensity.
+    fingerprint
+        Of the movie's content (`Frames.fingerprint`).
+    saved
+        When, in ISO 8601, UTC.
+    model, device, engine
+        What followed the objects.
+    prompts, kept, approved
+        See `Said`.
+    names
+        Of objects.
+    locked
+        Objects that runs leave alone.
+    parents
+        Daughter to mother.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["sam2track-work"] = "sam2track-work"
+    version: Literal[1] = 1
+    software: str
+    image: str
+    source: str | None = None
+    frames: FramesParams = Field(default_factory=FramesParams)
+    fingerprint: str
+    saved: str
+    model: ModelRef
+    device: str = "auto"
+    engine: EngineParams = Field(default_factory=EngineParams)
+    prompts: dict[str, Any]
+    kept: Ranges = Field(default_factory=dict)
+    approved: Ranges = Field(default_factory=dict)
+    names: dict[int, str] = Field(default_factory=dict)
+    locked: tuple[int, ...] = ()
+    parents: dict[int, int] = Field(default_factory=dict)
+
+    def said(self) -> Said:
+        """What a person said.
+
+        Raises
+        ------
+        FormatError
+            If the prompts are not valid.
+        """
+        prompts = prompts_from_json(self.prompts, "the saved prompts")
+        return Said(prompts, Pairs.from_ranges(self.kept), Pairs.from_ranges(self.approved))
+
+
+def work_of(said: Said, **about: Any) -> WorkFile:
+    """A file of this version of the software, of now."""
+    from napari_sam2track import __version__
+
+    return WorkFile(
+        software=f"napari-sam2track {__version__}",
+        saved=datetime.now(UTC).isoformat(timespec="seconds"),
+        prompts=prompts_to_dict(said.prompts),
+        kept=said.kept.to_ranges(),
+        approved=said.approved.to_ranges(),
+        **about,
+    )
+
+
+def write_work(folder: Path, work: WorkFile) -> None:
+    """Write the file into a folder of work; what was there is replaced.
+
+    Raises
+    ------
+    OutputError
+        If the disk is full or cannot be written to.
+    """
+    write_text_atomic(folder / NAME, work.model_dump_json(indent=1) + "\n", overwrite=True)
+
+
+def read_work(folder: Path) -> WorkFile | None:
+    """The work in a folder; None if there is none.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged, or of a newer version.
+    """
+    path = folder / NAME
+    if not path.exists():
+        return None
+    try:
+        return WorkFile.model_validate(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, ValidationError) as error:
+        raise FormatError(
+            f"the saved work in {path} cannot be read ({str(error).splitlines()[0]}); start anew, "
+            "which puts the folder aside"
+        ) from error
