@@ -77,7 +77,7 @@ def test_shapes_of_all_kinds():
     assert (other.scale.time, other.scale.z) == (5, 2)
     np.testing.assert_array_equal(other.labels.read(2), deep[2])
     with pytest.raises(FormatError, match=r"the layer 'five' has 5 axes .* cut out what you need"):
-        tracked_movie(Labels(deep[None], name="five"))
+        tracked_movie(Labels(np.stack([deep, deep]), name="five"))
     with pytest.raises(FormatError, match="frame 1 of the layer 'low' holds the negative value -3"):
         tracked_movie(Labels(np.array([[[1, 2]], [[1, -3]]]), name="low"))
 
@@ -160,3 +160,15 @@ def test_what_napari_can_show():
     rows["track"] = 4_000_000_000  # napari would take 32 GB
     assert not can_show(TrackTable(rows.copy(), 1, (4, 4)))
     assert not can_show(TrackTable(rows[:0], 1, (4, 4)))
+
+
+def test_an_axis_of_channels_is_passed_over():
+    """What lies on an image with channels has one channel, stretched over all."""
+    layer = Labels(SAMPLE.labels_tyx[:, None], scale=(2, 3, 0.5, 0.5))
+    movie = tracked_movie(layer, SAMPLE.parents)
+    assert movie.table.frame_shape == (96, 96)
+    assert movie.scale == Scale(2, 1, 0.5, 0.5)
+    np.testing.assert_array_equal(movie.labels.read(3), SAMPLE.labels_tyx[3])
+    places = np.insert(PLACES, 2, 0, axis=1)
+    flat = movie_of_tracks(Tracks(places, scale=(2, 3, 0.5, 0.5)))
+    assert (flat.ndim, flat.scale) == (3, Scale(2, 1, 0.5, 0.5))

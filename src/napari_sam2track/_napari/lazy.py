@@ -100,6 +100,12 @@ class LazyFrames:
             "layer.data = np.asarray(layer.data)"
         )
 
+    def reshaped(self, frame_shape: tuple[int, ...]) -> LazyFrames:
+        """The same frames in another shape, as one with an axis of length 1."""
+        return LazyFrames(
+            lambda t: self[t].reshape(frame_shape), self.shape[0], frame_shape, self.dtype
+        )
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         whole = self[:]
         return whole if dtype is None else whole.astype(dtype)

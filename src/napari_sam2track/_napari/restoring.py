@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
+import numpy as np
 
+from napari_sam2track._napari.geometry import Geometry
 from napari_sam2track._napari.lazy import LazyFrames, lazy_image
 from napari_sam2track._napari.opening import layers_of, tell, watched
+from napari_sam2track._napari.prompt_layers import boxes_layer, points_layer
 from napari_sam2track._napari.tracked import KEY, scale_attributes
 from napari_sam2track.errors import FormatError, Sam2TrackError
 from napari_sam2track.formats.registry import open_tracks
-from napari_sam2track.frames import Frames, Source, open_frames
+from napari_sam2track.frames import open_frames
 from napari_sam2track.labels import Scale
-from napari_sam2track.params import ReadParams
+from napari_sam2track.params import FramesParams, ReadParams
 from napari_sam2track.prompts import PromptSet
 from napari_sam2track.results_folder import LABELS, RUN
 from napari_sam2track.session_file import SessionFile, read_session
@@ -24,9 +25,6 @@ from napari_sam2track.tracks.movie import TrackedMovie
 
 if TYPE_CHECKING:
     from napari.types import LayerData
-
-#: Colours of channels that are looked at together, in their order.
-_COLOURS = ("red", "green", "blue")
 
 
 def session_layers(path: Path) -> list[LayerData]:
@@ -43,9 +41,11 @@ def session_layers(path: Path) -> list[LayerData]:
     Returns
     -------
     list
-        Image layers (one for each channel), the labels and tracks, boxes and points. Images and
-        labels have ``metadata["sam2track"]`` with the path of the ``session``, ``parents``, and
-        the ``prompts``, in which masks are that no layer shows.
+        The image, labels and tracks, boxes and points. An image has all channels, (T, C, Y, X),
+        and of a stack over time the plane that the session is about; what lies on it fits it.
+        Image and labels have ``metadata["sam2track"]`` with the path of the ``session``,
+        ``parents``, the ``prompts``, in which masks are that no layer shows, and ``frames``: the
+        parameters with which the image layer is what the session looked at.
 
     Raises
     ------
@@ -53,17 +53,32 @@ def session_layers(path: Path) -> list[LayerData]:
         If the session cannot be read, or nothing of what it names is there.
     """
     session = read_session(path)
-    prompts = session.prompt_set()
     tracks = _results(path)
-    parents = {} if tracks is None else dict(tracks.table.parents)
-    ours = {"session": str(path.absolute()), "parents": parents, "prompts": session.prompts}
-    scale = Scale() if tracks is None else tracks.scale
-    like = scale_attributes(scale, 3)
+    ours = {
+        "session": str(path.absolute()),
+        "parents": {} if tracks is None else dict(tracks.table.parents),
+        "prompts": session.prompts,
+        "frames": session.frames.model_copy(update={"axes": None, "z": None}).model_dump(),
+    }
+    transform = scale_attributes(Scale() if tracks is None else tracks.scale, 3)
     name = Path(PureWindowsPath(session.source).name).stem or path.parent.name
-    layers = _image_layers(session, path, name, {**like, "metadata": {KEY: ours}})
+    image = _image_layer(session, path, {**transform, "name": name, "metadata": {KEY: ours}})
+    geometry = None
+    if image is not None:
+        geometry = _geometry(image)
+        transform = geometry.transform
+    layers: list[LayerData] = [] if image is None else [image]
     if tracks is not None:
-        layers += layers_of(tracks, name, ours)
-    layers += _prompt_layers(prompts, name, like)
+        shape = (tracks.table.n_frames, *tracks.table.frame_shape)
+        found = layers_of(tracks, name, ours)
+        if geometry is None:
+            layers += found
+        elif shape == (geometry.n_frames, *geometry.frame_shape):
+            layers += [_placed(each, geometry) for each in found]
+        else:
+            tell(f"the labels beside {path} are of another size than the movie: {shape}")
+            layers += found
+    layers += _prompt_layers(session.prompt_set(), name, transform, geometry)
     if not layers:
         raise FormatError(
             f"{path} can be read, but neither its movie {session.source} nor results are there, "
@@ -98,90 +113,74 @@ def _results(path: Path) -> TrackedMovie | None:
         return None
 
 
-def _image_layers(
-    session: SessionFile, path: Path, name: str, attributes: Mapping[str, Any]
-) -> list[LayerData]:
-    """The movie of a session as Image layers, read when looked at, with the session's contrast."""
+def _image_layer(
+    session: SessionFile, path: Path, attributes: Mapping[str, Any]
+) -> LayerData | None:
+    """The movie of a session, read when looked at, with its contrast; None if it is not there."""
     where = movie_of_session(session, path)
     if where is None:
         tell(
             f"the movie {session.source} of {path} is not there any more; put it beside the "
             "session and open it again, or open the movie yourself"
         )
-        return []
+        return None
     asked = session.frames
     frames = None
     try:
         frames = open_frames(where, asked.axes, asked.channel, asked.intensity, asked.z)
         changed = session.fingerprint not in (None, frames.fingerprint())
-        windows = dict(zip(frames.channels, frames.intensity, strict=True))
+        window = frames.intensity[0]
     except Sam2TrackError as error:
         if frames is not None:
             frames.close()
         tell(f"the movie of {path} is left out: {error}")
-        return []
+        return None
     if changed:
         tell(
             f"{where} is not the movie that {path} was made with: its pixels differ. Is it "
             "another movie of that name?"
         )
-    n = frames.source.n_channels
-    if n == 1 or frames.source.rgb:
-        rgb = {"rgb": True} if n > 1 else {"contrast_limits": windows[0]}
-        return [(lazy_image(frames.source), {**attributes, "name": name, **rgb}, "image")]
-    return _channel_layers(frames, name, attributes, windows)
+    attributes = dict(attributes)
+    if frames.source.rgb:
+        return lazy_image(frames.source), {**attributes, "rgb": True}, "image"
+    if frames.source.n_channels > 1:
+        for key, value in (("scale", 1.0), ("units", "pixel"), ("axis_labels", "c")):
+            t, *yx = attributes[key]
+            attributes[key] = (t, value, *yx)
+    # The channel that is looked at first decides, since napari has one window for all.
+    return lazy_image(frames.source), {**attributes, "contrast_limits": window}, "image"
 
 
-def _channel_layers(
-    frames: Frames,
-    name: str,
-    attributes: Mapping[str, Any],
-    windows: Mapping[int, tuple[float, float]],
+def _geometry(image: LayerData) -> Geometry:
+    """What lies on an image layer, before there is one in a viewer."""
+    from napari.layers import Image
+
+    data, attributes, _ = image
+    return Geometry.of(Image(data, **attributes), FramesParams())
+
+
+def _placed(layer: LayerData, geometry: Geometry) -> LayerData:
+    """Labels or tracks of (t, y, x) on the axes of an image."""
+    data, attributes, kind = layer
+    attributes = {**attributes, **geometry.transform}
+    if data.ndim == geometry.ndim and kind == "labels":
+        return data, attributes, kind
+    if kind == "labels" and isinstance(data, LazyFrames):
+        return data.reshaped(geometry.shape[1:]), attributes, kind
+    if kind == "labels":
+        return data.reshape(geometry.shape), attributes, kind
+    places = geometry.to_layer(data[:, 1:])
+    return np.column_stack([data[:, :1], places]), attributes, kind
+
+
+def _prompt_layers(
+    prompts: PromptSet, name: str, like: Mapping[str, Any], geometry: Geometry | None
 ) -> list[LayerData]:
-    """A layer for each channel; those that the session does not look at are hidden."""
-    source = frames.source
-    layers: list[LayerData] = []
-    in_use = [source.n_channels]
-
-    def let_go() -> None:
-        in_use[0] -= 1
-        if not in_use[0]:
-            source.close()
-
-    for channel in range(source.n_channels):
-        data = LazyFrames(
-            partial(_read_channel, source, channel),
-            source.n_frames,
-            (source.height, source.width),
-            source.dtype,
-            let_go,
-        )
-        more: dict[str, Any] = {
-            "name": f"{name} [channel {channel}]",
-            "visible": channel in windows,
-            "blending": "additive",
-        }
-        if channel in windows:
-            more["contrast_limits"] = windows[channel]
-            if len(frames.channels) > 1:
-                more["colormap"] = _COLOURS[frames.channels.index(channel)]
-        layers.append((data, {**attributes, **more}, "image"))
-    return layers
-
-
-def _read_channel(source: Source, channel: int, t: int) -> NDArray[Any]:
-    return source.read_raw(t, 0, source.height, 0, source.width, [channel])[..., 0]
-
-
-def _prompt_layers(prompts: PromptSet, name: str, like: Mapping[str, Any]) -> list[LayerData]:
     """Points and boxes; there is nothing to show of masks."""
-    if not prompts:
-        return []
-    from napari_sam2track._napari.prompt_layers import boxes_layer, points_layer
-
+    place = np.asarray if geometry is None else geometry.to_layer
     layers: list[LayerData] = []
     if any(prompt.box is not None for _, prompt in prompts.items()):
-        layers.append(boxes_layer(prompts, f"{name} [boxes]", like))
+        layers.append(boxes_layer(prompts, f"{name} [boxes]", like, place))
     if any(prompt.points for _, prompt in prompts.items()):
-        layers.append(points_layer(prompts, f"{name} [prompts]", like))
+        layers.append(points_layer(prompts, f"{name} [prompts]", like, place))
     return layers

@@ -102,11 +102,14 @@ class LayerLabels:
         Of the layer, for messages.
     frame_axis
         The axis that is time; None: all is one frame.
+    dropped
+        Axes of length 1, such as that of an image's channels, which frames do without.
     """
 
     array: Any
     name: str
     frame_axis: int | None = 0
+    dropped: tuple[int, ...] = ()
 
     @property
     def n_frames(self) -> int:
@@ -116,7 +119,8 @@ class LayerLabels:
     @property
     def frame_shape(self) -> tuple[int, ...]:
         """Shape of a frame."""
-        return tuple(int(n) for k, n in enumerate(self.array.shape) if k != self.frame_axis)
+        gone = (self.frame_axis, *self.dropped)
+        return tuple(int(n) for k, n in enumerate(self.array.shape) if k not in gone)
 
     def read(self, t: int) -> NDArray[np.uint32]:
         """Frame `t`, uint32; a copy.
@@ -127,6 +131,8 @@ class LayerLabels:
             If the layer holds negative values, which are no ids.
         """
         index: list[int | slice] = [slice(None)] * len(self.array.shape)
+        for axis in self.dropped:
+            index[axis] = 0
         if self.frame_axis is not None:
             index[self.frame_axis] = t
         values = np.asarray(self.array[tuple(index)])
@@ -139,23 +145,27 @@ def layer_labels(layer: LayerLike, frame_axis: int = 0) -> LayerLabels:
     Raises
     ------
     FormatError
-        If it has fewer than two axes, or more than four.
+        If it has fewer than two axes, or more than four, not counting those of length 1.
     """
     multiscale = getattr(layer, "multiscale", False)
     array = layer.data[0] if multiscale else layer.data
-    ndim = len(array.shape)
-    if not 2 <= ndim <= 4:
+    shape = tuple(int(n) for n in array.shape)
+    ndim = len(shape)
+    time = None if ndim == 2 else frame_axis % max(ndim, 1)
+    dropped = tuple(k for k, n in enumerate(shape[:-2]) if n == 1 and k != time)
+    if not 2 <= ndim - len(dropped) <= 4:
         raise FormatError(
-            f"the layer {layer.name!r} has {ndim} axes (shape {tuple(array.shape)}); labels of "
+            f"the layer {layer.name!r} has {ndim} axes (shape {shape}); labels of "
             "(time, y, x), (time, z, y, x) or (y, x) can be taken: cut out what you need"
         )
-    return LayerLabels(array, layer.name, None if ndim == 2 else frame_axis)
+    return LayerLabels(array, layer.name, time, dropped)
 
 
-def layer_scale(layer: LayerLike, frame_axis: int | None = 0) -> Scale:
+def layer_scale(layer: LayerLike, frame_axis: int | None = 0, dropped: Sequence[int] = ()) -> Scale:
     """How large pixels are and how long frames last, as a layer says it.
 
-    Where space has several units, sizes are in that of x.
+    Where space has several units, sizes are in that of x. Of axes that are `dropped` nothing is
+    said.
     """
     sizes = [float(size) for size in layer.scale]
     units = list(layer.units) if layer.units is not None else []
@@ -163,12 +173,14 @@ def layer_scale(layer: LayerLike, frame_axis: int | None = 0) -> Scale:
         units = [None] * len(sizes)
     time, time_unit = 1.0, None
     if frame_axis is not None and len(sizes) > 2:
-        time, time_unit = sizes.pop(frame_axis), unit_of(units.pop(frame_axis))
-    if not sizes:
+        time, time_unit = sizes[frame_axis], unit_of(units[frame_axis])
+    gone = (frame_axis if len(sizes) > 2 else None, *dropped)
+    kept = [k for k in range(len(sizes)) if k not in gone]
+    if not kept:
         return Scale()
-    space = [_in_unit(size, unit, units[-1]) for size, unit in zip(sizes, units, strict=True)]
-    z, y, x = [1.0] * (3 - len(space)) + space
-    return Scale(time, z, y, x, time_unit, unit_of(units[-1]))
+    last = units[kept[-1]]
+    z, y, x = ([1.0] * 3 + [_in_unit(sizes[k], units[k], last) for k in kept])[-3:]
+    return Scale(time, z, y, x, time_unit, unit_of(last))
 
 
 def _in_unit(size: float, unit: Any, wanted: Any) -> float:
@@ -219,7 +231,8 @@ def tracked_movie(
     Parameters
     ----------
     layer
-        (T, Y, X), (T, Z, Y, X), or (Y, X), which is one frame.
+        (T, Y, X), (T, Z, Y, X), or (Y, X), which is one frame. Axes of length 1 beside them are
+        passed over.
     parents
         Daughter to mother; None: those of the layer's metadata. Where one of the two has no
         pixel, the parent is left out, and the provenance notes it.
@@ -249,7 +262,8 @@ def tracked_movie(
         text = f"the parents of {len(wanted) - len(kept)} tracks are left out: one has no pixel"
         note["notes"] = [*note.get("notes", ()), text]
     table = table_from(rows, labels.n_frames, labels.frame_shape, kept, f"the layer {layer.name!r}")
-    return TrackedMovie(table, labels, layer_scale(layer, labels.frame_axis), note)
+    scale = layer_scale(layer, labels.frame_axis, labels.dropped)
+    return TrackedMovie(table, labels, scale, note)
 
 
 def tracks_layer_data(
@@ -316,7 +330,7 @@ def movie_of_tracks(
     ----------
     layer
         A Tracks layer, or `LayerValues` of one. Its ids begin with 0 or 1; if with 0, which is
-        the background here, all become one higher.
+        the background here, all become one higher. Depth that is 0 everywhere is none.
     merges
         What to do where its graph has a track with several parents: refuse it, or keep the one
         that ends last.
@@ -340,9 +354,9 @@ def movie_of_tracks(
         notes.append("there is a track 0, the background's value: all ids are one higher now")
     if len(ids) and ids.max() + shift > _MAX_ID:
         raise FormatError(f"{name} has the track id {ids.max()}; ids go up to {_MAX_ID}")
-    deep = data.shape[1] == 5
+    deep = data.shape[1] == 5 and bool(data[:, 2].any())
     places = np.zeros((len(data), 3))
-    places[:, 3 - (data.shape[1] - 2) :] = data[:, 2:]
+    places[:, -(data.shape[1] - 2) :] = data[:, 2:]
     rows = point_rows(ids + shift, frames, places, _areas(layer, len(data)))
     ends = {int(k): float(t) for k, t in sorted(zip(ids, frames, strict=True), key=lambda p: p[1])}
     found, cut = _one_parent(layer, ends, merges)
@@ -356,7 +370,8 @@ def movie_of_tracks(
     if notes:
         note["notes"] = notes
     table = table_from(rows, n_frames, frame_shape, parents, name)
-    return TrackedMovie(table, None, layer_scale(layer), note)
+    flat = (1,) if data.shape[1] == 5 and not deep else ()
+    return TrackedMovie(table, None, layer_scale(layer, 0, flat), note)
 
 
 def graph_parents(layer: Any, merges: Literal["refuse", "cut"] = "refuse") -> dict[int, int]:
