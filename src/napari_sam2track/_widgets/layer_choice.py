@@ -1,109 +1,130 @@
-"""A combo box of layers, which follows the viewer and keeps its choice."""
+"""A choice among the layers of some kinds, which follows the viewer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QComboBox, QWidget
+from psygnal import Signal
+from qtpy.QtWidgets import QComboBox
+
+_EVENTS = ("inserted", "removed", "reordered")
 
 
 class LayerChoice(QComboBox):
-    """Choose a layer of some kinds.
+    """A combo box of layers.
 
-    It holds layers, not names: whoever renames one keeps the choice. Layers come through the
-    plugin's viewer as proxies, so they are compared, never told apart by identity.
+    It holds layers, not names, so a layer that is renamed or moved stays chosen. Where the chosen
+    one is removed, or none was chosen, the first one is.
 
     Parameters
     ----------
     viewer
-        The viewer; layers that come and go are followed until `close_choice`.
+        Its layers are offered.
     kinds
-        Kinds of layers, as napari writes them: ``image``, ``labels``, ``tracks``.
+        Names of their classes in lower case, such as ("labels", "tracks").
     none_text
-        What stands for no layer; None: a layer is always chosen, if there is one.
-    accept
-        Which layers are offered; all if not given.
+        What stands for no layer, as the first entry; without it, a layer is always chosen where
+        there is one.
+    accepts
+        Leaves out layers, such as a plugin's own.
 
     Attributes
     ----------
     changed
-        Signal: the choice is another one, by whatever cause.
+        psygnal signal: another layer is chosen; carries it, or None.
     """
 
-    changed = Signal()
+    changed = Signal(object)
 
     def __init__(
         self,
         viewer: Any,
-        kinds: tuple[str, ...],
+        kinds: Sequence[str],
         none_text: str | None = None,
-        accept: Callable[[Any], bool] | None = None,
-        parent: QWidget | None = None,
+        accepts: Callable[[Any], bool] | None = None,
     ) -> None:
-        super().__init__(parent)
-        self._viewer, self._kinds, self._none = viewer, kinds, none_text
-        self._accept = accept or (lambda layer: True)
+        super().__init__()
+        self._viewer, self._kinds = viewer, tuple(kinds)
+        self._none_text, self._accepts = none_text, accepts
         self._layers: list[Any] = []
         self._named: list[Any] = []
+        self._value: Any = None
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(12)
-        events = viewer.layers.events
-        self._sources = [events.inserted, events.removed, events.reordered]
-        for emitter in self._sources:
-            emitter.connect(self._renew)
-        self._renew()
-        self.currentIndexChanged.connect(lambda _: self.changed.emit())
+        for name in _EVENTS:
+            getattr(viewer.layers.events, name).connect(self._follow)
+        self.currentIndexChanged.connect(self._picked)
+        self._follow()
 
     def value(self) -> Any:
-        """The chosen layer; None if there is none."""
-        k = self.currentIndex() - (self._none is not None)
-        return self._layers[k] if 0 <= k < len(self._layers) else None
+        """The chosen layer, or None."""
+        return self._value
+
+    def layers(self) -> list[Any]:
+        """All layers that can be chosen, in the viewer's order."""
+        return list(self._layers)
 
     def set_value(self, layer: Any) -> None:
-        """Choose a layer, or (None) none."""
-        if layer is None:
-            self.setCurrentIndex(0 if self._none is not None else -1)
-            return
-        for k, other in enumerate(self._layers):
-            if other == layer:
-                self.setCurrentIndex(k + (self._none is not None))
-                return
+        """Choose a layer, or None where that is offered.
 
-    def close_choice(self) -> None:
+        Raises
+        ------
+        ValueError
+            If it is not among the choices.
+        """
+        at = self._position(layer)
+        if at < 0:
+            raise ValueError(
+                f"{layer} cannot be chosen here; the choices are "
+                f"{', '.join(each.name for each in self._layers) or 'none'}"
+            )
+        self.setCurrentIndex(at)
+
+    def leave(self) -> None:
         """Follow the viewer no more."""
-        for emitter in self._sources:
-            emitter.disconnect(self._renew)
+        for name in _EVENTS:
+            getattr(self._viewer.layers.events, name).disconnect(self._follow)
         for layer in self._named:
-            layer.events.name.disconnect(self._renew)
-        self._sources, self._named = [], []
+            layer.events.name.disconnect(self._follow)
+        self._named = []
 
-    def _renew(self, event: Any = None) -> None:
-        before = self.value()
+    def _position(self, layer: Any) -> int:
+        first = self._none_text is not None
+        if layer is None:
+            return 0 if first else -1
+        # What a plugin's viewer gives are proxies of layers: equal, not the same.
+        found = (k for k, each in enumerate(self._layers) if each == layer)
+        return next((k + first for k in found), -1)
+
+    def _fits(self, layer: Any) -> bool:
+        names = {each.__name__.lower() for each in layer.__class__.__mro__}
+        return bool(names & set(self._kinds)) and (self._accepts is None or self._accepts(layer))
+
+    def _follow(self, event: Any = None) -> None:
+        """Offer what is there now."""
+        self._layers = [layer for layer in self._viewer.layers if self._fits(layer)]
         for layer in self._named:
-            layer.events.name.disconnect(self._renew)
-        everything = list(self._viewer.layers)
-        self._named = everything
-        for layer in everything:
-            layer.events.name.connect(self._renew)
-        kinds = self._kinds
-        self._layers = [x for x in everything if _kind(x) in kinds and self._accept(x)]
-        blocker = QSignalBlocker(self)
+            if layer not in self._layers:
+                layer.events.name.disconnect(self._follow)
+        for layer in self._layers:
+            if layer not in self._named:
+                layer.events.name.connect(self._follow)
+        self._named = list(self._layers)
+        self.blockSignals(True)
         self.clear()
-        if self._none is not None:
-            self.addItem(self._none)
+        if self._none_text is not None:
+            self.addItem(self._none_text)
         self.addItems([layer.name for layer in self._layers])
-        kept = next((x for x in self._layers if before is not None and x == before), None)
-        if kept is None and self._none is None and self._layers:
-            kept = self._layers[-1]
-        self.set_value(kept)
-        blocker.unblock()
-        after = self.value()
-        if (before is None) != (after is None) or (before is not None and before != after):
-            self.changed.emit()
+        at = self._position(self._value)
+        self.setCurrentIndex(at if at >= 0 else min(0, self.count() - 1))
+        self.blockSignals(False)
+        self._picked(self.currentIndex())
 
-
-def _kind(layer: Any) -> str:
-    """``image``, ``labels``, ... without asking for what is private to napari."""
-    return str(layer.__class__.__name__).lower()
+    def _picked(self, index: int) -> None:
+        at = index - (self._none_text is not None)
+        layer = self._layers[at] if 0 <= at < len(self._layers) else None
+        same = layer is None if self._value is None else layer is not None and layer == self._value
+        self._value = layer
+        if not same:
+            self.changed.emit(layer)

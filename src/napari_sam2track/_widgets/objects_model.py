@@ -25,7 +25,7 @@ TIPS = (
     "Name of the object; F2 to change it",
     "First and last frame of the object, and on how many of them it is",
     "What is known of the object",
-    "Lowest score of the object: how sure the model is that it is there, from 0 to 1",
+    "How sure the model is that the object is there, from 0 to 1",
     "Whether the object is shown",
     "Whether the object is protected from changes",
 )

@@ -282,14 +282,14 @@ class ObjectsTable(QWidget):
         header.setMinimumSectionSize(24)
         samples = {
             ID: "0000",
-            FRAMES: "000-000 (000)",
+            FRAMES: "000-000 (00)",
             STATE: "propagated",
             SCORE: "Score",
             SHOW: "Show",
             LOCK: "Lock",
         }
         for column, sample in samples.items():
-            extra = 22 if column in (ID, STATE) else 12
+            extra = {ID: 22, STATE: 34}.get(column, 12)
             header.resizeSection(column, metrics.horizontalAdvance(sample) + extra)
 
 
@@ -323,7 +323,7 @@ class _View(QTableView):
         # Names take what is left. (A stretched section would keep its width where nothing is.)
         header = self.horizontalHeader()
         others = header.length() - header.sectionSize(NAME)
-        least = self.fontMetrics().horizontalAdvance("0000000000")
+        least = self.fontMetrics().horizontalAdvance("00000000")
         header.resizeSection(NAME, max(self.viewport().width() - others, least))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

@@ -1,0 +1,321 @@
+"""The dock that writes a layer's tracks in any format, and says first what would be lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam2track._napari.exporting import (
+    Layers,
+    Progress,
+    Stopped,
+    Verdict,
+    complete,
+    export,
+    judge,
+    writable,
+)
+from napari_sam2track._widgets.dock import Dock
+from napari_sam2track._widgets.forms import ParamsForm
+from napari_sam2track._widgets.layer_choice import LayerChoice
+from napari_sam2track.params import WriteParams
+
+#: Milliseconds between two looks at how far the other thread is.
+_EVERY = 100
+#: Events of a layer after which what was read of it may not be so any more.
+_EDITS = ("data", "paint", "labels_update", "rebuild_tracks", "rebuild_graph")
+
+
+class ExportDock(Dock):
+    """Choose a layer, a format and a place, and write.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer, whose layers are offered.
+    """
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._judging: Progress | None = None
+        self._writing: Progress | None = None
+        self._verdict: Verdict | None = None
+        self._watched: Any = None
+        self._layer = LayerChoice(napari_viewer, ("labels", "tracks"))
+        self._lineage = LayerChoice(napari_viewer, ("tracks",), none_text="as the labels have it")
+        self._format = QComboBox()
+        for entry in writable():
+            self._format.addItem(entry.title, entry.name)
+        self._form = ParamsForm(WriteParams)
+        self._target = QLineEdit()
+        self._replace = QCheckBox("Replace what exists")
+        self._summary, self._message = _text(), _text()
+        self._again = QPushButton("Look again")
+        self._bar = QProgressBar()
+        self._write = QPushButton("Write")
+        self._stop = QPushButton("Stop")
+        self._timer = QTimer(self)
+        self._timer.setInterval(_EVERY)
+        self._lay_out()
+        self._connect()
+        self._chosen()
+
+    # -- what the person sees -------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        browse = QPushButton("Browse…")
+        browse.clicked.connect(self._browse)
+        self._choices = QWidget()
+        form = QFormLayout(self._choices)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Layer", self._layer)
+        form.addRow("Lineage", self._lineage)
+        form.addRow("Format", self._format)
+        form.addRow(self._form.native)
+        form.addRow("Target", _row(self._target, browse))
+        form.addRow("", self._replace)
+        self._lineage.setToolTip("Whose graph says which track is the parent of which")
+        self._target.setPlaceholderText("file or folder to write")
+        self._format.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self._format.setMinimumContentsLength(12)
+        self._again.setToolTip("The layer has changed since it was looked at")
+        for widget in (self._bar, self._stop, self._again):
+            widget.hide()
+        layout = QVBoxLayout(self)
+        for widget in (self._choices, self._summary, self._again, self._bar):
+            layout.addWidget(widget)
+        layout.addWidget(_row(self._write, self._stop))
+        layout.addWidget(self._message)
+        layout.addStretch(1)
+
+    def _connect(self) -> None:
+        self._layer.changed.connect(self._chosen)
+        self._lineage.changed.connect(self._chosen)
+        self._form.changed.connect(self._look)
+        self._format.currentIndexChanged.connect(self._look)
+        self._target.textChanged.connect(self._show_readiness)
+        self._again.clicked.connect(self._chosen)
+        self._write.clicked.connect(self._begin)
+        self._stop.clicked.connect(self._end)
+        self._timer.timeout.connect(self._show_progress)
+
+    def leave(self) -> None:
+        """Let go of the viewer; what is being written is stopped, and leaves nothing."""
+        for progress in (self._judging, self._writing):
+            if progress is not None:
+                progress.stopped.set()
+        self._judging = self._writing = None
+        self._timer.stop()
+        self._watch_edits(None)
+        self._layer.leave()
+        self._lineage.leave()
+
+    # -- what there is, and whether the format can hold it --------------------------------------
+
+    def _layers(self) -> Layers:
+        """The chosen layers, as they are now."""
+        layer, lineage = self._layer.value(), self._lineage.value()
+        if layer is None:
+            return ()
+        chosen = [layer]
+        if lineage is not None and _is_labels(layer):
+            chosen.append(lineage)
+        return [each.as_layer_data_tuple() for each in chosen]
+
+    def _chosen(self, layer: Any = None) -> None:
+        """Another layer, or the same one again."""
+        self._verdict = None
+        self._watch_edits(self._layer.value())
+        self._lineage.setEnabled(_is_labels(self._layer.value()))
+        self._again.hide()
+        self._look()
+
+    def _look(self, _: Any = None) -> None:
+        """Find out, in another thread, what would be written and lost."""
+        if self._judging is not None:
+            self._judging.stopped.set()
+        self._judging = None
+        layers = self._layers()
+        if not layers:
+            self._verdict = None
+            self._summary.setText("There is no Labels or Tracks layer to export.")
+            self._show_readiness()
+            return
+        progress = self._judging = Progress("Looking")
+        movie = None if self._verdict is None else self._verdict.movie
+        self._timer.start()
+        self._show_readiness()
+        self._run(
+            lambda: judge(layers, movie, self._name, self._options, progress),
+            progress,
+            self._judged,
+        )
+
+    def _judged(self, result: Any) -> None:
+        self._judging = None
+        if isinstance(result, Exception):
+            self._verdict = None
+            self._summary.setText(_capital(str(result)))
+        else:
+            self._verdict = result
+            lines = [f"<b>{result.summary}</b>"]
+            if result.problem:
+                lines.append(f"This cannot be written: {_escaped(result.problem)}.")
+            lines += [f"Not kept: {_escaped(text)}." for text in result.lost]
+            self._summary.setText("<br>".join(lines))
+        self._show_readiness()
+
+    # -- writing --------------------------------------------------------------------------------
+
+    def _browse(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(
+            self,
+            "What to write",
+            self._target.text() or str(Path.home()),
+            options=QFileDialog.Option.DontConfirmOverwrite,  # the tick box asks
+        )
+        if path:
+            self._target.setText(str(complete(Path(path), self._name)))
+
+    def _begin(self) -> None:
+        path = complete(Path(self._target.text().strip()).expanduser(), self._name)
+        self._target.setText(str(path))
+        progress = self._writing = Progress("Writing")
+        layers, replace = self._layers(), self._replace.isChecked()
+        self._message.clear()
+        self._timer.start()
+        self._show_readiness()
+        name, options = self._name, self._options
+        self._run(
+            lambda: export(layers, path, name, options, replace, progress),
+            progress,
+            self._written,
+        )
+
+    def _end(self) -> None:
+        if self._writing is not None:
+            self._writing.stopped.set()
+
+    def _written(self, result: Any) -> None:
+        self._writing = None
+        if isinstance(result, Stopped):
+            self._message.setText("Stopped; nothing was written.")
+        elif isinstance(result, Exception):
+            self._message.setText(_capital(str(result)))
+        else:
+            self._message.setText(f"Written: {result}")
+            self._replace.setChecked(False)  # the next one is asked for again
+        self._show_readiness()
+
+    # -- small things ---------------------------------------------------------------------------
+
+    @property
+    def _name(self) -> str:
+        return str(self._format.currentData())
+
+    @property
+    def _options(self) -> WriteParams:
+        value = self._form.value()
+        assert isinstance(value, WriteParams)
+        return value
+
+    def _run(
+        self, work: Callable[[], Any], progress: Progress, then: Callable[[Any], None]
+    ) -> None:
+        """Work in another thread; what it returns or raises is handed on, unless it is too late."""
+        from napari.qt.threading import create_worker
+
+        def guarded() -> Any:
+            try:
+                return work()
+            except Exception as error:  # noqa: BLE001 - shown to the person, whatever it is
+                return error
+
+        def taken(result: Any) -> None:
+            if progress is self._judging or progress is self._writing:
+                then(result)
+
+        create_worker(guarded, _start_thread=True, _connect={"returned": taken})
+
+    def _show_progress(self) -> None:
+        progress = self._writing or self._judging
+        self._bar.setVisible(progress is not None)
+        if progress is None:
+            self._timer.stop()
+            return
+        self._bar.setRange(0, progress.total)
+        self._bar.setValue(min(progress.done, progress.total))
+        self._bar.setFormat(f"{progress.doing} %p%")
+
+    def _show_readiness(self, _: Any = None) -> None:
+        """What can be pressed now."""
+        writing = self._writing is not None
+        self._choices.setEnabled(not writing)
+        self._stop.setVisible(writing)
+        possible = self._verdict is not None and not self._verdict.problem
+        ready = possible and bool(self._target.text().strip()) and self._judging is None
+        self._write.setEnabled(ready and not writing)
+        if self._writing is None and self._judging is None:
+            self._show_progress()
+
+    def _watch_edits(self, layer: Any) -> None:
+        """Notice when the chosen layer changes, and no other."""
+        for each, follow in ((self._watched, False), (layer, True)):
+            for name in _EDITS:
+                events = None if each is None else getattr(each.events, name, None)
+                if events is not None:
+                    (events.connect if follow else events.disconnect)(self._edited)
+        self._watched = layer
+
+    def _edited(self, event: Any = None) -> None:
+        """What is written is read anew; only what is shown here is of before."""
+        self._again.show()
+
+
+def _is_labels(layer: Any) -> bool:
+    return layer is not None and "Labels" in {each.__name__ for each in layer.__class__.__mro__}
+
+
+def _text() -> QLabel:
+    label = QLabel()
+    label.setWordWrap(True)
+    return label
+
+
+def _row(*widgets: QWidget) -> QWidget:
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return row
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _escaped(text: str) -> str:
+    """Text within rich text, without its full stop."""
+    from html import escape
+
+    return escape(text.rstrip("."), quote=False)
