@@ -135,7 +135,7 @@ def test_choices(tree, qtbot):
     tree.set_current(5, 40)
     assert set(tree.view.tracks()) == {1, 2, 3, 4, 5}
     assert heard == []
-    box = tree.findChild(QComboBox)
+    box = tree._choice
     qtbot.keyClick(box, Qt.Key.Key_Down)
     assert heard == ["families"] == [tree.choice()]
     with pytest.raises(ValueError, match="'none' is none of all, lineage, families"):
@@ -188,10 +188,10 @@ def test_the_current_track_is_scrolled_to(tree):
     assert tree.view.offset > 0
 
 
-def test_the_button_turns_the_tree(tree, qtbot):
+def test_the_tree_can_be_turned(tree, qtbot):
     before = tree.orientation()
-    button = next(b for b in tree.findChildren(QToolButton) if b.isCheckable())
-    qtbot.mouseClick(button, LEFT)
+    key = Qt.Key.Key_Up if tree.view.vertical else Qt.Key.Key_Down
+    qtbot.keyClick(tree._turn, key)
     assert tree.orientation() != before
     click(qtbot, tree, 3, 33)
     assert tree.heard == [(3, 33)]

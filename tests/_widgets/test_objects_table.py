@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from qtpy.QtCore import QPoint, Qt
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QApplication, QLineEdit
 
 from napari_sam2track._widgets.objects_model import (
@@ -100,10 +101,11 @@ def test_cells(table):
         "propagated",
         "0.83",
     ]
-    colour = cell(table, 3, ID, Qt.ItemDataRole.DecorationRole)
-    assert colour.getRgb() == (255, 0, 0, 255)
-    colour = cell(table, 3, STATE, Qt.ItemDataRole.DecorationRole)
-    assert colour.getRgb()[:3] == COLOURS["propagated"]
+    for column, expected in ((ID, (255, 0, 0)), (STATE, COLOURS["propagated"])):
+        icon = cell(table, 3, column, Qt.ItemDataRole.DecorationRole)
+        for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):  # a selection does not tint it
+            pixel = icon.pixmap(12, 12, mode).toImage().pixelColor(5, 5)
+            assert pixel.getRgb()[:3] == expected
     tip = cell(table, 3, FRAMES, Qt.ItemDataRole.ToolTipRole)
     assert tip == "object 3 'cell A': frames 3 to 17, on 14 of them (1 missing)"
     table.set_rows([row(3, first=4, last=4, n_frames=1, score=None)])

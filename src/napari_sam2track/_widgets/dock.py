@@ -33,7 +33,7 @@ class Dock(QWidget):
             self._leave()
         return bool(super().event(event))
 
-    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
+    def closeEvent(self, event: QCloseEvent) -> None:
         """Closed as a window of its own."""
         self._leave()
         super().closeEvent(event)

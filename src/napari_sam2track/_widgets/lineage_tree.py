@@ -69,11 +69,11 @@ class LineageTree(QWidget):
         for choice, text in TEXTS.items():
             self._choice.addItem(text, choice)
         self._choice.currentIndexChanged.connect(self._choose)
-        self._turn = QToolButton()
-        self._turn.setText("Top to bottom")
-        self._turn.setCheckable(True)
-        self._turn.setToolTip("Let time run from top to bottom instead of from left to right")
-        self._turn.toggled.connect(self._turned)
+        self._turn = QComboBox()
+        self._turn.setToolTip("Which way time runs")
+        self._turn.addItem("Left to right", Qt.Orientation.Horizontal)
+        self._turn.addItem("Top to bottom", Qt.Orientation.Vertical)
+        self._turn.currentIndexChanged.connect(self._turned)
         self._fit = QToolButton()
         self._fit.setText("Fit")
         self._fit.setToolTip("Show all of time")
@@ -81,8 +81,8 @@ class LineageTree(QWidget):
 
         top = QHBoxLayout()
         top.addWidget(self._choice)
-        top.addStretch()
         top.addWidget(self._turn)
+        top.addStretch()
         top.addWidget(self._fit)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -147,12 +147,13 @@ class LineageTree(QWidget):
 
     def set_orientation(self, orientation: Qt.Orientation) -> None:
         """Choose how time runs."""
-        self._turn.setChecked(orientation == Qt.Orientation.Vertical)
+        blocker = QSignalBlocker(self._turn)
+        self._turn.setCurrentIndex(self._turn.findData(orientation))
+        blocker.unblock()
+        self._turned()
 
-    def _turned(self, vertical: bool) -> None:
-        self.view.set_orientation(
-            Qt.Orientation.Vertical if vertical else Qt.Orientation.Horizontal
-        )
+    def _turned(self, *_: Any) -> None:
+        self.view.set_orientation(self._turn.currentData())
 
     def _choose(self, *_: Any) -> None:
         self._update()

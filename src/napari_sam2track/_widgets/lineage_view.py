@@ -17,7 +17,7 @@ from napari_sam2track.tracks.lineage import Parents, Spans, ancestors, children,
 RGBA = tuple[float, float, float, float]
 
 #: Pixels of a row: what fits is chosen between the first two, Ctrl+wheel goes further.
-LEAST_FIT, MOST_FIT = 10.0, 22.0
+LEAST_FIT, MOST_FIT = 13.0, 22.0
 LEAST, MOST = 3.0, 48.0
 #: How much is left of the colour of tracks that are not related to the current one.
 DIM = 0.35
@@ -92,8 +92,8 @@ class LineageView(TimeView):
             self._track = track
             self._relate()
         if track in self._rows:
-            top = self._rows[track] * self.row_height
-            self.show_rows(top, top + self.row_height)
+            middle = (self._rows[track] + 0.5) * self.row_height
+            self.show_rows(middle - self.row_height, middle + self.row_height)
         self.set_frame(frame)
 
     def fit(self) -> None:

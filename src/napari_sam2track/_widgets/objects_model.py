@@ -8,13 +8,15 @@ from itertools import groupby
 from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, Signal
-from qtpy.QtGui import QColor
+from qtpy.QtGui import QColor, QIcon, QPixmap
 
 from napari_sam2track._widgets.strip_image import COLOURS
 
 #: What to sort and to search by.
 SORT = Qt.ItemDataRole.UserRole
 SEARCH = Qt.ItemDataRole.UserRole.value + 1
+#: Pixels of a square of colour.
+SWATCH = 12
 #: With more blocks of new or gone rows than this, one by one is slower than all anew.
 MANY_BLOCKS = 50
 
@@ -95,6 +97,7 @@ class ObjectsModel(QAbstractTableModel):
         super().__init__(parent)
         self._rows: list[ObjectRow] = []
         self._at: dict[int, int] = {}
+        self._swatches: dict[int, QIcon] = {}
 
     @property
     def rows(self) -> Sequence[ObjectRow]:
@@ -166,6 +169,16 @@ class ObjectsModel(QAbstractTableModel):
         if new.locked != old.locked:
             self.lock_changed.emit(object_id, new.locked)
 
+    def _swatch(self, colour: QColor) -> QIcon:
+        """A square of a colour, which stays that colour in a selected row."""
+        if (icon := self._swatches.get(colour.rgba())) is None:
+            pixmap, icon = QPixmap(SWATCH, SWATCH), QIcon()
+            pixmap.fill(colour)
+            icon.addPixmap(pixmap, QIcon.Mode.Normal)
+            icon.addPixmap(pixmap, QIcon.Mode.Selected)
+            self._swatches[colour.rgba()] = icon
+        return icon
+
     # What Qt asks.
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
@@ -206,9 +219,9 @@ class ObjectsModel(QAbstractTableModel):
             return Qt.CheckState.Checked if on else Qt.CheckState.Unchecked
         if role == Qt.ItemDataRole.DecorationRole:
             if column == ID:
-                return QColor.fromRgbF(*row.colour)
+                return self._swatch(QColor.fromRgbF(*row.colour))
             if column == STATE and row.state in COLOURS:
-                return QColor(*COLOURS[row.state])
+                return self._swatch(QColor(*COLOURS[row.state]))
         if role == Qt.ItemDataRole.TextAlignmentRole and column in (ID, SCORE):
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role == Qt.ItemDataRole.ToolTipRole:

@@ -39,6 +39,7 @@ from napari_sam2track._widgets.objects_model import (
     SHOW,
     SORT,
     STATE,
+    SWATCH,
     ObjectRow,
     ObjectsModel,
 )
@@ -310,7 +311,7 @@ class _View(QTableView):
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setShowGrid(False)
         self.setWordWrap(False)
-        self.setIconSize(QSize(12, 12))
+        self.setIconSize(QSize(SWATCH, SWATCH))
         self.setTabKeyNavigation(False)  # Tab leaves the table
         self.verticalHeader().hide()
         # All rows have one height, so that none of thousands has to be measured.
