@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QWidget
 
+from napari_sam2track._widgets.texts import wrapped
 from napari_sam2track.errors import UsageError
 from napari_sam2track.params import Params
 
@@ -81,6 +82,7 @@ class ParamsForm:
         self._message.hide()
         layout.addRow(self._message)
         self._wheel = _WheelNeedsFocus(self._native)
+        self._native.form = self  # lives as long as its widget
         for editor in self._editors.values():
             self._wheel.guard(editor.widget.native)
             editor.connect(self._edited)
@@ -245,7 +247,7 @@ def _editor(name: str, info: FieldInfo, override: Mapping[str, Any]) -> _Editor:
     """The row of a field."""
     options = dict(override)
     label = options.pop("label", info.title or name)
-    tooltip = options.pop("tooltip", info.description or "")
+    tooltip = wrapped(options.pop("tooltip", info.description or ""))
     none_text = options.pop("none_text", "automatic")
     common = {"label": label, "tooltip": tooltip}
     kind, optional = _without_none(info.annotation)

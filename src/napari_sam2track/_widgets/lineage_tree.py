@@ -10,6 +10,7 @@ from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from napari_sam2track._widgets.lineage_view import RGBA, LineageView
+from napari_sam2track._widgets.texts import wrapped
 from napari_sam2track.tracks.lineage import Parents, Spans, lineage_ids
 
 Choice = Literal["all", "lineage", "families"]
@@ -63,8 +64,10 @@ class LineageTree(QWidget):
         self.view.range_changed.connect(self.range_changed)
         self._choice = QComboBox()
         self._choice.setToolTip(
-            "Which tracks are shown: all, the relatives of the selected one, or those that have "
-            "relatives"
+            wrapped(
+                "Which tracks are shown: all, the relatives of the selected one, or those that "
+                "have relatives"
+            )
         )
         for choice, text in TEXTS.items():
             self._choice.addItem(text, choice)

@@ -11,6 +11,7 @@ from qtpy.QtGui import QColor, QFont, QFontMetrics, QPainter, QPalette, QPen, QW
 from qtpy.QtWidgets import QWidget
 
 from napari_sam2track._widgets.lineage_layout import known_parents, layout
+from napari_sam2track._widgets.texts import wrapped
 from napari_sam2track._widgets.time_view import NOTCH, TimeView
 from napari_sam2track.tracks.lineage import Parents, Spans, ancestors, children, descendants
 
@@ -48,8 +49,10 @@ class LineageView(TimeView):
         self._row_zoom: float | None = None
         self._hint = ""
         self.setToolTip(
-            "Each bar is a track. Click to go there; the wheel zooms in time, Ctrl+wheel changes "
-            "the height of rows, dragging scrolls."
+            wrapped(
+                "Each bar is a track. Click to go there; the wheel zooms in time, Ctrl+wheel "
+                "changes the height of rows, dragging scrolls."
+            )
         )
 
     def set_tracks(

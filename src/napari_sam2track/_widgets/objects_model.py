@@ -12,9 +12,16 @@ from qtpy.QtGui import QColor, QIcon, QPixmap
 
 from napari_sam2track._widgets.strip_image import COLOURS
 
+# Roles as plain numbers: Qt asks for them some ten thousand times, and enums compare slowly.
+DISPLAY = Qt.ItemDataRole.DisplayRole.value
+EDIT = Qt.ItemDataRole.EditRole.value
+CHECK = Qt.ItemDataRole.CheckStateRole.value
+DECORATION = Qt.ItemDataRole.DecorationRole.value
+ALIGNMENT = Qt.ItemDataRole.TextAlignmentRole.value
+TIP = Qt.ItemDataRole.ToolTipRole.value
 #: What to sort and to search by.
-SORT = Qt.ItemDataRole.UserRole
-SEARCH = Qt.ItemDataRole.UserRole.value + 1
+SORT = Qt.ItemDataRole.UserRole.value
+SEARCH = SORT + 1
 #: Pixels of a square of colour.
 SWATCH = 12
 #: With more blocks of new or gone rows than this, one by one is slower than all anew.
@@ -187,14 +194,12 @@ class ObjectsModel(QAbstractTableModel):
     def columnCount(self, parent: QModelIndex | None = None) -> int:
         return 0 if parent is not None and parent.isValid() else len(HEADERS)
 
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = DISPLAY) -> Any:
         if orientation != Qt.Orientation.Horizontal:
             return None
-        if role == Qt.ItemDataRole.DisplayRole:
+        if role == DISPLAY:
             return HEADERS[section]
-        return TIPS[section] if role == Qt.ItemDataRole.ToolTipRole else None
+        return TIPS[section] if role == TIP else None
 
     def flags(self, index: QModelIndex) -> Qt.ItemFlag:
         flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
@@ -204,40 +209,40 @@ class ObjectsModel(QAbstractTableModel):
             flags |= Qt.ItemFlag.ItemIsUserCheckable
         return flags
 
-    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def data(self, index: QModelIndex, role: int = DISPLAY) -> Any:
         if not index.isValid():
             return None
         row, column = self._rows[index.row()], index.column()
-        if role == Qt.ItemDataRole.DisplayRole:
-            return _text(row, column)
-        if role == Qt.ItemDataRole.EditRole:
-            return row.name if column == NAME else None
         if role == SORT:
             return _sort_key(row, column)
-        if role == Qt.ItemDataRole.CheckStateRole and column in (SHOW, LOCK):
+        if role == DISPLAY:
+            return _text(row, column)
+        if role == EDIT:
+            return row.name if column == NAME else None
+        if role == CHECK and column in (SHOW, LOCK):
             on = row.visible if column == SHOW else row.locked
             return Qt.CheckState.Checked if on else Qt.CheckState.Unchecked
-        if role == Qt.ItemDataRole.DecorationRole:
+        if role == DECORATION:
             if column == ID:
                 return self._swatch(QColor.fromRgbF(*row.colour))
             if column == STATE and row.state in COLOURS:
                 return self._swatch(QColor(*COLOURS[row.state]))
-        if role == Qt.ItemDataRole.TextAlignmentRole and column in (ID, SCORE):
+        if role == ALIGNMENT and column in (ID, SCORE):
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        if role == Qt.ItemDataRole.ToolTipRole:
+        if role == TIP:
             return _tip(row, column)
         if role == SEARCH:
             return f"{row.object_id} {row.name}"
         return None
 
-    def setData(self, index: QModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
+    def setData(self, index: QModelIndex, value: Any, role: int = EDIT) -> bool:
         if not index.isValid():
             return False
         object_id, column = self._rows[index.row()].object_id, index.column()
-        if role == Qt.ItemDataRole.EditRole and column == NAME:
+        if role == EDIT and column == NAME:
             self.change(object_id, name=str(value).strip())
             return True
-        if role == Qt.ItemDataRole.CheckStateRole and column in (SHOW, LOCK):
+        if role == CHECK and column in (SHOW, LOCK):
             on = Qt.CheckState(value) == Qt.CheckState.Checked
             self.change(object_id, **{"visible" if column == SHOW else "locked": on})
             return True

@@ -23,6 +23,7 @@ from napari_sam2track._widgets.strip_image import (
     hatched,
     pooled,
 )
+from napari_sam2track._widgets.texts import wrapped
 from napari_sam2track._widgets.time_view import TimeView
 
 #: Height of a row, in pixels: as much as there is room for.
@@ -47,8 +48,10 @@ class StatusStrip(TimeView):
         self._object: int | None = None
         self._table = [qRgba(*colour) for colour in colour_table()]
         self.setToolTip(
-            "Each row is an object, each column a frame. Click to go there; the wheel scrolls, "
-            "Ctrl+wheel zooms in time, dragging scrolls."
+            wrapped(
+                "Each row is an object, each column a frame. Click to go there; the wheel scrolls, "
+                "Ctrl+wheel zooms in time, dragging scrolls."
+            )
         )
 
     def set_grid(
@@ -88,6 +91,11 @@ class StatusStrip(TimeView):
             self.set_n_frames(states.shape[1])
         else:
             self._place()
+
+    @property
+    def ids(self) -> list[int]:
+        """Object ids, in the order of the rows."""
+        return list(self._ids)
 
     def set_names(self, names: Mapping[int, str]) -> None:
         """Names of objects, for the tooltip."""
