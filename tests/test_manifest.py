@@ -37,8 +37,33 @@ def test_each_command_is_offered_somewhere():
 @pytest.mark.parametrize("sample", manifest.contributions.sample_data, ids=lambda s: s.key)
 def test_samples_open(sample):
     layers = import_python_name(python_names[sample.command])()
-    assert layers
+    assert [kind for _, _, kind in layers][:2] == ["image", "labels"]
     for data, attributes, kind in layers:
-        assert data.ndim == 3
+        assert data.ndim == (2 if kind == "tracks" else 3)
         assert attributes["name"]
-        assert kind in ("image", "labels")
+        assert kind in ("image", "labels", "tracks")
+
+
+@pytest.mark.parametrize("command", manifest.contributions.commands, ids=lambda c: c.id)
+def test_titles_read_well_alone(command):
+    """In the command palette they stand among those of all plugins."""
+    assert command.title[0].isupper()
+    assert command.title.split()[0] in ("Open", "Save", "Export", "Segment", "Link")
+    assert 3 <= len(command.title.split()) <= 10
+    assert not command.title.endswith(".")
+    titles = [other.title for other in manifest.contributions.commands]
+    assert titles.count(command.title) == 1
+
+
+def test_no_reader_claims_what_many_can_read():
+    for reader in manifest.contributions.readers:
+        for pattern in reader.filename_patterns:
+            stem, _, suffix = pattern.rpartition(".")
+            assert suffix in ("geff", "xml") or stem not in ("", "*"), pattern
+
+
+def test_menus_are_such_as_napari_has():
+    from napari._app_model.constants import MenuId
+
+    known = {menu.value for menu in MenuId if menu.value.startswith("napari/")}
+    assert set(manifest.contributions.menus) <= known

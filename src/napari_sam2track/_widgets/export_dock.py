@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
 from napari_sam2track._napari.exporting import (
     Layers,
     Progress,
-    Stopped,
+    StoppedError,
     Verdict,
     complete,
     export,
@@ -39,7 +39,7 @@ from napari_sam2track.params import WriteParams
 #: Milliseconds between two looks at how far the other thread is.
 _EVERY = 100
 #: Events of a layer after which what was read of it may not be so any more.
-_EDITS = ("data", "paint", "labels_update", "rebuild_tracks", "rebuild_graph")
+_EDITS = ("data", "paint", "rebuild_tracks", "rebuild_graph")
 
 
 class ExportDock(Dock):
@@ -164,11 +164,8 @@ class ExportDock(Dock):
         movie = None if self._verdict is None else self._verdict.movie
         self._timer.start()
         self._show_readiness()
-        self._run(
-            lambda: judge(layers, movie, self._name, self._options, progress),
-            progress,
-            self._judged,
-        )
+        name, options = self._name, self._options
+        self._run(lambda: judge(layers, movie, name, options, progress), progress, self._judged)
 
     def _judged(self, result: Any) -> None:
         self._judging = None
@@ -217,7 +214,7 @@ class ExportDock(Dock):
 
     def _written(self, result: Any) -> None:
         self._writing = None
-        if isinstance(result, Stopped):
+        if isinstance(result, StoppedError):
             self._message.setText("Stopped; nothing was written.")
         elif isinstance(result, Exception):
             self._message.setText(_capital(str(result)))
@@ -234,9 +231,7 @@ class ExportDock(Dock):
 
     @property
     def _options(self) -> WriteParams:
-        value = self._form.value()
-        assert isinstance(value, WriteParams)
-        return value
+        return WriteParams.model_validate(self._form.value().model_dump())
 
     def _run(
         self, work: Callable[[], Any], progress: Progress, then: Callable[[Any], None]
@@ -244,15 +239,15 @@ class ExportDock(Dock):
         """Work in another thread; what it returns or raises is handed on, unless it is too late."""
         from napari.qt.threading import create_worker
 
-        def guarded() -> Any:
+        def guarded() -> tuple[Any]:
             try:
-                return work()
+                return (work(),)
             except Exception as error:  # noqa: BLE001 - shown to the person, whatever it is
-                return error
+                return (error,)  # in a tuple: superqt raises exceptions that are returned
 
-        def taken(result: Any) -> None:
+        def taken(result: tuple[Any]) -> None:
             if progress is self._judging or progress is self._writing:
-                then(result)
+                then(result[0])
 
         create_worker(guarded, _start_thread=True, _connect={"returned": taken})
 

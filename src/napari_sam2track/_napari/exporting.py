@@ -1,0 +1,191 @@
+"""What is exported of layers, whether a format can hold it, and the writing: no widgets."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from napari_sam2track._napari.writer import EXTENSIONS, in_napari, movie_of_layers, output_path
+from napari_sam2track.errors import OutputError, Sam2TrackError
+from napari_sam2track.formats.movies import notes
+from napari_sam2track.formats.registry import Format, format_named, losses, prepared, write_tracks
+from napari_sam2track.labels import Scale
+from napari_sam2track.params import WriteParams
+from napari_sam2track.tracks.lineage import children
+from napari_sam2track.tracks.movie import TrackedMovie
+
+#: LayerData tuples, as ``layer.as_layer_data_tuple()`` gives them.
+Layers = Sequence[tuple[Any, Mapping[str, Any], str]]
+
+
+class StoppedError(Sam2TrackError):
+    """The person has stopped what was running."""
+
+
+@dataclass(eq=False)
+class Progress:
+    """How far another thread is; it is a `Watch`, and can be told to stop.
+
+    Attributes
+    ----------
+    doing
+        What is done, for people.
+    done, total
+        Items; total is 0 before there are some.
+    stopped
+        Set by whoever has lost interest.
+    """
+
+    doing: str = ""
+    done: int = 0
+    total: int = 0
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, items: Iterable[Any], total: int, doing: str) -> Iterator[Any]:
+        """Pass items on.
+
+        Raises
+        ------
+        StoppedError
+            Between two items, after `stopped` was set.
+        """
+        self.done, self.total, self.doing = 0, total, doing
+        for item in items:
+            if self.stopped.is_set():
+                raise StoppedError(f"{doing.lower()} was stopped")
+            yield item
+            self.done += 1
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a format makes of a movie.
+
+    Attributes
+    ----------
+    movie
+        The tracks.
+    summary
+        What there is, in one line.
+    problem
+        Why it cannot be written; empty if it can.
+    lost
+        What the format cannot hold, and what was left out already: a sentence each.
+    """
+
+    movie: TrackedMovie
+    summary: str
+    problem: str
+    lost: tuple[str, ...]
+
+
+def judge(
+    layers: Layers,
+    movie: TrackedMovie | None,
+    format: str,
+    options: WriteParams,
+    watch: Progress,
+) -> Verdict:
+    """Look at what would be written.
+
+    Parameters
+    ----------
+    layers
+        A Labels layer, a Tracks layer, or both.
+    movie
+        The tracks of these layers, if they were read before.
+    format, options
+        How they would be written.
+    watch
+        Shows progress.
+
+    Raises
+    ------
+    FormatError
+        If the layers hold no tracks, or do not belong together.
+    """
+    movie = movie or movie_of_layers(layers, watch)
+    chosen = format_named(format)
+    problem = ""
+    lost: list[str] = []
+    try:
+        lost = losses(prepared(movie, chosen, options, Path(chosen.name)), chosen)
+    except OutputError as error:
+        problem = in_napari(str(error)).replace(f"cannot write {chosen.name}: ", "")
+    if not problem and movie.table.max_id > chosen.max_id:
+        lost.append(f"ids go up to {chosen.max_id} only: tracks are numbered anew from 1")
+    return Verdict(movie, described(movie), problem, (*notes(movie), *lost))
+
+
+def export(
+    layers: Layers,
+    path: Path,
+    format: str,
+    options: WriteParams,
+    overwrite: bool,
+    watch: Progress,
+) -> Path:
+    """Write layers as they are now.
+
+    Returns
+    -------
+    Path
+        What was written.
+
+    Raises
+    ------
+    FormatError, OutputError
+        As `formats.registry.write_tracks` and `judge`.
+    StoppedError
+        If it was stopped; nothing is left then.
+    """
+    try:
+        movie = movie_of_layers(layers, watch)
+        write_tracks(path, movie, format=format, overwrite=overwrite, options=options, watch=watch)
+    except OutputError as error:
+        raise OutputError(in_napari(str(error))) from error
+    return path
+
+
+def described(movie: TrackedMovie) -> str:
+    """Frames, tracks, divisions and sizes in one line."""
+    table, scale = movie.table, movie.scale
+    size = " x ".join(str(n) for n in table.frame_shape)
+    divisions = sum(len(brood) > 1 for brood in children(table.parents).values())
+    parts = [
+        _count(table.n_frames, "frame") + f" of {size} pixels",
+        _count(table.n_tracks, "track"),
+        _count(divisions, "division"),
+    ]
+    if movie.labels is None:
+        parts.append("places without masks")
+    if scale != Scale():
+        sizes = (scale.z, scale.y, scale.x)[-len(table.frame_shape) :]
+        unit = scale.space_unit or "pixel"
+        parts.append(f"a pixel is {' x '.join(f'{each:g}' for each in sizes)} {unit}")
+        parts.append(f"a frame is {scale.time:g} {scale.time_unit or 'frame'}")
+    return ", ".join(parts)
+
+
+def _count(n: int, name: str) -> str:
+    return f"{n} {name}" if n == 1 else f"{n} {name}s"
+
+
+def writable() -> list[Format]:
+    """The formats that can be written."""
+    from napari_sam2track.formats.registry import FORMATS
+
+    return [entry for entry in FORMATS if entry.write is not None]
+
+
+def complete(path: Path, format: str) -> Path:
+    """The name of an output with the suffix of its format."""
+    if format in EXTENSIONS:
+        return output_path(path, format)
+    ends = [end for end in format_named(format).suffixes if end.startswith(".")]
+    if not ends or path.name.lower().endswith(tuple(ends)):
+        return path
+    return path.with_name(path.name + ends[0])

@@ -1,0 +1,33 @@
+"""The export dock in a window: opened from the manifest, used, closed."""
+
+import numpy as np
+from qtpy.QtCore import Qt
+
+from napari_sam2track.formats.registry import open_tracks
+from napari_sam2track.samples import dividing_nuclei
+
+
+def test_it_exports_a_layer_and_is_closed(qtbot, viewer, tmp_path):
+    sample = dividing_nuclei(6, 64, n_cells=4, divisions=0.15, seed=2)
+    viewer.open_sample("napari-sam2track", "dividing_nuclei")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-sam2track", "SAM2 Export")
+    assert dock._layer.count() == 2  # labels and tracks, not the image
+    ours = viewer.add_labels(
+        sample.labels_tyx, name="mine", metadata={"sam2track": {"parents": sample.parents}}
+    )
+    dock._layer.set_value(ours)
+    dock._format.setCurrentIndex(dock._format.findData("ctc"))
+    dock._target.setText(str(tmp_path / "01"))
+    qtbot.waitUntil(dock._write.isEnabled, timeout=10_000)
+    qtbot.mouseClick(dock._write, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: dock._message.text().startswith("Written"), timeout=10_000)
+    with open_tracks(tmp_path / "01_RES") as movie:
+        assert movie.table.parents == sample.parents
+        np.testing.assert_array_equal(movie.labels.read(3), sample.labels_tyx[3])
+
+    viewer.window.remove_dock_widget(dock)  # as the cross of the dock does
+    assert dock._left
+    ours.name = "renamed"
+    viewer.layers.clear()
+    assert dock._layer.count() == 3
+    assert "mine" in [dock._layer.itemText(k) for k in range(3)]

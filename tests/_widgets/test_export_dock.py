@@ -1,0 +1,255 @@
+"""The export dock: what it says, what it writes, and that it lets go."""
+
+import threading
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Labels, Tracks
+from qtpy.QtCore import Qt
+
+from napari_sam2track._napari import exporting
+from napari_sam2track._napari.exporting import Progress, StoppedError, complete, judge, writable
+from napari_sam2track._napari.tracked import tracked_movie, tracks_layer_data
+from napari_sam2track._widgets import export_dock
+from napari_sam2track._widgets.export_dock import ExportDock
+from napari_sam2track.formats.registry import open_tracks
+from napari_sam2track.params import WriteParams
+from napari_sam2track.samples import dividing_nuclei
+
+SAMPLE = dividing_nuclei(10, 80, n_cells=5, divisions=0.1, seed=2)
+N_TRACKS = len(np.unique(SAMPLE.labels_tyx)) - 1
+
+
+def labels_layer(name="cells", **more):
+    return Labels(SAMPLE.labels_tyx.copy(), name=name, **more)
+
+
+def tracks_layer(name="lines"):
+    table = tracked_movie(labels_layer(), SAMPLE.parents).table
+    data, attributes, _ = tracks_layer_data(table, name=name)
+    return Tracks(data, **attributes)
+
+
+@pytest.fixture
+def viewer():
+    return ViewerModel()
+
+
+@pytest.fixture
+def dock(qtbot, viewer):
+    found = ExportDock(viewer)
+    qtbot.addWidget(found)
+    found.show()
+    yield found
+    found.close()
+
+
+def idle(dock):
+    return dock._judging is None and dock._writing is None
+
+
+def wait(qtbot, dock):
+    qtbot.waitUntil(lambda: idle(dock), timeout=10_000)
+
+
+def choose(dock, format):
+    dock._format.setCurrentIndex(dock._format.findData(format))
+
+
+def press(qtbot, button):
+    assert button.isEnabled()
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def test_every_format_that_is_written_is_offered(dock):
+    offered = [dock._format.itemData(k) for k in range(dock._format.count())]
+    assert offered == [entry.name for entry in writable()]
+    assert {"ctc", "geff", "napari", "davis", "mots", "coco"} <= set(offered)
+
+
+def test_it_waits_for_a_layer(qtbot, dock, viewer):
+    assert "no Labels or Tracks layer" in dock._summary.text()
+    assert not dock._write.isEnabled()
+    viewer.add_layer(labels_layer())
+    wait(qtbot, dock)
+    assert f"10 frames of 80 x 80 pixels, {N_TRACKS} tracks, 0 divisions" in dock._summary.text()
+    assert not dock._write.isEnabled()  # there is no target
+    dock._target.setText("a")
+    assert dock._write.isEnabled()
+
+
+def test_it_writes_and_asks_before_it_replaces(qtbot, dock, viewer, tmp_path):
+    viewer.add_layer(labels_layer(metadata={"sam2track": {"parents": SAMPLE.parents}}))
+    choose(dock, "geff")
+    dock._target.setText(str(tmp_path / "out"))
+    wait(qtbot, dock)
+    press(qtbot, dock._write)
+    assert not dock._choices.isEnabled()
+    wait(qtbot, dock)
+    assert dock._message.text() == f"Written: {tmp_path / 'out.geff'}"
+    with open_tracks(tmp_path / "out.geff") as movie:
+        assert movie.table.parents == SAMPLE.parents
+        np.testing.assert_array_equal(movie.labels.read(4), SAMPLE.labels_tyx[4])
+
+    viewer.layers[0].data[:] = 3
+    press(qtbot, dock._write)
+    wait(qtbot, dock)
+    assert "exists already; choose another name, or allow it" in dock._message.text()
+    dock._replace.setChecked(True)
+    press(qtbot, dock._write)
+    wait(qtbot, dock)
+    assert dock._message.text().startswith("Written")
+    assert not dock._replace.isChecked()
+    with open_tracks(tmp_path / "out.geff") as movie:
+        assert movie.table.ids.tolist() == [3]  # as the layer is now, not as it was looked at
+
+
+def test_it_says_what_is_lost_and_what_cannot_be(qtbot, dock, viewer):
+    viewer.add_layer(labels_layer(scale=(2, 0.5, 0.5)))
+    viewer.add_layer(tracks_layer())
+    dock._lineage.set_value(viewer.layers["lines"])
+    dock._target.setText("a")
+    choose(dock, "coco")
+    wait(qtbot, dock)
+    assert f"the parents of {len(SAMPLE.parents)} tracks are not written" in dock._summary.text()
+    assert "the size of a pixel" in dock._summary.text()
+    assert dock._write.isEnabled()
+    choose(dock, "geff")
+    wait(qtbot, dock)
+    assert "Not kept" not in dock._summary.text()
+
+    dock._layer.set_value(viewer.layers["lines"])
+    wait(qtbot, dock)
+    assert not dock._lineage.isEnabled()
+    assert "places without masks" in dock._summary.text()
+    assert dock._write.isEnabled()
+    choose(dock, "tiff")
+    wait(qtbot, dock)
+    assert "This cannot be written" in dock._summary.text()
+    assert '"Radius"' in dock._summary.text()
+    assert not dock._write.isEnabled()
+    dock._form.set_value(WriteParams(radius=4))
+    dock._look()
+    wait(qtbot, dock)
+    assert dock._write.isEnabled()
+
+
+def test_ids_that_are_too_large_are_renumbered_on_request():
+    layer = Labels(np.where(SAMPLE.labels_tyx, SAMPLE.labels_tyx + 70_000, 0))
+    layers = [layer.as_layer_data_tuple()]
+    verdict = judge(layers, None, "ctc", WriteParams(), Progress())
+    assert verdict.problem.startswith("the track id 70")
+    assert '"Renumber"' in verdict.problem
+    again = judge(layers, verdict.movie, "ctc", WriteParams(renumber=True), Progress())
+    assert again.problem == ""
+    assert "ids go up to 65535 only: tracks are numbered anew from 1" in again.lost
+
+
+def test_a_lineage_of_other_tracks_is_an_error_in_words(qtbot, dock, viewer):
+    viewer.add_layer(Labels(np.full((3, 8, 8), 99), name="other"))
+    viewer.add_layer(tracks_layer())
+    dock._lineage.set_value(viewer.layers["lines"])
+    wait(qtbot, dock)
+    assert "are not those of the labels 'other'" in dock._summary.text()
+    assert not dock._write.isEnabled()
+
+
+def test_an_edited_layer_can_be_looked_at_again(qtbot, dock, viewer):
+    layer = viewer.add_layer(labels_layer())
+    wait(qtbot, dock)
+    assert not dock._again.isVisible()
+    layer.paint((0, 2, 2), 500)
+    assert dock._again.isVisible()
+    press(qtbot, dock._again)
+    wait(qtbot, dock)
+    assert f"{N_TRACKS + 1} tracks" in dock._summary.text()
+    assert not dock._again.isVisible()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("out of memory"), OSError("no such disk")])
+def test_whatever_goes_wrong_is_said(qtbot, dock, viewer, monkeypatch, error):
+    """Also a RuntimeError, which workers may swallow."""
+
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr(export_dock, "export", fail)
+    viewer.add_layer(labels_layer())
+    dock._target.setText("a")
+    wait(qtbot, dock)
+    press(qtbot, dock._write)
+    wait(qtbot, dock)
+    assert dock._message.text().lower() == str(error)
+    assert dock._choices.isEnabled()
+
+
+def test_it_can_be_stopped_and_leaves_nothing(qtbot, dock, viewer, tmp_path, monkeypatch):
+    reached, go_on = threading.Event(), threading.Event()
+    write = exporting.write_tracks
+
+    def slowly(path, movie, *, watch, **more):
+        def waiting(items, total, doing):
+            for item in watch(items, total, doing):
+                reached.set()
+                go_on.wait(10)
+                yield item
+
+        write(path, movie, watch=waiting, **more)
+
+    monkeypatch.setattr(exporting, "write_tracks", slowly)
+    viewer.add_layer(labels_layer())
+    choose(dock, "tiff")
+    dock._target.setText(str(tmp_path / "a.tif"))
+    wait(qtbot, dock)
+    press(qtbot, dock._write)
+    qtbot.waitUntil(reached.is_set, timeout=10_000)
+    qtbot.waitUntil(lambda: dock._bar.maximum() == 10, timeout=10_000)
+    press(qtbot, dock._stop)
+    go_on.set()
+    wait(qtbot, dock)
+    assert dock._message.text() == "Stopped; nothing was written."
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_closing_lets_go(qtbot, viewer):
+    dock = ExportDock(viewer)
+    qtbot.addWidget(dock)
+    layer = viewer.add_layer(labels_layer())
+    wait(qtbot, dock)
+    before = dock._layer.count()
+    dock.close()
+    viewer.add_layer(labels_layer("more"))
+    layer.name = "renamed"
+    layer.paint((0, 2, 2), 500)
+    assert dock._layer.count() == before
+    assert dock._layer.itemText(0) == "cells"
+    assert idle(dock)
+
+
+@pytest.mark.parametrize(
+    ("format", "typed", "written"),
+    [
+        ("mots", "a", "a.txt"),
+        ("davis", "a", "a"),
+        ("tiff-folder", "a", "a"),
+        ("napari", "a", "a"),
+        ("napari", "a.csv", "a.csv"),
+        ("geff", "a", "a.geff"),
+        ("tiff", "a.tif", "a.tif"),
+    ],
+)
+def test_targets_are_completed(tmp_path, format, typed, written):
+    assert complete(tmp_path / typed, format) == tmp_path / written
+
+
+def test_progress_stops_between_items():
+    progress = Progress()
+    seen = []
+    with pytest.raises(StoppedError, match="writing was stopped"):
+        for item in progress(range(5), 5, "Writing"):
+            seen.append(item)
+            if item == 2:
+                progress.stopped.set()
+    assert seen == [0, 1, 2]
+    assert (progress.done, progress.total, progress.doing) == (3, 5, "Writing")
