@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt
+from qtpy.QtCore import QLineF, QPoint, QRect, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPalette, QPen, qRgba
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 
@@ -46,7 +46,7 @@ class StatusStrip(TimeView):
         self._scores = np.zeros((0, 0), np.float32)
         self._codes = np.zeros((0, 0), np.uint8)
         self._object: int | None = None
-        self._table = [qRgba(*colour) for colour in colour_table()]
+        self._table = np.array([qRgba(*colour) for colour in colour_table()], np.uint32)
         self.setToolTip(
             wrapped(
                 "Each row is an object, each column a frame. Click to go there; the wheel scrolls, "
@@ -190,9 +190,8 @@ class StatusStrip(TimeView):
         self._paint_cells(painter, first, last)
         if height >= 8:  # a line between rows
             painter.setPen(self.palette().color(QPalette.ColorRole.Base))
-            for row in range(first, last):
-                v = row * height - self.offset
-                painter.drawLine(QPointF(area.left(), v), QPointF(area.right(), v))
+            tops = (row * height - self.offset for row in range(first, last))
+            painter.drawLines([QLineF(area.left(), v, area.right(), v) for v in tops])
         self._paint_ids(painter, first, last)
         if self._object in self._rows:
             top = self._rows[self._object] * height - self.offset
@@ -214,15 +213,15 @@ class StatusStrip(TimeView):
             edges[-1] = min(max(edges[-1], edges[-2] + 1), axis.n_frames)
             block = hatched(pooled(self._codes[first:last], edges), first)
             u, width = axis.origin, float(n)
-        block = np.ascontiguousarray(block)
+        pixels = np.ascontiguousarray(self._table[block])  # the image borrows its memory
+        rows, columns = pixels.shape
         image = QImage(
-            block.data,
-            block.shape[1],
-            block.shape[0],
-            block.shape[1],
-            QImage.Format.Format_Indexed8,
+            pixels.view(np.uint8).data,
+            columns,
+            rows,
+            4 * columns,
+            QImage.Format.Format_ARGB32_Premultiplied,
         )
-        image.setColorTable(self._table)
         top = first * height - self.offset
         target = QRectF(u, top, width, (last - first) * height)
         painter.drawImage(target, image, QRectF(image.rect()))

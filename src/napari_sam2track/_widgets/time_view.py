@@ -63,6 +63,7 @@ class TimeView(QAbstractScrollArea):
         self._press: tuple[QPointF, TimeAxis, int] | None = None
         self._dragging = False
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)  # all is painted
         self.viewport().setMouseTracking(True)
         self.viewport().setCursor(Qt.CursorShape.CrossCursor)
         self.horizontalScrollBar().valueChanged.connect(self._bar_moved)
