@@ -3,7 +3,7 @@
 Jobs are generators: between two of its steps a job can be stopped, or an urgent one (a click)
 has its turn. Nothing is emitted across threads: results wait until the window asks for them
 (`drain`), so that it is never held longer than it wants, and the thread waits in turn when they
-pile up. All jobs of the process take turns, since torch's threads are best used by one.
+pile up. All jobs that compute take turns, since torch's threads are best used by one.
 
 Whatever goes wrong arrives as an exception in ``on_error``: also a RuntimeError, which torch
 raises when memory runs out, and which superqt's generator workers would swallow.
@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -54,6 +55,23 @@ class Job:
     on_error: Callable[[BaseException], object] = _ignore
     key: object = None
     stopped: threading.Event = field(default_factory=threading.Event)
+    _error: BaseException | None = None
+
+    def take(self, item: Any) -> None:
+        """Hand out an item; if that fails, the job ends, with that error."""
+        if self._error is None:
+            try:
+                self.on_item(item)
+            except Exception as error:  # whatever it is, it ends the job and is told of
+                self._error = error
+                self.stop()
+
+    def end(self, stopped: bool) -> None:
+        """Hand out how it ended."""
+        if self._error is not None:
+            self.on_error(self._error)
+        else:
+            self.on_end(stopped)
 
     def stop(self) -> None:
         """End it after the step in hand."""
@@ -69,10 +87,13 @@ class Background:
         Of the thread.
     wake
         Called, in the window's thread, when a job is handed in: whoever calls `drain` begins to.
+    turns
+        Whether its jobs compute, and take turns with others that do.
     """
 
-    def __init__(self, name: str, wake: Callable[[], object] = _ignore) -> None:
+    def __init__(self, name: str, wake: Callable[[], object] = _ignore, turns: bool = True) -> None:
         self._name, self._wake = name, wake
+        self._turn: AbstractContextManager[Any] = _TURN if turns else nullcontext()
         self._jobs: deque[Job] = deque()
         self._urgent: deque[Job] = deque()
         self._done: deque[Callable[[], object]] = deque()
@@ -116,7 +137,7 @@ class Background:
         """Drop what has not begun, and end the job in hand after its step."""
         with self._lock:
             for job in (*self._urgent, *self._jobs):
-                self._done.append(partial(job.on_end, True))
+                self._done.append(partial(job.end, True))
             self._jobs.clear()
             self._urgent.clear()
             for job in self._active:
@@ -154,21 +175,21 @@ class Background:
         self._active.append(job)
         steps: Generator[Any, None, Any] | None = None
         try:
-            with _TURN:
+            with self._turn:
                 steps = job.make()
             while not job.stopped.is_set():
-                with _TURN:
+                with self._turn:
                     try:
                         item = next(steps)
                     except StopIteration:
-                        self._tell(partial(job.on_end, False))
+                        self._tell(partial(job.end, False))
                         return
-                self._tell(partial(job.on_item, item))
+                self._tell(partial(job.take, item))
                 if not inner:
                     self._let_pass()
-            with _TURN:
+            with self._turn:
                 steps.close()  # now and here, not when it happens to be collected
-            self._tell(partial(job.on_end, True))
+            self._tell(partial(job.end, True))
         except BaseException as error:  # all of it is for the person to know
             logger.debug("a job failed", exc_info=True)
             self._tell(partial(job.on_error, error))

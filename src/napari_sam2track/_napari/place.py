@@ -60,4 +60,4 @@ class Place:
                 dims.set_point(offset + axis, float(world[axis]))
         if centre_yx is not None:
             shown = [a - offset for a in dims.displayed if a >= offset]
-            self._viewer.camera.center = tuple(float(world[a]) for a in shown)
+            self._viewer.scene.camera.center = tuple(float(world[a]) for a in shown)

@@ -16,21 +16,22 @@ from psygnal import Signal
 from napari_sam2track._napari.background import Background, Job
 from napari_sam2track._napari.geometry import PlaneLabels
 from napari_sam2track._napari.layer_colours import Colours
-from napari_sam2track._napari.opening_work import Ready
+from napari_sam2track._napari.opening_work import Ready, check_labels
 from napari_sam2track._napari.place import Place
 from napari_sam2track._napari.prompt_binding import PromptBinding
 from napari_sam2track._napari.prompt_layers import LABELS
 from napari_sam2track._napari.pump import Pump
 from napari_sam2track._napari.run_status import RunLost, RunStatus
 from napari_sam2track._napari.saving import Saving
-from napari_sam2track.errors import Sam2TrackError
+from napari_sam2track.errors import Sam2TrackError, UsageError
 from napari_sam2track.models.registry import ModelInfo
 from napari_sam2track.params import EngineParams
-from napari_sam2track.prompts import PromptSet
+from napari_sam2track.prompts import PromptSet, masks_from_labels
 from napari_sam2track.session import Progress
 from napari_sam2track.tracks.edits import Delete
 from napari_sam2track.tracks.state import Edit
 from napari_sam2track.work.said import Said
+from napari_sam2track.work.states import STATES
 from napari_sam2track.work.workspace import Key, Note, Workspace
 
 logger = logging.getLogger(__name__)
@@ -236,6 +237,19 @@ class Project:
         """The frame that is looked at."""
         return self.place.frame
 
+    @property
+    def here(self) -> str:
+        """The object and the frame that are looked at, in words."""
+        grid, i, t = self.work.grid, self.current, self.frame
+        name = f" “{self.names[i]}”" if i in self.names else ""
+        text = f"Object {i}{name} · frame {t} of {self.work.frames.n_frames - 1}"
+        if i in grid.ids:
+            k = grid.ids.index(i)
+            text += f" · {STATES[grid.states[k, t]]}"
+            if np.isfinite(grid.scores[k, t]):
+                text += f" · score {grid.scores[k, t]:.2f}"
+        return text
+
     def go_to(self, object_id: int | None, frame: int) -> None:
         """Look at a frame, and at an object on it (or where it is nearest in time)."""
         places = self.work.state.places
@@ -330,6 +344,10 @@ class Project:
         keys = self.work.set_prompts(self.prompts.read(self.work.said.prompts), "prompts")
         self._look_at(keys)
 
+    def say_prompts(self, prompts: PromptSet) -> None:
+        """Say all prompts at once, in place of those that there are."""
+        self._look_at(self.work.set_prompts(prompts))
+
     def _look_at(self, keys: Iterable[Key]) -> None:
         for key in keys:
             prompt, see = self.work.looker(key)
@@ -361,13 +379,19 @@ class Project:
             return
         self.work.set_prompts(self.work.said.prompts.remove(*key), "clear prompts")
 
-    def take_labels(self, labels_yx: Any, frame: int) -> None:
-        """Take every label of an image as the mask of an object on a frame."""
-        from napari_sam2track.prompts import masks_from_labels
-
-        given = masks_from_labels(np.asarray(labels_yx), frame)
-        prompts = PromptSet({**dict(self.work.said.prompts.items()), **dict(given.items())})
-        self._look_at(self.work.set_prompts(prompts, "masks as prompts"))
+    def take_layer(self, layer: Any) -> None:
+        """Take every label of a Labels layer on this frame as the mask of an object there."""
+        geometry, t = self.found.geometry, self.frame
+        try:
+            if layer == self.labels:
+                raise UsageError("these labels are worked on already; choose another layer")
+            check_labels(layer, geometry)
+            given = masks_from_labels(PlaneLabels(layer.data, geometry).read(t), t)
+        except Sam2TrackError as error:
+            self.fail(error)
+            return
+        known = dict(self.work.said.prompts.items())
+        self._look_at(self.work.set_prompts(PromptSet({**known, **dict(given.items())}), "masks"))
 
     def accept(self, frames: Iterable[int] | None = None) -> None:
         """Accept the current object on frames (None: this one), or open them again."""

@@ -27,7 +27,7 @@ class Saving:
 
     def __init__(self, project: Project, name: str, pump: Pump) -> None:
         self._project, self._name, self._pump = project, name, pump
-        self._thread = Background("sam2track-saving", pump.wake)
+        self._thread = Background("sam2track-saving", pump.wake, turns=False)
         pump.attach(self._thread)
         folder, geometry = project.found.folder, project.found.geometry
         self._mirror: PlaneLabels | None = None

@@ -1,0 +1,52 @@
+"""When a dock goes away: closed with its cross, taken out by a script, or with the whole window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QApplication, QWidget
+
+
+class ClosingDock(QWidget):
+    """A widget that gives back what it holds, once.
+
+    napari takes the widget out of its dock and forgets it, without closing it; a window that is
+    closed destroys it. Both end in the function given to `when_closed`, which must not touch the
+    widget.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._docked = False
+        self._farewell: Callable[[], object] | None = None
+
+    def when_closed(self, farewell: Callable[[], object]) -> None:
+        """What is to be done in the end."""
+        done: list[bool] = []
+
+        def once(*_: Any) -> None:
+            if not done:
+                done.append(True)
+                farewell()
+
+        self._farewell = once
+        self.destroyed.connect(once)
+        app = QApplication.instance()
+        if app is not None:
+            app.aboutToQuit.connect(once)
+
+    def event(self, event: QEvent) -> bool:
+        """Notice when the dock lets go of the widget, or the window is closed."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None and self._docked:
+                self._say_farewell()
+            self._docked = self.parent() is not None
+        elif event.type() == QEvent.Type.Close:
+            self._say_farewell()
+        return bool(super().event(event))
+
+    def _say_farewell(self) -> None:
+        if self._farewell is not None:
+            self._farewell()

@@ -1,0 +1,200 @@
+"""Which image is worked on, and how it is looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QImage, QPixmap
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QLineEdit, QSpinBox, QWidget
+
+from napari_sam2track._napari.geometry import guessed_axes, level_0
+from napari_sam2track._widgets.layer_choice import LayerChoice
+from napari_sam2track._widgets.parts import Words, button, row
+from napari_sam2track.params import FramesParams
+
+_FIELDS = FramesParams.model_fields
+#: Longest side of the preview, in pixels.
+_PREVIEW = 300
+
+
+class ImagePanel(QWidget):
+    """Choose an image, its axes, and the layers to work on.
+
+    Attributes
+    ----------
+    changed
+        Signal: another image, or another way to look at it.
+    start_asked
+        Signal (go on): begin; go on with what was saved, or anew.
+    preview_asked
+        Signal (shown): whether what SAM2 sees is to be shown.
+    """
+
+    changed = Signal()
+    start_asked = Signal(bool)
+    preview_asked = Signal(bool)
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__()
+        self._image = LayerChoice(viewer, ("image",), accepts=_is_movie)
+        self._image.setToolTip("The image, stack or movie in which objects are followed")
+        self._axes = QLineEdit()
+        self._axes.setToolTip(_FIELDS["axes"].description or "")
+        self._channel = QLineEdit()
+        self._channel.setPlaceholderText("all, or the first")
+        self._channel.setToolTip(_FIELDS["channel"].description or "")
+        self._plane = QSpinBox()
+        self._plane.setToolTip(
+            "The plane along Z that is worked on, while time goes on; other planes are worked on "
+            "one by one"
+        )
+        self._labels = LayerChoice(viewer, ("labels",), none_text="a new layer, on disk")
+        self._labels.setToolTip(
+            "Where masks are written: a new Labels layer that is saved while you work, or one of "
+            "yours. What is drawn in it stays, unless it belongs to an object that is followed"
+        )
+        self._points = LayerChoice(viewer, ("points",), none_text="a new layer")
+        self._points.setToolTip(
+            "Where you click: a new Points layer, or one of yours, whose points become prompts"
+        )
+        self._see = QCheckBox("show what SAM2 sees")
+        self._see.setToolTip(
+            "The 8-bit picture that the model is shown: what is black and white in it are the "
+            "contrast limits of the layer when work is begun, for all frames"
+        )
+        self._see.toggled.connect(self.preview_asked)
+        self._picture = QLabel()
+        self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._picture.hide()
+        self._offer = Words()
+        self._go_on = button(
+            "Go on",
+            "Go on with the prompts, labels and results that were saved",
+            lambda: self.start_asked.emit(True),
+        )
+        self._start = button(
+            "Start",
+            "Add a Labels and a Points layer, and begin",
+            lambda: self.start_asked.emit(False),
+        )
+        layout = QFormLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        layout.addRow("Image", self._image)
+        layout.addRow("Axes", self._axes)
+        layout.addRow("Channel", self._channel)
+        layout.addRow("Plane", self._plane)
+        layout.addRow("Labels", self._labels)
+        layout.addRow("Prompts", self._points)
+        layout.addRow(self._see)
+        layout.addRow(self._picture)
+        layout.addRow(self._offer)
+        layout.addRow(row(self._go_on, self._start, stretch=1))
+        self._form = layout
+        self._go_on.hide()
+        self._image.changed.connect(lambda _: self._new_image())
+        self._axes.editingFinished.connect(self._new_axes)
+        self._channel.editingFinished.connect(self.changed)
+        self._plane.valueChanged.connect(lambda _: self.changed.emit())
+        self._new_image()
+
+    def image(self) -> Any:
+        """The image layer; None if there is none."""
+        return self._image.value()
+
+    def set_image(self, layer: Any) -> None:
+        """Choose an image."""
+        self._image.set_value(layer)
+
+    def labels(self) -> Any:
+        """The Labels layer to work on; None for a new one."""
+        return self._labels.value()
+
+    def points(self) -> Any:
+        """The Points layer to take; None for a new one."""
+        return self._points.value()
+
+    def value(self) -> FramesParams:
+        """How the image is looked at."""
+        return FramesParams(
+            axes=self._axes.text().strip().upper() or None,
+            channel=self._channel.text().strip() or None,
+            z=self._plane.value() if self._has_plane else None,
+        )
+
+    def set_value(self, params: FramesParams) -> None:
+        """Show how the image is looked at."""
+        self._axes.setText(params.axes or "")
+        self._channel.setText(params.channel or "")
+        self._new_axes()
+        if params.z is not None:
+            self._plane.setValue(params.z)
+
+    def set_offer(self, text: str) -> None:
+        """Offer to go on with saved work; empty: there is none."""
+        self._offer.say(text)
+        self._go_on.setVisible(bool(text))
+        self._start.setText("Start anew" if text else "Start")
+
+    def set_started(self, started: bool) -> None:
+        """Whether work goes on."""
+        for widget in (self._image, self._axes, self._channel, self._plane, self._labels):
+            widget.setEnabled(not started)
+        self._points.setEnabled(not started)
+        self._start.setVisible(not started)
+        if started:
+            self.set_offer("")
+
+    def show_picture(self, frame_yxc: NDArray[np.uint8] | None) -> None:
+        """Show a frame, (Y, X, 3) uint8, as SAM2 sees it; None: nothing."""
+        self._picture.setVisible(frame_yxc is not None)
+        if frame_yxc is None:
+            return
+        step = max(1, max(frame_yxc.shape[:2]) // (2 * _PREVIEW))
+        small = np.ascontiguousarray(frame_yxc[::step, ::step])
+        height, width = small.shape[:2]
+        image = QImage(small.data, width, height, 3 * width, QImage.Format.Format_RGB888)
+        picture = QPixmap.fromImage(image)
+        self._picture.setPixmap(
+            picture.scaled(
+                _PREVIEW,
+                _PREVIEW,
+                Qt.AspectRatioMode.KeepAspectRatio,
+                Qt.TransformationMode.SmoothTransformation,
+            )
+        )
+
+    @property
+    def shows_picture(self) -> bool:
+        """Whether what SAM2 sees is to be shown."""
+        return self._see.isChecked()
+
+    def close_panel(self) -> None:
+        """Follow the viewer no more."""
+        for choice in (self._image, self._labels, self._points):
+            choice.leave()
+
+    def _new_image(self) -> None:
+        layer = self.image()
+        self.setEnabled(True)
+        self._start.setEnabled(layer is not None)
+        self._axes.setText("" if layer is None else guessed_axes(layer))
+        self._channel.clear()
+        self._new_axes()
+
+    def _new_axes(self) -> None:
+        layer, axes = self.image(), self._axes.text().upper()
+        size = dict(zip(axes, level_0(layer).shape, strict=False)) if layer is not None else {}
+        self._has_plane = size.get("Z", 1) > 1 and size.get("T", 1) > 1
+        self._plane.setMaximum(max(size.get("Z", 1) - 1, 0))
+        self._form.setRowVisible(self._plane, self._has_plane)
+        self._form.setRowVisible(self._channel, "C" in axes)
+        self.changed.emit()
+
+
+def _is_movie(layer: Any) -> bool:
+    """Whether frames can be taken from an image layer."""
+    return len(level_0(layer).shape) - bool(layer.rgb) >= 2

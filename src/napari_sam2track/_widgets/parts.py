@@ -1,0 +1,70 @@
+"""Small pieces that the docks are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+
+def button(text: str, tip: str, call: Callable[[], Any], key: str = "") -> QPushButton:
+    """A push button that shows its key."""
+    made = QPushButton(f"{text} [{key}]" if key else text)
+    made.setToolTip(tip)
+    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys go on to the canvas
+    made.clicked.connect(lambda *_: call())
+    return made
+
+
+def row(*widgets: QWidget, stretch: int | None = None) -> QWidget:
+    """Widgets side by side; the one at `stretch` takes the room that is left."""
+    box = QWidget()
+    layout = QHBoxLayout(box)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for k, widget in enumerate(widgets):
+        layout.addWidget(widget, 1 if stretch == k else 0)
+    return box
+
+
+def column(*widgets: QWidget) -> QWidget:
+    """Widgets one below the other."""
+    box = QWidget()
+    layout = QVBoxLayout(box)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return box
+
+
+def group(title: str, content: QWidget, opened: bool = True) -> QCollapsible:
+    """A group that can be folded."""
+    made = QCollapsible(title)
+    made.setDuration(0)
+    made.layout().setContentsMargins(0, 0, 0, 0)
+    made.addWidget(content)
+    if opened:
+        made.expand(animate=False)
+    else:
+        made.collapse(animate=False)
+    return made
+
+
+class Words(QLabel):
+    """Text that wraps and can be copied."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
+        self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        self.setVisible(bool(text))
+
+    def say(self, text: str, level: str = "info") -> None:
+        """Show text, or nothing; errors and warnings are marked."""
+        mark = {"error": "✖ ", "warning": "⚠ "}.get(level, "") if text else ""
+        self.setText(mark + text)
+        self.setVisible(bool(text))

@@ -1,0 +1,352 @@
+"""The dock "SAM2 Track": click, propagate, correct."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from napari_sam2track._napari.background import Background, Job
+from napari_sam2track._napari.opening_work import (
+    Found,
+    Ready,
+    check_labels,
+    find_work,
+    look_up,
+    make_ready,
+)
+from napari_sam2track._napari.project import Project
+from napari_sam2track._napari.pump import QtPump
+from napari_sam2track._napari.restored import restored_work
+from napari_sam2track._napari.settings import settings
+from napari_sam2track._napari.trying import load_sample, prompt_sample
+from napari_sam2track._widgets.closing_dock import ClosingDock
+from napari_sam2track._widgets.help_panel import HelpPanel
+from napari_sam2track._widgets.image_panel import ImagePanel
+from napari_sam2track._widgets.keys import REDO, UNDO, KeyBindings
+from napari_sam2track._widgets.model_panel import ModelPanel
+from napari_sam2track._widgets.objects_panel import ObjectsPanel
+from napari_sam2track._widgets.parts import Words, button, group, row
+from napari_sam2track._widgets.review_panel import ReviewPanel
+from napari_sam2track._widgets.run_panel import RunPanel
+from napari_sam2track._widgets.telling import tell
+from napari_sam2track.errors import Sam2TrackError
+from napari_sam2track.models.registry import find_model
+from napari_sam2track.params import FramesParams
+
+_HINT = (
+    "Choose an image and press Start. Then click on an object: its mask appears; Propagate follows "
+    "it through the movie. Where it goes wrong, click or paint there and propagate again."
+)
+
+
+class TrackDock(ClosingDock):
+    """Everything from an image to followed objects.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer.
+    """
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__()
+        self.viewer = napari_viewer
+        self.project: Project | None = None
+        self.pump = QtPump(self)
+        self.background = Background("sam2track-files", self.pump.wake, turns=False)
+        self.pump.attach(self.background)
+        chosen = settings()
+        self._keys, self._bindings = chosen.keys, KeyBindings()
+        self._found: Found | None = None
+        self._trying = self._opening = False
+        self.message = Words(_HINT)
+        self.image = ImagePanel(napari_viewer)
+        self.model = ModelPanel(self.background, chosen.device, chosen.cache_memory)
+        self.objects = ObjectsPanel(napari_viewer, chosen.keys)
+        self.run = RunPanel(chosen.keys)
+        self.review = ReviewPanel(chosen.keys)
+        self._try = button(
+            "Try it",
+            "Load a synthetic movie, click on five cells and follow them with the model that is in "
+            "the package",
+            self.try_it,
+        )
+        self._end = button(
+            "Close work", "Save and close the work on this image; its layers stay", self.close_work
+        )
+        self._end.hide()
+        self._build()
+        self.image.changed.connect(self._image_changed)
+        self.image.start_asked.connect(self.start)
+        self.image.preview_asked.connect(lambda _: self._show_picture())
+        self.model.changed.connect(self._configure)
+        self.model.told.connect(self.say)
+        self.viewer.dims.events.current_step.connect(self._show_picture)
+        for panel in (self.objects, self.run, self.review):
+            panel.set_project(None)
+        self._image_changed()
+        self.when_closed(partial(_close, _Held(self)))
+
+    def _build(self) -> None:
+        inner = QWidget()
+        layout = QVBoxLayout(inner)
+        layout.addWidget(row(self._try, self._end))
+        for title, panel, opened in (
+            ("Image", self.image, True),
+            ("Model", self.model, False),
+            ("Objects", self.objects, True),
+            ("Propagate", self.run, True),
+            ("Review", self.review, True),
+            ("Keys and help", HelpPanel(self._keys), False),
+        ):
+            layout.addWidget(group(title, panel, opened))
+        layout.addStretch()
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setWidget(inner)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(2, 2, 2, 2)
+        outer.addWidget(self.message)
+        outer.addWidget(scroll)
+        self.setMinimumWidth(340)
+
+    def say(self, level: str, text: str) -> None:
+        """Show a message in the dock; a warning or an error in napari as well."""
+        self.message.say(text, level)
+        tell(level, text)
+
+    # -- before work begins --------------------------------------------------------------------
+
+    def _image_changed(self) -> None:
+        """Look for saved work on the image, in the background."""
+        self._found = None
+        self.image.set_offer("")
+        layer = self.image.image()
+        if self.project is not None or layer is None:
+            return
+        try:
+            found = find_work(layer, self.image.value())
+        except (Sam2TrackError, ValueError) as error:
+            self.message.say(str(error), "warning")
+            return
+        self.message.say(_HINT)
+        self.background.submit(
+            Job(lambda: look_up(found), self._offer, on_error=self._fail, key="look up")
+        )
+        self._show_picture()
+
+    def _offer(self, found: Found) -> None:
+        if self.project is not None or self._opening:
+            return
+        self._found = found
+        if found.earlier is not None:
+            saved = found.earlier.saved.replace("T", " ")[:16]
+            n = len(found.earlier.said().prompts.objects)
+            self.image.set_offer(
+                f"There is work on this image, saved {saved} UTC: {n} prompted objects."
+            )
+        if self._trying:
+            self.start(False)
+
+    def start(self, go_on: bool) -> None:
+        """Begin work on the chosen image."""
+        layer, labels = self.image.image(), self.image.labels()
+        if self.project is not None or layer is None or self._opening:
+            return
+        if self._found is None:
+            self.message.say("Reading the image…")
+            self.pump.later("start", 100, partial(self.start, go_on))
+            return
+        if self.model.missing:
+            self.say("error", self.model.missing)
+            return
+        try:
+            if labels is not None:
+                check_labels(labels, self._found.geometry)
+        except Sam2TrackError as error:
+            self.say("error", str(error))
+            return
+        found, array = self._found, None if labels is None else labels.data
+        go_on = go_on and found.earlier is not None
+        if go_on and found.earlier is not None:
+            earlier = found.earlier
+            try:
+                model = find_model(earlier.model.name)
+            except Sam2TrackError as error:
+                self.say("warning", f"{error}. The chosen model is used")
+            else:
+                self.model.set_value(model, earlier.engine, earlier.device)
+        self._opening = True
+        self.image.setEnabled(False)
+        self.message.say("Opening…")
+        self.background.submit(
+            Job(
+                lambda: make_ready(found, go_on, array),
+                partial(self._opened, layer, labels),
+                on_error=self._fail_to_open,
+            )
+        )
+
+    def _opened(self, layer: Any, labels: Any, ready: Any) -> None:
+        if not isinstance(ready, Ready):
+            done, total = ready
+            self.message.say(f"Measuring labels: frame {done} of {total}")
+            return
+        self._opening = False
+        self.image.setEnabled(True)
+        points = self.image.points()
+        if points is not None and points.ndim != ready.found.geometry.ndim:
+            self.say("warning", f"{points.name!r} has {points.ndim} axes and was not taken")
+            points = None
+        project = Project(
+            self.viewer,
+            layer,
+            ready,
+            self.model.model(),
+            self.model.engine(),
+            self.model.device(),
+            self.pump,
+            labels,
+            points,
+        )
+        self.project = project
+        project.told.connect(self.say)
+        project.run_changed.connect(self._run_changed)
+        project.closed.connect(self._work_closed)
+        for panel in (self.objects, self.run, self.review):
+            panel.set_project(project)
+        self.image.set_started(True)
+        self._try.hide()
+        self._end.show()
+        self._bind()
+        self.viewer.layers.selection.active = project.prompts.points
+        project.prompts.points.mode = "add"
+        self.message.say("Click on an object.")
+        restored_work(project, layer)
+        if self._trying:
+            self._trying = False
+            prompt_sample(project)
+            project.propagate(direction="forward")
+
+    def _fail(self, error: BaseException) -> None:
+        self.image.setEnabled(True)
+        self.say("error", str(error) or type(error).__name__)
+
+    def _fail_to_open(self, error: BaseException) -> None:
+        self._opening = self._trying = False
+        self._fail(error)
+        self._image_changed()
+
+    def _show_picture(self, event: Any = None) -> None:
+        """Show what SAM2 sees of the frame that is looked at."""
+        layer = self.image.image()
+        if not self.image.shows_picture or layer is None:
+            self.image.show_picture(None)
+            return
+        try:
+            found = self.project.found if self.project is not None else None
+            found = found or find_work(layer, self.image.value())
+        except (Sam2TrackError, ValueError) as error:
+            self.message.say(str(error), "warning")
+            return
+        from napari_sam2track._napari.place import Place
+
+        t = Place(self.viewer, layer, found.geometry).frame if not layer.rgb else 0
+        if self.project is not None:
+            t = self.project.frame
+        frames = found.frames
+
+        def steps() -> Any:
+            yield frames.read(t)
+
+        self.background.submit(
+            Job(steps, self.image.show_picture, on_error=self._fail, key="picture")
+        )
+
+    def try_it(self) -> None:
+        """The main job on a sample: load, click, follow."""
+        self._trying = True
+        layer = load_sample(self.viewer)
+        self.model.set_value(find_model("bundled"), self.model.engine(), "auto")
+        self.image.set_image(layer)
+        self.image.set_value(FramesParams())
+        self._image_changed()
+
+    # -- while work goes on --------------------------------------------------------------------
+
+    def _configure(self) -> None:
+        project = self.project
+        if project is None:
+            return
+        if self.model.missing:
+            self.say("warning", self.model.missing)
+            return
+        project.configure(self.model.model(), self.model.engine(), self.model.device())
+
+    def _run_changed(self, status: Any) -> None:
+        self.model.set_running(status.active)
+
+    def _bind(self) -> None:
+        project = self.project
+        assert project is not None
+        todo: dict[str, Callable[[], object]] = {
+            "toggle": project.toggle_label,
+            "segment": project.segment,
+            "propagate": self.run.propagate,
+            "next_object": project.next_object,
+            "next_problem": project.next_problem,
+            "accept": project.accept,
+            "clear": project.clear,
+            "stop": project.stop,
+        }
+        actions = {getattr(self._keys, name): call for name, call in todo.items()}
+        actions.pop("", None)
+        ours = (*project.layers, self.viewer)
+        try:
+            self._bindings.bind(ours, actions)
+            self._bindings.bind(ours[1:-1], {UNDO: project.undo, REDO: project.redo})
+        except ValueError as error:
+            self.say("warning", f"a key in the plugin's settings is none: {error}")
+
+    def close_work(self) -> None:
+        """Save and close the work on this image."""
+        if self.project is not None:
+            self.project.close()
+
+    def _work_closed(self) -> None:
+        self._bindings.release()
+        for panel in (self.objects, self.run, self.review):
+            panel.set_project(None)
+        self.project = None
+        self.image.set_started(False)
+        self.model.set_running(False)
+        self._try.show()
+        self._end.hide()
+        self._image_changed()
+
+
+class _Held:
+    """What is closed when the dock is gone; the dock itself is not touched then."""
+
+    def __init__(self, dock: TrackDock) -> None:
+        self.dock = dock
+
+
+def _close(held: _Held) -> None:
+    dock = held.dock
+    dock.viewer.dims.events.current_step.disconnect(dock._show_picture)
+    project, dock.project = dock.project, None
+    if project is not None:
+        project.closed.disconnect(dock._work_closed)
+        for panel in (dock.objects, dock.run, dock.review):
+            panel.set_project(None)
+        dock._bindings.release()
+        project.close()
+    dock.image.close_panel()
+    dock.objects.close_panel()
+    dock.background.close()
+    dock.pump.close()
