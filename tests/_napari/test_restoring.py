@@ -88,6 +88,7 @@ def test_all_comes_back(tmp_path, texts, asked):
         ours = layer.metadata["sam2track"]
         assert ours["session"] == str(folder / "session.json")
         assert ours["parents"] == SAMPLE.parents
+    assert image.metadata["sam2track"]["source"] == str(tmp_path / "movie.tif")
     assert layers[Points].data.tolist() == [[0, 3, 4], [0, 9, 9], [3, 30, 31.5]]
     assert layers[Points].features["object_id"].tolist() == [1, 1, 2]
     assert layers[Points].features["label"].tolist() == ["positive", "negative", "positive"]

@@ -47,9 +47,15 @@ def test_what_napari_keeps_counts(monkeypatch, tmp_path):
     assert found.keys.stop == "Escape"
 
 
-def test_napari_itself_gives_the_defaults():
+def test_napari_itself_gives_them():
     """With the real manifest, in the folder that napari's fixtures make."""
     assert settings() == PluginSettings()
+    api = pytest.importorskip("napari.settings")
+    if hasattr(api, "get_plugin_settings"):
+        kept = api.get_plugin_settings("napari-sam2track")
+        kept.general.device, kept.keys.segment = "cpu", "shift+f"
+        found = settings()
+        assert (found.device, found.keys.segment) == ("cpu", "Shift-F")
 
 
 @pytest.mark.parametrize(

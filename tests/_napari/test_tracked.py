@@ -8,13 +8,11 @@ import pytest
 import zarr
 from napari.layers import Labels, Tracks
 
+from napari_sam2track._napari.layer_values import LayerValues, layer_scale, scale_attributes
 from napari_sam2track._napari.tracked import (
-    LayerValues,
     can_show,
     graph_parents,
-    layer_scale,
     movie_of_tracks,
-    scale_attributes,
     tracked_movie,
     tracks_layer_data,
 )

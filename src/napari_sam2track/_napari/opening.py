@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2track._napari.layer_values import KEY, scale_attributes
 from napari_sam2track._napari.lazy import lazy_labels
-from napari_sam2track._napari.tracked import KEY, can_show, scale_attributes, tracks_layer_data
+from napari_sam2track._napari.tracked import can_show, tracks_layer_data
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.movies import notes
 from napari_sam2track.formats.registry import open_tracks
@@ -32,9 +33,15 @@ def tell(text: str) -> None:
 
 
 def watched(items: Iterable[Any], total: int, doing: str) -> Iterable[Any]:
-    """A `Watch` that shows in napari's list of activities; for the main thread."""
+    """A `Watch` that shows in napari's list of activities; for the main thread.
+
+    Without a window it is silent: napari would write bars into a script's output.
+    """
+    from napari import current_viewer
     from napari.utils import progress
 
+    if current_viewer() is None:
+        return items
     shown: Iterable[Any] = progress(items, total=total, desc=doing)
     return shown
 

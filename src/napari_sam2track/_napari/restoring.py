@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2track._napari.geometry import Geometry
+from napari_sam2track._napari.layer_values import KEY, scale_attributes
 from napari_sam2track._napari.lazy import LazyFrames, lazy_image
 from napari_sam2track._napari.opening import layers_of, tell, watched
 from napari_sam2track._napari.prompt_layers import boxes_layer, points_layer
-from napari_sam2track._napari.tracked import KEY, scale_attributes
 from napari_sam2track.errors import FormatError, Sam2TrackError
 from napari_sam2track.formats.registry import open_tracks
 from napari_sam2track.frames import open_frames
@@ -45,7 +45,8 @@ def session_layers(path: Path) -> list[LayerData]:
         and of a stack over time the plane that the session is about; what lies on it fits it.
         Image and labels have ``metadata["sam2track"]`` with the path of the ``session``,
         ``parents``, the ``prompts``, in which masks are that no layer shows, and ``frames``: the
-        parameters with which the image layer is what the session looked at.
+        parameters with which the image layer is what the session looked at. The image's has the
+        path of the movie as ``source`` too, since napari knows that of the session only.
 
     Raises
     ------
@@ -140,7 +141,8 @@ def _image_layer(
             f"{where} is not the movie that {path} was made with: its pixels differ. Is it "
             "another movie of that name?"
         )
-    attributes = dict(attributes)
+    ours = {**attributes["metadata"][KEY], "source": str(where)}
+    attributes = {**attributes, "metadata": {KEY: ours}}
     if frames.source.rgb:
         return lazy_image(frames.source), {**attributes, "rgb": True}, "image"
     if frames.source.n_channels > 1:

@@ -12,14 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_sam2track._napari.layer_values import LayerValues, time_axis
 from napari_sam2track._napari.opening import tell, watched
-from napari_sam2track._napari.tracked import (
-    LayerValues,
-    graph_parents,
-    movie_of_tracks,
-    time_axis,
-    tracked_movie,
-)
+from napari_sam2track._napari.tracked import graph_parents, movie_of_tracks, tracked_movie
 from napari_sam2track.errors import FormatError, OutputError
 from napari_sam2track.formats.movies import notes
 from napari_sam2track.formats.registry import format_named, losses, write_tracks

@@ -63,7 +63,9 @@ class ExportDock(Dock):
         self._format = QComboBox()
         for entry in writable():
             self._format.addItem(entry.title, entry.name)
-        self._form = ParamsForm(WriteParams)
+        self._form = ParamsForm(
+            WriteParams, overrides={"radius": {"none_text": "no discs", "min": 0.5, "step": 0.5}}
+        )
         self._target = QLineEdit()
         self._replace = QCheckBox("Replace what exists")
         self._summary, self._message = _text(), _text()
