@@ -26,8 +26,13 @@ def test_it_exports_a_layer_and_is_closed(qtbot, viewer, tmp_path):
         np.testing.assert_array_equal(movie.labels.read(3), sample.labels_tyx[3])
 
     viewer.window.remove_dock_widget(dock)  # as the cross of the dock does
-    assert dock._left
     ours.name = "renamed"
     viewer.layers.clear()
     assert dock._layer.count() == 3
     assert "mine" in [dock._layer.itemText(k) for k in range(3)]
+
+
+def test_the_window_can_be_closed_with_it(qtbot, viewer):
+    """While it reads; the fixture closes the window, and finds what would be left over."""
+    viewer.window.add_plugin_dock_widget("napari-sam2track", "SAM2 Export")
+    viewer.add_labels(np.zeros((50, 256, 256), np.uint32))

@@ -109,8 +109,9 @@ def test_it_says_what_is_lost_and_what_cannot_be(qtbot, dock, viewer):
     viewer.add_layer(labels_layer(scale=(2, 0.5, 0.5)))
     viewer.add_layer(tracks_layer())
     dock._lineage.set_value(viewer.layers["lines"])
-    dock._target.setText("a")
+    dock._target.setText("a.geff")
     choose(dock, "coco")
+    assert dock._target.text() == "a.coco.json"
     wait(qtbot, dock)
     assert f"the parents of {len(SAMPLE.parents)} tracks are not written" in dock._summary.text()
     assert "the size of a pixel" in dock._summary.text()
@@ -237,6 +238,13 @@ def test_closing_lets_go(qtbot, viewer):
         ("napari", "a.csv", "a.csv"),
         ("geff", "a", "a.geff"),
         ("tiff", "a.tif", "a.tif"),
+        ("geff", "a.tracks.tif", "a.geff"),
+        ("ctc", "a.geff", "a_RES"),
+        ("ctc", "01_RES", "01_RES"),
+        ("davis", "a.ome.zarr", "a"),
+        ("csv", "a.coco.json", "a.tracks.csv"),
+        ("json", ".json", ".json"),
+        ("geff", "v1.2", "v1.2.geff"),
     ],
 )
 def test_targets_are_completed(tmp_path, format, typed, written):

@@ -182,10 +182,25 @@ def writable() -> list[Format]:
 
 
 def complete(path: Path, format: str) -> Path:
-    """The name of an output with the suffix of its format."""
+    """The name of an output with the suffix of its format in place of another format's."""
+    ends = _ends(format)
+    if format != "ctc" and path.name.lower().endswith(ends):
+        return path
+    others = {end for entry in writable() for end in _ends(entry.name)}
+    for end in sorted(others, key=len, reverse=True):
+        if path.name.lower().endswith(end) and len(path.name) > len(end):
+            path = path.with_name(path.name[: -len(end)])
+            break
     if format in EXTENSIONS:
         return output_path(path, format)
-    ends = [end for end in format_named(format).suffixes if end.startswith(".")]
-    if not ends or path.name.lower().endswith(tuple(ends)):
-        return path
-    return path.with_name(path.name + ends[0])
+    # Of those without an entry there, only a table beside its graph has a suffix, or is a folder.
+    named = format_named(format).suffixes
+    return path.with_name(path.name + named[0]) if any(named) else path
+
+
+def _ends(format: str) -> tuple[str, ...]:
+    """Ends of names that a format has."""
+    if format == "napari":
+        return (".csv",)
+    ends = (*EXTENSIONS.get(format, ()), *format_named(format).suffixes)
+    return tuple(end for end in ends if end.startswith("."))

@@ -31,7 +31,7 @@ from napari_sam2track._napari.exporting import (
     judge,
     writable,
 )
-from napari_sam2track._widgets.dock import Dock
+from napari_sam2track._widgets.closing_dock import ClosingDock
 from napari_sam2track._widgets.forms import ParamsForm
 from napari_sam2track._widgets.layer_choice import LayerChoice
 from napari_sam2track.params import WriteParams
@@ -42,7 +42,7 @@ _EVERY = 100
 _EDITS = ("data", "paint", "rebuild_tracks", "rebuild_graph")
 
 
-class ExportDock(Dock):
+class ExportDock(ClosingDock):
     """Choose a layer, a format and a place, and write.
 
     Parameters
@@ -77,6 +77,7 @@ class ExportDock(Dock):
         self._timer.setInterval(_EVERY)
         self._lay_out()
         self._connect()
+        self.when_closed(self._leave)
         self._chosen()
 
     # -- what the person sees -------------------------------------------------------------------
@@ -113,20 +114,19 @@ class ExportDock(Dock):
         self._layer.changed.connect(self._chosen)
         self._lineage.changed.connect(self._chosen)
         self._form.changed.connect(self._look)
-        self._format.currentIndexChanged.connect(self._look)
+        self._format.currentIndexChanged.connect(self._format_chosen)
         self._target.textChanged.connect(self._show_readiness)
         self._again.clicked.connect(self._chosen)
         self._write.clicked.connect(self._begin)
         self._stop.clicked.connect(self._end)
         self._timer.timeout.connect(self._show_progress)
 
-    def leave(self) -> None:
+    def _leave(self) -> None:
         """Let go of the viewer; what is being written is stopped, and leaves nothing."""
         for progress in (self._judging, self._writing):
             if progress is not None:
                 progress.stopped.set()
         self._judging = self._writing = None
-        self._timer.stop()
         self._watch_edits(None)
         self._layer.leave()
         self._lineage.leave()
@@ -149,6 +149,10 @@ class ExportDock(Dock):
         self._watch_edits(self._layer.value())
         self._lineage.setEnabled(_is_labels(self._layer.value()))
         self._again.hide()
+        self._look()
+
+    def _format_chosen(self, _: Any = None) -> None:
+        self._completed()
         self._look()
 
     def _look(self, _: Any = None) -> None:
@@ -195,9 +199,19 @@ class ExportDock(Dock):
         if path:
             self._target.setText(str(complete(Path(path), self._name)))
 
-    def _begin(self) -> None:
-        path = complete(Path(self._target.text().strip()).expanduser(), self._name)
+    def _completed(self) -> Path | None:
+        """The target with the suffix of the format, which is shown too; None if there is none."""
+        typed = self._target.text().strip()
+        if not typed:
+            return None
+        path = complete(Path(typed).expanduser(), self._name)
         self._target.setText(str(path))
+        return path
+
+    def _begin(self) -> None:
+        path = self._completed()
+        if path is None:
+            return
         progress = self._writing = Progress("Writing")
         layers, replace = self._layers(), self._replace.isChecked()
         self._message.clear()
