@@ -1,6 +1,8 @@
 """What is ours, and what it becomes."""
 
 import gc
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -166,3 +168,14 @@ def test_napari_saves_and_opens_again(viewer, tmp_path):
         other, lines = viewer.open(path, plugin="napari-sam2track")
         np.testing.assert_array_equal(other.data, labels.data)
         assert lines.graph == tracks.graph
+
+
+@pytest.mark.parametrize("module", ["reader", "writer", "sample_data", "settings", "restoring"])
+def test_importing_loads_neither_torch_nor_a_toolkit(module):
+    """napari imports them in its own thread, when a file is opened."""
+    code = (
+        f"import sys, napari_sam2track._napari.{module}\n"
+        "print(*(m for m in ('torch', 'qtpy', 'vispy', 'napari') if m in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
