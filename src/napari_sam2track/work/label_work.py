@@ -1,0 +1,334 @@
+"""Labels that a person and the linker edit, with one way back for both; no movie is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from napari_sam2track.decisions import Division
+from napari_sam2track.errors import EditError, UsageError
+from napari_sam2track.labels import EditableLabels
+from napari_sam2track.prompts import Prompt
+from napari_sam2track.run_store import RunStore
+from napari_sam2track.tracks.changes import Change
+from napari_sam2track.tracks.history import History, Step
+from napari_sam2track.tracks.state import Edit, TrackState
+from napari_sam2track.tracks.strokes import Atom
+from napari_sam2track.tracks.table import TrackTable
+from napari_sam2track.work.following import follow
+from napari_sam2track.work.journal import LabelJournal
+from napari_sam2track.work.said import Said
+
+#: (object, frame).
+Key = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Note:
+    """What goes back together with the labels when a step is undone.
+
+    Attributes
+    ----------
+    title
+        What was done, for people.
+    before, after
+        What was said.
+    journal
+        Step of the `LabelJournal`, for what changed too much to be kept in memory.
+    run
+        A run: where its results are, and the number of its journal there.
+    tables
+        All tracks before and after, for what replaced them.
+    """
+
+    title: str
+    before: Said
+    after: Said
+    journal: int | None = None
+    run: tuple[RunStore, int] | None = None
+    tables: tuple[TrackTable, TrackTable] | None = None
+
+
+class LabelWork:
+    """Labels that are edited, and what was said of them.
+
+    Parameters
+    ----------
+    labels
+        Written to in place; the value of a label is its object.
+    folder
+        For what is too large to be kept in memory; made if it is missing.
+    said, parents, table
+        What is known already.
+    """
+
+    said_changed = Signal(Said)
+    labels_changed = Signal(frozenset)
+    #: The objects of which the grid shows something new; or, for a frame of a run, that frame.
+    grid_changed = Signal(object)
+
+    def __init__(
+        self,
+        labels: EditableLabels,
+        folder: Path,
+        said: Said | None = None,
+        parents: Mapping[int, int] | None = None,
+        table: TrackTable | None = None,
+    ) -> None:
+        self.labels, self.folder = labels, folder
+        self.said = said or Said()
+        self.locked: frozenset[int] = frozenset()
+        self.state = TrackState(labels, parents, table)
+        self.history = History(self.state)
+        self._journal = LabelJournal(folder / "undo")
+        self._busy: Step | None = None
+        self.state.changed.connect(self._tell)
+
+    def _tell(self, changed: object) -> None:
+        self.labels_changed.emit(changed.frames)  # type: ignore[attr-defined]
+
+    # -- what is known -------------------------------------------------------------------------
+
+    @property
+    def objects(self) -> tuple[int, ...]:
+        """Ids of all objects, prompted or drawn, ascending."""
+        return tuple(sorted({*self.said.prompts.objects, *self.state.places.ids}))
+
+    @property
+    def next_id(self) -> int:
+        """An id that no object has, or had."""
+        return max([self.state.next_id, *(i + 1 for i in self.said.prompts.objects)])
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run goes on, or something else that writes frame by frame."""
+        return self._busy is not None
+
+    def suggested(self) -> tuple[Division, ...]:
+        """Divisions that runs saw and did not apply; there are no runs here."""
+        return ()
+
+    def refresh(self, objects: Collection[int] | None = None, frame: int | None = None) -> None:
+        """Tell that something is known anew of some objects (None: all), maybe on one frame."""
+        self.grid_changed.emit(frame)
+
+    # -- what is done --------------------------------------------------------------------------
+
+    def paint(self, atoms: Iterable[Atom], title: str = "paint") -> set[int]:
+        """Take what was painted into the labels as a correction: a step.
+
+        The object's mask on that frame becomes its prompt there. A track that came from elsewhere
+        is only edited.
+
+        Parameters
+        ----------
+        atoms
+            As `History.adopt` takes them.
+
+        Returns
+        -------
+        set of int
+            The objects that were painted.
+
+        Raises
+        ------
+        EditError
+            If the labels do not hold what is said to be painted.
+        """
+        before = said = self.said
+        step = self.history.adopt(list(atoms))
+        if step is None:
+            return set()
+        touched: set[int] = set()
+        for change in step.changes:
+            self._note_before(change)
+            for patch in change.patches:
+                new, old = (set(np.unique(ids).tolist()) - {0} for ids in (patch.new, patch.old))
+                for i in new or old:
+                    said = said.painted(i, patch.frame, self._drawn(i, patch.frame))
+                    self._forget([(i, patch.frame)])
+                touched |= new | old
+        self._say(said)
+        self.history.annotate(step, Note(title, before, said))
+        self.refresh(touched)
+        return touched
+
+    def _drawn(self, object_id: int, t: int) -> Prompt | None:
+        """What a drawn mask says: nothing, as there are no runs."""
+        return None
+
+    def edit(self, edits: Iterable[Edit], title: str) -> Step:
+        """Edit tracks: a step; prompts follow the ids.
+
+        Raises
+        ------
+        EditError
+            If an edit cannot be made; nothing is changed then.
+        """
+        asked, before = tuple(edits), self.said
+        step = self.history.do_all(asked)
+        for change in step.changes:
+            self._note_before(change)
+        said = follow(before, asked, step.changes, self.state)
+        self._say(said)
+        step = self.history.annotate(step, Note(title, before, said))
+        self.refresh(step.summary().tracks)
+        return step
+
+    def say(self, said: Said, title: str) -> None:
+        """Say something that changes no pixel, such as that a frame is approved: a step."""
+        before = self.said
+        if said != before:
+            self._say(said)
+            self.history.mark(Note(title, before, said))
+            self.refresh()
+
+    def lock(self, locked: Collection[int]) -> None:
+        """Protect objects from runs; in place of those that were."""
+        self.locked = frozenset(locked)
+
+    # -- the way back --------------------------------------------------------------------------
+
+    def undo(self) -> Note | None:
+        """Take the last step back, all at once; see `undoing`."""
+        return _exhausted(self.undoing())
+
+    def redo(self) -> Note | None:
+        """Do again what was taken back last, all at once; see `redoing`."""
+        return _exhausted(self.redoing())
+
+    def undoing(self) -> Generator[tuple[int, int], None, Note | None]:
+        """Take the last step back, frame by frame where it is a long one.
+
+        Yields
+        ------
+        (done, total) frames.
+
+        Raises
+        ------
+        EditError
+            If there is no step, or the labels were changed by something else since; such a step
+            is forgotten.
+        UsageError
+            While a run goes on.
+        """
+        self._not_busy("undo")
+        step = self._stepped(self.history.undo, self.history.steps[-1:])
+        return (yield from self._going(step, back=True))
+
+    def redoing(self) -> Generator[tuple[int, int], None, Note | None]:
+        """Do again what was taken back last; see `undoing`."""
+        self._not_busy("redo")
+        step = self._stepped(self.history.redo, ())
+        return (yield from self._going(step, back=False))
+
+    def _stepped(self, go: Callable[[], Step], last: Iterable[Step]) -> Step:
+        try:
+            return go()
+        except EditError:
+            for step in last:
+                self.history.forget(step)
+            raise
+
+    def _going(self, step: Step, back: bool) -> Generator[tuple[int, int], None, Note | None]:
+        note = step.note
+        if not isinstance(note, Note):
+            return None
+        said = note.before if back else note.after
+        if note.journal is not None:
+            self._busy = step
+            try:
+                frames = self._journal.frames(note.journal)
+                for k, t in enumerate(frames):
+                    self._journal.swap(note.journal, t, self.labels)
+                    if note.tables is None:
+                        self.state.reread([t])
+                    yield k + 1, len(frames)
+            finally:
+                self._busy = None
+        if note.tables is not None:
+            self.state.assume(note.tables[0 if back else 1])
+        self._went(note, said)
+        self._say(said)
+        self.refresh()
+        return note
+
+    # -- linking -------------------------------------------------------------------------------
+
+    def begin_relabel(self, title: str) -> None:
+        """Begin to replace whole frames, as linking does: a step."""
+        self._not_busy("link")
+        note = Note(title, self.said, self.said, self._journal.begin())
+        self._busy = self.history.mark(note)
+
+    def replace_frame(self, t: int, labels_yx: NDArray[np.uint32]) -> None:
+        """Write one of them."""
+        self._note_frame(t, self.labels.read(t))
+        whole = tuple(slice(0, n) for n in self.labels.frame_shape)
+        self.labels.write_box(t, whole, labels_yx)
+        self.labels_changed.emit(frozenset([t]))
+
+    def end_relabel(self, table: TrackTable, said: Said) -> None:
+        """All frames are written.
+
+        Parameters
+        ----------
+        table
+            The tracks that they show, with parents.
+        said
+            What was said, with the new ids.
+        """
+        step = self._busy
+        assert step is not None and isinstance(step.note, Note)
+        tables = self.state.table(), table
+        self._busy = None
+        self.state.assume(table)
+        self._forget(None)
+        self._say(said)
+        self.history.annotate(step, replace(step.note, after=said, tables=tables))
+        self.refresh()
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _forget(self, keys: Iterable[Key] | None) -> None:
+        """Something else is known of these (None: all) than what was seen of their prompts."""
+
+    def _went(self, note: Note, said: Said) -> None:
+        """A step was taken back or done again; this is what is said now."""
+
+    def _say(self, said: Said) -> None:
+        if said != self.said:
+            self.said = said
+            self.said_changed.emit(said)
+
+    def _not_busy(self, wish: str) -> None:
+        if self._busy is not None:
+            raise UsageError(f"a run goes on; stop it first, then {wish}")
+
+    def _note_before(self, change: Change) -> None:
+        """Keep frames that a person changed while a run goes on as they were before."""
+        if self._busy is None:
+            return
+        for patch in change.patches:
+            before = self.labels.read(patch.frame)
+            before[patch.box][patch.mask] = patch.old
+            self._note_frame(patch.frame, before)
+
+    def _note_frame(self, t: int, labels_yx: NDArray[np.uint32]) -> None:
+        assert self._busy is not None and isinstance(self._busy.note, Note)
+        assert self._busy.note.journal is not None
+        self._journal.note(self._busy.note.journal, t, labels_yx)
+
+
+def _exhausted(steps: Generator[tuple[int, int], None, Note | None]) -> Note | None:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            note: Note | None = end.value
+            return note
