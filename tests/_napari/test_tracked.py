@@ -170,3 +170,13 @@ def test_an_axis_of_channels_is_passed_over():
     places = np.insert(PLACES, 2, 0, axis=1)
     flat = movie_of_tracks(Tracks(places, scale=(2, 3, 0.5, 0.5)))
     assert (flat.ndim, flat.scale) == (3, Scale(2, 1, 0.5, 0.5))
+
+
+def test_where_it_comes_from_is_kept():
+    """As readers and live projects leave it: the model's name is in every export."""
+    note = {"source": "a.tif", "model": {"name": "sam2track_small"}, "notes": ["told before"]}
+    kept = {"source": "a.tif", "model": {"name": "sam2track_small"}}
+    for ours in ({"provenance": note}, SimpleNamespace(provenance=note)):
+        layer = Labels(SAMPLE.labels_tyx, name="cells", metadata={"sam2track": ours})
+        assert tracked_movie(layer).provenance == kept
+    assert tracked_movie(layer, provenance={"source": "b"}).provenance == {"source": "b"}

@@ -1,6 +1,7 @@
 """The export dock: what it says, what it writes, and that it lets go."""
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,14 @@ from napari.layers import Labels, Tracks
 from qtpy.QtCore import Qt
 
 from napari_sam2track._napari import exporting
-from napari_sam2track._napari.exporting import Progress, StoppedError, complete, judge, writable
+from napari_sam2track._napari.exporting import (
+    Progress,
+    StoppedError,
+    complete,
+    judge,
+    snapshot,
+    writable,
+)
 from napari_sam2track._napari.tracked import tracked_movie, tracks_layer_data
 from napari_sam2track._widgets import export_dock
 from napari_sam2track._widgets.export_dock import ExportDock
@@ -249,6 +257,16 @@ def test_closing_lets_go(qtbot, viewer):
 )
 def test_targets_are_completed(tmp_path, format, typed, written):
     assert complete(tmp_path / typed, format) == tmp_path / written
+
+
+def test_a_lineage_that_goes_on_changing_is_read_once():
+    """Work on the layer may go on in the meantime, in the window's thread."""
+    parents = dict(SAMPLE.parents)
+    layer = labels_layer(metadata={"sam2track": SimpleNamespace(parents=parents)})
+    layers = [snapshot(layer)]
+    parents.clear()
+    verdict = judge(layers, None, "geff", WriteParams(), Progress())
+    assert verdict.movie.table.parents == SAMPLE.parents
 
 
 def test_progress_stops_between_items():

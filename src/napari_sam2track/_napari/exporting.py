@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from napari_sam2track._napari.layer_values import KEY, layer_parents, layer_provenance
 from napari_sam2track._napari.writer import EXTENSIONS, in_napari, movie_of_layers, output_path
 from napari_sam2track.errors import OutputError, Sam2TrackError
 from napari_sam2track.formats.movies import notes
@@ -80,6 +81,16 @@ class Verdict:
     summary: str
     problem: str
     lost: tuple[str, ...]
+
+
+def snapshot(layer: Any) -> tuple[Any, dict[str, Any], str]:
+    """A layer as a LayerData tuple whose lineage another thread can read while work goes on.
+
+    Pixels are not copied.
+    """
+    data, attributes, kind = layer.as_layer_data_tuple()
+    kept = {"parents": layer_parents(layer), "provenance": layer_provenance(layer)}
+    return data, {**attributes, "metadata": {KEY: kept}}, kind
 
 
 def judge(

@@ -202,6 +202,20 @@ def layer_parents(layer: LayerLike) -> dict[int, int]:
     ``layer.metadata["sam2track"]`` is a mapping with the key ``parents``, as readers leave it, or
     an object with an attribute of that name.
     """
+    return {int(child): int(parent) for child, parent in _ours(layer, "parents").items()}
+
+
+def layer_provenance(layer: LayerLike) -> dict[str, Any]:
+    """Where a layer comes from, as its metadata has it; empty if it says nothing.
+
+    As `layer_parents`, by the name ``provenance``. What was left out when a file was read was told
+    then, and is left out here.
+    """
+    return {key: value for key, value in _ours(layer, "provenance").items() if key != "notes"}
+
+
+def _ours(layer: LayerLike, name: str) -> Mapping[Any, Any]:
+    """A mapping that we keep with a layer."""
     ours = (layer.metadata or {}).get(KEY)
-    found = ours.get("parents") if isinstance(ours, Mapping) else getattr(ours, "parents", None)
-    return {int(child): int(parent) for child, parent in (found or {}).items()}
+    found = ours.get(name) if isinstance(ours, Mapping) else getattr(ours, name, None)
+    return found if isinstance(found, Mapping) else {}

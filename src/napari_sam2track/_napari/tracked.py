@@ -12,6 +12,7 @@ from napari_sam2track._napari.layer_values import (
     LayerLike,
     layer_labels,
     layer_parents,
+    layer_provenance,
     layer_scale,
     scale_attributes,
 )
@@ -54,7 +55,7 @@ def tracked_movie(
     watch
         Passes items on and may show progress.
     provenance
-        Where it comes from; None: the name of the layer.
+        Where it comes from; None: what the layer's metadata says, else its name.
 
     Raises
     ------
@@ -66,11 +67,9 @@ def tracked_movie(
     wanted = layer_parents(layer) if parents is None else parents
     ids = set(rows["track"].tolist())
     kept = {child: parent for child, parent in wanted.items() if {child, parent} <= ids}
-    if provenance is None:
-        provenance = make_provenance(
-            source=layer.name, frames=range(labels.n_frames), parameters={}
-        )
-    note = dict(provenance)
+    note = dict(layer_provenance(layer) if provenance is None else provenance)
+    if not note:
+        note = make_provenance(source=layer.name, frames=range(labels.n_frames), parameters={})
     if len(kept) < len(wanted):
         text = f"the parents of {len(wanted) - len(kept)} tracks are left out: one has no pixel"
         note["notes"] = [*note.get("notes", ()), text]

@@ -29,6 +29,7 @@ from napari_sam2track._napari.exporting import (
     complete,
     export,
     judge,
+    snapshot,
     writable,
 )
 from napari_sam2track._widgets.closing_dock import ClosingDock
@@ -141,7 +142,7 @@ class ExportDock(ClosingDock):
         chosen = [layer]
         if lineage is not None and _is_labels(layer):
             chosen.append(lineage)
-        return [each.as_layer_data_tuple() for each in chosen]
+        return [snapshot(each) for each in chosen]
 
     def _chosen(self, layer: Any = None) -> None:
         """Another layer, or the same one again."""
