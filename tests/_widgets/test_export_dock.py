@@ -53,6 +53,16 @@ def dock(qtbot, viewer):
     found.close()
 
 
+def add(viewer, *layers):
+    """Add layers that are made already.
+
+    napari silences warnings while it makes one, which Python can do in one thread at a time, and
+    the dock's thread begins with the first layer.
+    """
+    for layer in layers:
+        viewer.add_layer(layer)
+
+
 def idle(dock):
     return dock._judging is None and dock._writing is None
 
@@ -114,8 +124,7 @@ def test_it_writes_and_asks_before_it_replaces(qtbot, dock, viewer, tmp_path):
 
 
 def test_it_says_what_is_lost_and_what_cannot_be(qtbot, dock, viewer):
-    viewer.add_layer(labels_layer(scale=(2, 0.5, 0.5)))
-    viewer.add_layer(tracks_layer())
+    add(viewer, labels_layer(scale=(2, 0.5, 0.5)), tracks_layer())
     dock._lineage.set_value(viewer.layers["lines"])
     dock._target.setText("a.geff")
     choose(dock, "coco")
@@ -156,8 +165,7 @@ def test_ids_that_are_too_large_are_renumbered_on_request():
 
 
 def test_a_lineage_of_other_tracks_is_an_error_in_words(qtbot, dock, viewer):
-    viewer.add_layer(Labels(np.full((3, 8, 8), 99), name="other"))
-    viewer.add_layer(tracks_layer())
+    add(viewer, Labels(np.full((3, 8, 8), 99), name="other"), tracks_layer())
     dock._lineage.set_value(viewer.layers["lines"])
     wait(qtbot, dock)
     assert "are not those of the labels 'other'" in dock._summary.text()
