@@ -12,6 +12,7 @@ def test_it_exports_a_layer_and_is_closed(qtbot, viewer, tmp_path):
     viewer.open_sample("napari-sam2track", "dividing_nuclei")
     _, dock = viewer.window.add_plugin_dock_widget("napari-sam2track", "SAM2 Export")
     assert dock._layer.count() == 2  # labels and tracks, not the image
+    qtbot.waitUntil(lambda: dock._judging is None, timeout=10_000)
     ours = viewer.add_labels(
         sample.labels_tyx, name="mine", metadata={"sam2track": {"parents": sample.parents}}
     )
