@@ -17,6 +17,7 @@ from napari_sam2track.prompts import Prompt
 from napari_sam2track.tracks.changes import Change
 from napari_sam2track.tracks.edits import Delete, Divide, Merge, Relabel, Split, Swap
 from napari_sam2track.tracks.state import Edit, TrackState
+from napari_sam2track.work.dividing import PartInTwo
 from napari_sam2track.work.said import Said
 
 
@@ -36,6 +37,7 @@ def follow(said: Said, edits: Iterable[Edit], changes: Iterable[Change], state: 
     for edit, change in zip(edits, changes, strict=True):
         ours = set(said.prompts.objects)
         pins: list[tuple[int, int]] = []
+        begun: list[tuple[int, int]] = []
         match edit:
             case Relabel(old=old, new=new):
                 said = said.moved(old, new)
@@ -47,6 +49,11 @@ def follow(said: Said, edits: Iterable[Edit], changes: Iterable[Change], state: 
                 said = _keep(said.moved(track, new, set(range(frame, n))), track, range(frame, n))
                 said = _keep(said, new, range(frame))  # it is not there before
                 pins = [(new, frame)] if track in ours else []
+            case PartInTwo(track=track, frame=frame, prompted=prompted):
+                new = _new_id(change)
+                tail = range(frame, n)
+                said = _keep(said.without(track, set(tail)), track, tail)
+                begun = [(new - 1, frame), (new, frame)] if prompted or track in ours else []
             case Swap(a=a, b=b, frame=frame):
                 said = _exchanged(said, a, b, set(range(frame, n)))
                 pins = [(i, frame) for i in (a, b)] if {a, b} & ours else []
@@ -62,6 +69,9 @@ def follow(said: Said, edits: Iterable[Edit], changes: Iterable[Change], state: 
                         said = _keep(said, i, [patch.frame])
         for track, frame in pins:
             said = _pinned(said, state, track, frame)
+        for track, frame in begun:  # runs follow them from there, over what is drawn
+            said = said.prompted(said.prompts.put(track, frame, mask_prompt(state, track, frame)))
+            said = _keep(said, track, range(frame))  # it is not there before
     return said
 
 

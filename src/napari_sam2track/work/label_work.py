@@ -69,6 +69,8 @@ class LabelWork:
 
     said_changed = Signal(Said)
     labels_changed = Signal(frozenset)
+    #: Whether runs follow objects from their prompts.
+    follows = False
     #: The objects of which the grid shows something new; or, for a frame of a run, that frame.
     grid_changed = Signal(object)
 
@@ -292,6 +294,18 @@ class LabelWork:
         self._say(said)
         self.history.annotate(step, replace(step.note, after=said, tables=tables))
         self.refresh()
+
+    def drop_relabel(self) -> None:
+        """Some frame could not be written: all are as they were, and there is no step."""
+        step = self._busy
+        assert step is not None and isinstance(step.note, Note)
+        assert step.note.journal is not None
+        for t in self._journal.frames(step.note.journal):
+            self._journal.swap(step.note.journal, t, self.labels)
+            self.labels_changed.emit(frozenset([t]))
+        self._journal.drop(step.note.journal)
+        self.history.forget(step)
+        self._busy = None
 
     # -- inside --------------------------------------------------------------------------------
 

@@ -49,6 +49,8 @@ class Workspace(LabelWork):
         What is known already, when work goes on.
     """
 
+    follows = True
+
     def __init__(
         self,
         frames: Frames,
