@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from hypothesis import settings
 # Before torch is imported. Small operations are slower on two threads, and far slower on a busy
 # machine.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# Before napari is imported: tests change settings, and must not change a person's.
+os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="sam2track-")) / "settings.yaml")
 
 # No deadline: a machine that trains at the same time is slow, not wrong.
 settings.register_profile("sam2track", deadline=None)

@@ -245,8 +245,6 @@ class PlaneLabels:
                 size = [part.stop - part.start for part in where]
                 inside = np.ones(size, bool) if not mask or mask[0] is None else mask[0]
                 at = np.argwhere(inside) + [part.start for part in where]
-                values = np.broadcast_to(np.asarray(old), inside.shape)
-                old = values[inside] if np.ndim(old) == inside.ndim else old
             else:
                 at = np.stack([np.ravel(part) for part in where], axis=1)
             here = np.ones(len(at), bool)

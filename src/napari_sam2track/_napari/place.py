@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_sam2track._napari.geometry import Geometry
 
@@ -60,4 +61,14 @@ class Place:
                 dims.set_point(offset + axis, float(world[axis]))
         if centre_yx is not None:
             shown = [a - offset for a in dims.displayed if a >= offset]
-            self._viewer.scene.camera.center = tuple(float(world[a]) for a in shown)
+            middle = np.array([world[a] for a in shown], float)
+            if not self._in_sight(middle):
+                self._viewer.scene.camera.center = tuple(middle.tolist())
+
+    def _in_sight(self, world: NDArray[np.float64]) -> bool:
+        """Whether a place is on the canvas, and not at its very edge; in 2D only."""
+        camera, size = self._viewer.scene.camera, np.array(self._viewer.canvas.size)
+        if len(world) != 2:
+            return False
+        away = np.abs(world - np.array(camera.center)[-2:])
+        return bool((away <= 0.45 * size / max(camera.zoom, 1e-9)).all())

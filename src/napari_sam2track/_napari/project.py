@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -188,11 +189,12 @@ class Project:
 
     def _on_removed(self, event: Any) -> None:
         if any(event.value == layer for layer in self.layers):
-            self.tell(
-                "warning",
+            text = (
                 f"The layer {event.value.name!r} was deleted: work on {self.image.name!r} is "
-                "closed and saved. Start again to go on with it.",
+                "closed and saved. Choose the image and press Go on to have it back"
             )
+            # not while a whole window closes: then nobody is there to be told a little later
+            self.pump.later("deleted", 100, partial(self.tell, "warning", text))
             self.close()
 
     # -- what is shown -------------------------------------------------------------------------

@@ -102,9 +102,7 @@ class PromptBinding:
         """Whose point the next one is, and whether it says yes or no."""
         self.current, self.label = object_id, label
         with self._silence():
-            self.points.feature_defaults = _table(
-                {"object_id": [object_id], "label": [label]}
-            )
+            self.points.feature_defaults = _table({"object_id": [object_id], "label": [label]})
             self.boxes.feature_defaults = _table({"object_id": [object_id]})
             if not self.points.selected_data:  # else napari repaints the selected ones
                 self.points.current_border_color = border_colours([label])[0]
@@ -171,9 +169,7 @@ class PromptBinding:
             old = [np.asarray(self.boxes.data[k]) for k in kept]
             self.boxes.selected_data = set()
             self.boxes.data = [*old, *(self.geometry.to_layer(c) for c in corners)]
-            self.boxes.features = _table(
-                {"object_id": [*(old_ids[k] for k in kept), *owners]}
-            )
+            self.boxes.features = _table({"object_id": [*(old_ids[k] for k in kept), *owners]})
         self.recolour()
         self.set_current(self.current, self.label)
 

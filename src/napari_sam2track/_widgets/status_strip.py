@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QLineF, QPoint, QRect, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPalette, QPen, qRgba
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
+from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QWidget
 
 from napari_sam2track._widgets.strip_image import (
     COLOURS,
@@ -256,10 +256,11 @@ class StatusLegend(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        layout = QHBoxLayout(self)
+        layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(8)
-        for name, meaning in MEANINGS.items():
+        layout.setHorizontalSpacing(8)
+        layout.setVerticalSpacing(2)
+        for k, (name, meaning) in enumerate(MEANINGS.items()):
             colour = LOWEST if name == "low score" else COLOURS[name]
             swatch, word = _Swatch(colour, name == "stale"), QLabel(name)
             swatch.setToolTip(meaning)
@@ -268,8 +269,8 @@ class StatusLegend(QWidget):
             pair.setSpacing(3)
             pair.addWidget(swatch)
             pair.addWidget(word)
-            layout.addLayout(pair)
-        layout.addStretch()
+            pair.addStretch()
+            layout.addLayout(pair, *divmod(k, 4))
 
 
 class _Swatch(QWidget):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_sam2track._napari.background import Background, Job
@@ -34,7 +35,6 @@ from napari_sam2track._widgets.run_panel import RunPanel
 from napari_sam2track._widgets.telling import tell
 from napari_sam2track.errors import Sam2TrackError
 from napari_sam2track.models.registry import find_model
-from napari_sam2track.params import FramesParams
 
 _HINT = (
     "Choose an image and press Start. Then click on an object: its mask appears; Propagate follows "
@@ -108,6 +108,7 @@ class TrackDock(ClosingDock):
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setWidget(inner)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(2, 2, 2, 2)
         outer.addWidget(self.message)
@@ -273,7 +274,6 @@ class TrackDock(ClosingDock):
         layer = load_sample(self.viewer)
         self.model.set_value(find_model("bundled"), self.model.engine(), "auto")
         self.image.set_image(layer)
-        self.image.set_value(FramesParams())
         self._image_changed()
 
     # -- while work goes on --------------------------------------------------------------------
