@@ -51,8 +51,8 @@ class Place:
     def go_to(self, frame: int, centre_yx: tuple[float, ...] | None = None) -> None:
         """Show a frame, and a place in its middle if that is out of sight."""
         geometry, dims = self._geometry, self._viewer.dims
-        y, x = centre_yx or (self.data[geometry._yx[0]], self.data[geometry._yx[1]])
-        data = geometry.to_layer(np.array([[frame, y, x]], float))[0]
+        centre = centre_yx or tuple(self.data[axis] for axis in geometry._yx)
+        data = geometry.to_layer(np.array([[frame, *centre]], float))[0]
         world = np.asarray(self._layer.data_to_world(data))
         offset = dims.ndim - geometry.ndim
         axes = [a for a in (geometry.frame_axis, geometry.plane_axis) if a is not None]

@@ -5,7 +5,6 @@ Widgets know a project and nothing below it. All of it happens in the window's t
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from functools import partial
@@ -24,18 +23,17 @@ from napari_sam2track._napari.prompt_layers import LABELS
 from napari_sam2track._napari.pump import Pump
 from napari_sam2track._napari.run_status import RunLost, RunStatus
 from napari_sam2track._napari.saving import Saving
+from napari_sam2track._napari.tracks_project import TracksProject
 from napari_sam2track.errors import Sam2TrackError, UsageError
 from napari_sam2track.models.registry import ModelInfo
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import PromptSet, masks_from_labels
 from napari_sam2track.session import Progress
 from napari_sam2track.tracks.edits import Delete
-from napari_sam2track.tracks.state import Edit
 from napari_sam2track.work.said import Said
 from napari_sam2track.work.states import STATES
-from napari_sam2track.work.workspace import Key, Note, Workspace
+from napari_sam2track.work.workspace import Key, Workspace
 
-logger = logging.getLogger(__name__)
 #: In ``layer.metadata``: what finds the project of a layer.
 KEY = "sam2track"
 #: Milliseconds after the last change before it is acted on, or saved.
@@ -60,7 +58,7 @@ class ProjectRef:
         return ProjectRef, ()
 
 
-class Project:
+class Project(TracksProject):
     """Work on one image.
 
     Parameters
@@ -79,14 +77,8 @@ class Project:
         Layers of the person's to work on; None: new ones.
     """
 
-    #: Objects, their names, or what is known of them; the frame, where only one is concerned.
-    changed = Signal(object)
-    current_changed = Signal(int)
-    frame_changed = Signal(int)
     run_changed = Signal(RunStatus)
-    #: (level, text): "info", "warning" or "error".
-    told = Signal(str, str)
-    closed = Signal()
+    work: Workspace
 
     def __init__(
         self,
@@ -118,7 +110,8 @@ class Project:
             parents=None if earlier is None else earlier.parents,
             table=ready.table,
         )
-        self.names: dict[int, str] = {} if earlier is None else dict(earlier.names)
+        self.refused = set() if earlier is None else set(earlier.refused)
+        self.names = {} if earlier is None else dict(earlier.names)
         self.work.lock(() if earlier is None else earlier.locked)
         self.status = RunStatus()
         self._run: Job | None = None
@@ -130,6 +123,7 @@ class Project:
             )
         self.labels = labels
         self.labels.metadata[KEY] = ProjectRef(self)
+        self.labels.events.metadata()  # for those who work on the layer by itself
         self.colours = Colours(labels)
         self.place = Place(viewer, labels, geometry)
         self.prompts = PromptBinding(
@@ -199,26 +193,6 @@ class Project:
 
     # -- what is shown -------------------------------------------------------------------------
 
-    def tell(self, level: str, text: str) -> None:
-        """Say something to the person."""
-        self.told.emit(level, text[:1].upper() + text[1:])
-
-    def fail(self, error: BaseException) -> None:
-        """Say what went wrong; an error that is not ours comes with its kind."""
-        if isinstance(error, Sam2TrackError):
-            self.tell("error", str(error))
-            return
-        logger.error("work in the background failed", exc_info=error)
-        text = str(error) or "no more is known"
-        if "out of memory" in text.lower() or isinstance(error, MemoryError):
-            self.tell(
-                "error",
-                f"Memory ran out ({text.splitlines()[0]}). What is finished is kept: lower the "
-                "batch size, choose a smaller model, or close other programs, then propagate again",
-            )
-        else:
-            self.tell("error", f"{type(error).__name__}: {text}. What is finished is kept")
-
     def _on_said(self, said: Said) -> None:
         self.prompts.show(said.prompts)
         self.saving.later()
@@ -227,17 +201,6 @@ class Project:
         self.saving.dirty(frames)
         if self.place.frame in frames:
             self.pump.later("refresh", 0, self.labels.refresh)
-
-    def _on_grid(self, frame: int | None) -> None:
-        self.changed.emit(frame)
-
-    def _on_step(self, event: Any = None) -> None:
-        self.frame_changed.emit(self.place.frame)
-
-    @property
-    def frame(self) -> int:
-        """The frame that is looked at."""
-        return self.place.frame
 
     @property
     def here(self) -> str:
@@ -251,19 +214,6 @@ class Project:
             if np.isfinite(grid.scores[k, t]):
                 text += f" · score {grid.scores[k, t]:.2f}"
         return text
-
-    def go_to(self, object_id: int | None, frame: int) -> None:
-        """Look at a frame, and at an object on it (or where it is nearest in time)."""
-        places = self.work.state.places
-        centre = None
-        if object_id is not None:
-            self.set_current(object_id)
-            if object_id in places:
-                near = min(places.frames(object_id), key=lambda t: abs(t - frame))
-                box = places.box(object_id, near)
-                assert box is not None
-                centre = tuple((s.start + s.stop - 1) / 2 for s in box[-2:])
-        self.place.go_to(frame, centre)
 
     # -- objects -------------------------------------------------------------------------------
 
@@ -285,11 +235,6 @@ class Project:
         """Choose an id that no object has."""
         self.set_current(self.work.next_id)
         return self.current
-
-    def _on_selected(self, event: Any = None) -> None:
-        chosen = int(self.labels.selected_label)
-        if chosen >= 1 and chosen != self.current:
-            self.set_current(chosen)
 
     def _on_colormap(self, event: Any = None) -> None:
         self.prompts.recolour()
@@ -313,13 +258,6 @@ class Project:
         self.names = {**self.names, object_id: name.strip()}
         if not name.strip():
             del self.names[object_id]
-        self.saving.later()
-        self.changed.emit(None)
-
-    def lock(self, object_id: int, locked: bool) -> None:
-        """Protect an object from runs."""
-        now = set(self.work.locked)
-        self.work.lock(now | {object_id} if locked else now - {object_id})
         self.saving.later()
         self.changed.emit(None)
 
@@ -412,15 +350,6 @@ class Project:
         else:
             self.work.say(said.accepted(i, wanted), f"accept object {i}")
 
-    def _on_paint(self, event: Any) -> None:
-        strokes = self.plane.strokes(event.value)
-        if not strokes:
-            return
-        try:
-            self.work.paint(strokes)
-        except Sam2TrackError as error:
-            self.fail(error)
-
     # -- runs ----------------------------------------------------------------------------------
 
     def configure(self, model: ModelInfo, engine: EngineParams, device: str) -> None:
@@ -481,45 +410,17 @@ class Project:
         self._ended(True)
         self.fail(error)
 
-    # -- edits and the way back ----------------------------------------------------------------
+    # -- the way back --------------------------------------------------------------------------
 
-    def edit(self, edits: Iterable[Edit], title: str) -> bool:
-        """Edit tracks; False, and a word of why, if that cannot be."""
-        try:
-            self.work.edit(edits, title)
-        except Sam2TrackError as error:
-            self.fail(error)
-            return False
+    def touched(self) -> None:
+        """Save a little later."""
         self.saving.later()
-        return True
 
-    def undo(self, *_: Any) -> None:
-        """Take the last step back."""
-        self._go(self.work.undoing, "Undone")
-
-    def redo(self, *_: Any) -> None:
-        """Do again what was taken back."""
-        self._go(self.work.redoing, "Done again")
-
-    def _go(self, make: Callable[[], Generator[Any, None, Note | None]], word: str) -> None:
+    def _before_step(self) -> None:
         self._read_prompts()
-        steps = make()
 
-        def some() -> None:
-            try:
-                for _ in range(4):
-                    next(steps)
-            except StopIteration as end:
-                note = end.value
-                self.tell("info", f"{word}: {note.title}" if note else word)
-                self._look_at(self.work.unseen())
-                self.saving.later()
-            except Sam2TrackError as error:
-                self.fail(error)
-            else:
-                self.pump.later("steps", 0, some)
-
-        some()
+    def _after_step(self) -> None:
+        self._look_at(self.work.unseen())
 
     def next_problem(self) -> tuple[int, int] | None:
         """Go to the next frame on which something should be looked at."""

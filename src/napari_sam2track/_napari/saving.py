@@ -81,6 +81,7 @@ class Saving:
             "engine": work.session.engine,
             "names": dict(project.names),
             "locked": tuple(sorted(work.locked)),
+            "refused": tuple(sorted(project.refused)),
             "parents": dict(work.state.parents),
         }
 

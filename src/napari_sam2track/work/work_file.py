@@ -43,6 +43,8 @@ class WorkFile(BaseModel):
         Of objects.
     locked
         Objects that runs leave alone.
+    refused
+        (parent, frame) of divisions that a person said are none.
     parents
         Daughter to mother.
     """
@@ -65,6 +67,7 @@ class WorkFile(BaseModel):
     approved: Ranges = Field(default_factory=dict)
     names: dict[int, str] = Field(default_factory=dict)
     locked: tuple[int, ...] = ()
+    refused: tuple[tuple[int, int], ...] = ()
     parents: dict[int, int] = Field(default_factory=dict)
 
     def said(self) -> Said:

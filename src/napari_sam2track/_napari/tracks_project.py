@@ -1,0 +1,196 @@
+"""What docks know of labels that are worked on: edits, the way back, and where one looks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterable
+from typing import Any
+
+from psygnal import Signal
+
+from napari_sam2track._napari.background import Background
+from napari_sam2track._napari.geometry import PlaneLabels
+from napari_sam2track._napari.layer_colours import Colours
+from napari_sam2track._napari.place import Place
+from napari_sam2track._napari.pump import Pump
+from napari_sam2track.errors import Sam2TrackError
+from napari_sam2track.tracks.state import Edit
+from napari_sam2track.work.label_work import LabelWork, Note
+
+logger = logging.getLogger(__name__)
+
+
+class TracksProject:
+    """Work on tracks in a Labels layer: `Project` where SAM2 follows them, or `LabelsProject`.
+
+    Attributes
+    ----------
+    viewer, labels
+        The viewer and the Labels layer.
+    plane, place, colours
+        The layer's pixels, where in it one looks, and its colours.
+    work
+        What is known of the tracks.
+    names
+        Of objects.
+    refused
+        (parent, frame) of divisions that a person said are none.
+    pump, background
+        What calls back in the window's thread, and a thread for what takes long.
+    """
+
+    #: Objects, their names, or what is known of them; the frame, where only one is concerned.
+    changed = Signal(object)
+    current_changed = Signal(int)
+    frame_changed = Signal(int)
+    #: (level, text): "info", "warning" or "error".
+    told = Signal(str, str)
+    closed = Signal()
+
+    viewer: Any
+    labels: Any
+    plane: PlaneLabels
+    place: Place
+    colours: Colours
+    work: LabelWork
+    names: dict[int, str]
+    refused: set[tuple[int, int]]
+    pump: Pump
+    background: Background
+
+    # -- what each kind does in its own way ----------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was not closed."""
+        raise NotImplementedError
+
+    @property
+    def current(self) -> int:
+        """The object that is worked on."""
+        raise NotImplementedError
+
+    def set_current(self, object_id: int) -> None:
+        """Choose an object."""
+        raise NotImplementedError
+
+    def touched(self) -> None:
+        """Something changed that is to be kept."""
+
+    def _before_step(self) -> None:
+        """Take in what a person said, before a step is taken back."""
+
+    def _after_step(self) -> None:
+        """Look at what came back."""
+
+    # -- what is shown -------------------------------------------------------------------------
+
+    def tell(self, level: str, text: str) -> None:
+        """Say something to the person."""
+        self.told.emit(level, text[:1].upper() + text[1:])
+
+    def fail(self, error: BaseException) -> None:
+        """Say what went wrong; an error that is not ours comes with its kind."""
+        if isinstance(error, Sam2TrackError):
+            self.tell("error", str(error))
+            return
+        logger.error("work in the background failed", exc_info=error)
+        text = str(error) or "no more is known"
+        if "out of memory" in text.lower() or isinstance(error, MemoryError):
+            self.tell(
+                "error",
+                f"Memory ran out ({text.splitlines()[0]}). What is finished is kept: lower the "
+                "batch size, choose a smaller model, or close other programs, then propagate again",
+            )
+        else:
+            self.tell("error", f"{type(error).__name__}: {text}. What is finished is kept")
+
+    @property
+    def frame(self) -> int:
+        """The frame that is looked at."""
+        return self.place.frame
+
+    def go_to(self, object_id: int | None, frame: int) -> None:
+        """Look at a frame, and at an object on it (or where it is nearest in time)."""
+        places = self.work.state.places
+        centre = None
+        if object_id is not None:
+            self.set_current(object_id)
+            if object_id in places:
+                near = min(places.frames(object_id), key=lambda t: abs(t - frame))
+                box = places.box(object_id, near)
+                assert box is not None
+                centre = tuple((s.start + s.stop - 1) / 2 for s in box)
+        self.place.go_to(frame, centre)
+
+    def _on_step(self, event: Any = None) -> None:
+        self.frame_changed.emit(self.place.frame)
+
+    def _on_grid(self, frame: int | None) -> None:
+        self.changed.emit(frame)
+
+    def _on_selected(self, event: Any = None) -> None:
+        chosen = int(self.labels.selected_label)
+        if chosen >= 1 and chosen != self.current:
+            self.set_current(chosen)
+
+    # -- edits and the way back ----------------------------------------------------------------
+
+    def lock(self, object_id: int, locked: bool) -> None:
+        """Protect an object from runs, and its links from linking."""
+        now = set(self.work.locked)
+        self.work.lock(now | {object_id} if locked else now - {object_id})
+        self.touched()
+        self.changed.emit(None)
+
+    def refuse(self, parent: int, frame: int) -> None:
+        """Remember that a division is none."""
+        self.refused.add((parent, frame))
+        self.touched()
+
+    def _on_paint(self, event: Any) -> None:
+        strokes = self.plane.strokes(event.value)
+        if not strokes:
+            return
+        try:
+            self.work.paint(strokes)
+        except Sam2TrackError as error:
+            self.fail(error)
+
+    def edit(self, edits: Iterable[Edit], title: str) -> bool:
+        """Edit tracks; False, and a word of why, if that cannot be."""
+        try:
+            self.work.edit(edits, title)
+        except Sam2TrackError as error:
+            self.fail(error)
+            return False
+        self.touched()
+        return True
+
+    def undo(self, *_: Any) -> None:
+        """Take the last step back."""
+        self._go(self.work.undoing, "Undone")
+
+    def redo(self, *_: Any) -> None:
+        """Do again what was taken back."""
+        self._go(self.work.redoing, "Done again")
+
+    def _go(self, make: Callable[[], Generator[Any, None, Note | None]], word: str) -> None:
+        self._before_step()
+        steps = make()
+
+        def some() -> None:
+            try:
+                for _ in range(4):
+                    next(steps)
+            except StopIteration as end:
+                note = end.value
+                self.tell("info", f"{word}: {note.title}" if note else word)
+                self._after_step()
+                self.touched()
+            except Sam2TrackError as error:
+                self.fail(error)
+            else:
+                self.pump.later("steps", 0, some)
+
+        some()
