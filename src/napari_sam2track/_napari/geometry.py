@@ -13,7 +13,7 @@ from napari_sam2track.frames.axes import resolve_layout
 from napari_sam2track.params import FramesParams
 
 #: How a transform is spelled as a layer's attributes.
-_TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 
 
 def guessed_axes(layer: Any) -> str:
@@ -78,7 +78,7 @@ class Geometry:
         )
         n = len(layout.axes) - bool(layer.rgb)
         shape, fixed = list(layout.shape[:n]), dict(layout.fixed)
-        transform = {name: getattr(layer, name) for name in _TRANSFORM}
+        transform = {name: getattr(layer, name) for name in TRANSFORM}
         scale, translate = np.array(layer.scale, float), np.array(layer.translate, float)
         for axis in layout.channels:
             if axis < n:

@@ -1,0 +1,260 @@
+"""Work on a Labels layer alone: a result of Cellpose, of others, or of earlier."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2track._napari.background import Background
+from napari_sam2track._napari.geometry import TRANSFORM, Geometry, PlaneLabels
+from napari_sam2track._napari.layer_colours import Colours
+from napari_sam2track._napari.layer_values import KEY, layer_labels, layer_parents, time_axis
+from napari_sam2track._napari.opening_work import check_labels
+from napari_sam2track._napari.place import Place
+from napari_sam2track._napari.pump import Pump
+from napari_sam2track._napari.tracks_project import TracksProject
+from napari_sam2track.formats.labels import as_labels
+from napari_sam2track.tracks.movie import detections_of
+from napari_sam2track.tracks.regions import measure_regions
+from napari_sam2track.tracks.table import DETECTION, TrackTable
+from napari_sam2track.work.label_work import LabelWork
+
+
+@dataclass(frozen=True)
+class VolumeGeometry(Geometry):
+    """The axes of labels of volumes: a place in a frame is (z, y, x)."""
+
+    @property
+    def _yx(self) -> tuple[int, ...]:  # type: ignore[override]
+        return tuple(self.axes.index(letter) for letter in "ZYX")
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        """(depth, height, width), in pixels."""
+        return tuple(self.shape[axis] for axis in self._yx)
+
+    @property
+    def plane_axis(self) -> int:
+        """The axis along which one looks at one plane."""
+        return self.axes.index("Z")
+
+    def to_layer(self, points_tyx: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """(N, 4) of (frame, z, y, x) as coordinates (N, ndim) of the layer."""
+        return super().to_layer(points_tyx)
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeLabels(PlaneLabels):
+    """Labels of volumes, frame by frame: see `labels.EditableLabels`."""
+
+    def read(self, t: int) -> NDArray[np.uint32]:
+        """Frame ``t``, (Z, Y, X) uint32; a copy."""
+        return self.read_box(t, (slice(None),) * 3)
+
+
+def labels_geometry(layer: Any) -> Geometry:
+    """The axes of a Labels layer: time is the axis that is called so, or the first.
+
+    Raises
+    ------
+    FormatError
+        If it has too few axes, or too many.
+    """
+    found = layer_labels(layer, time_axis(layer))
+    n = len(layer.data.shape)
+    letters = ["Z"] * (n - 2) + ["Y", "X"]
+    for axis in found.dropped:
+        letters[axis] = "C"
+    if found.frame_axis is not None:
+        letters[found.frame_axis] = "T"
+    kind = VolumeGeometry if len(found.frame_shape) == 3 else Geometry
+    return kind(
+        "".join(letters),
+        tuple(int(size) for size in layer.data.shape),
+        found.frame_axis,
+        tuple((axis, 0) for axis in found.dropped),
+        {name: getattr(layer, name) for name in TRANSFORM},
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class LayerToOpen:
+    """A Labels layer that can be worked on.
+
+    Attributes
+    ----------
+    layer, plane
+        The layer, and its pixels.
+    parents
+        Daughter to mother.
+    """
+
+    layer: Any
+    plane: PlaneLabels
+    parents: Mapping[int, int]
+
+    @classmethod
+    def of(cls, layer: Any, parents: Mapping[int, int] | None = None) -> LayerToOpen:
+        """Look at a layer; nothing is read.
+
+        Parameters
+        ----------
+        layer
+            The layer.
+        parents
+            None: what its metadata say.
+
+        Raises
+        ------
+        FormatError
+            If its axes cannot be those of labels.
+        UsageError
+            If it cannot be written to.
+        """
+        if not layer.multiscale:
+            geometry = labels_geometry(layer)
+            check_labels(layer, geometry)
+            kind = VolumeLabels if isinstance(geometry, VolumeGeometry) else PlaneLabels
+            known = layer_parents(layer) if parents is None else parents
+            return cls(layer, kind(layer.data, geometry), dict(known))
+        check_labels(layer, Geometry("", (), None, (), {}))
+        raise AssertionError("several scales were not refused")
+
+    def measure(self) -> Generator[tuple[int, int] | TrackTable, None, None]:
+        """Read all frames, in another thread; yields (done, total), and in the end the tracks.
+
+        Raises
+        ------
+        FormatError
+            If a value cannot be an id.
+        """
+        plane, rows = self.plane, [np.zeros(0, DETECTION)]
+        whole = tuple(slice(0, n) for n in plane.frame_shape)
+        for t in range(plane.n_frames):
+            values = np.asarray(plane.array[plane.geometry.index(t, whole)])
+            name = f"frame {t} of the layer {self.layer.name!r}"
+            regions = measure_regions(as_labels(values, name, len(whole)))
+            rows.append(detections_of(t, regions, regions.labels))
+            yield t + 1, plane.n_frames
+        yield TrackTable(np.concatenate(rows), plane.n_frames, plane.frame_shape)
+
+
+class LabelsProject(TracksProject):
+    """Work on one Labels layer.
+
+    Its parents are kept in the layer's metadata, where writers look for them.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    opened
+        The layer.
+    table
+        What is drawn in it.
+    pump, background
+        Somebody else's to close.
+    """
+
+    def __init__(
+        self,
+        viewer: Any,
+        opened: LayerToOpen,
+        table: TrackTable,
+        pump: Pump,
+        background: Background,
+    ) -> None:
+        self.viewer, self.labels, self.plane = viewer, opened.layer, opened.plane
+        self.pump, self.background = pump, background
+        self._folder = Path(tempfile.mkdtemp(prefix="sam2track-"))
+        self.work = LabelWork(self.plane, self._folder, parents=opened.parents, table=table)
+        self.names = {}
+        self.refused = {(int(p), int(t)) for p, t in self._ours.get("refused", ())}
+        self.colours = Colours(self.labels)
+        self.place = Place(viewer, self.labels, self.plane.geometry)
+        self._current = max(int(self.labels.selected_label), 1)
+        self.work.labels_changed.connect(self._on_labels)
+        self.work.grid_changed.connect(self._on_grid)
+        self.work.state.changed.connect(self._on_state)
+        self._connected: list[tuple[Any, Callable[..., Any]]] = [
+            (self.labels.events.paint, self._on_paint),
+            (self.labels.events.selected_label, self._on_selected),
+            (self.labels.events.colormap, self._on_colormap),
+            (self.labels.events.data, self._on_data),
+            (viewer.dims.events.current_step, self._on_step),
+            (viewer.layers.events.removed, self._on_removed),
+        ]
+        for emitter, call in self._connected:
+            emitter.connect(call)
+        self.touched()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was not closed."""
+        return bool(self._connected)
+
+    def close(self) -> None:
+        """Listen to nothing any more; the layer stays, and knows its parents."""
+        if not self._connected:
+            return
+        for emitter, call in self._connected:
+            emitter.disconnect(call)
+        self._connected = []
+        self.closed.emit()
+        self.colours.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def current(self) -> int:
+        """The object that is worked on."""
+        return self._current
+
+    def set_current(self, object_id: int) -> None:
+        """Choose an object."""
+        if object_id < 1:
+            return
+        self._current = object_id
+        if int(self.labels.selected_label) != object_id:
+            self.labels.selected_label = object_id
+        self.current_changed.emit(object_id)
+
+    def touched(self) -> None:
+        """Keep what does not show in the layer's pixels."""
+        if not isinstance(self.labels.metadata.get(KEY, {}), Mapping):
+            return  # it belongs to a project by now
+        content = {
+            "parents": dict(self.work.state.parents),
+            "refused": [list(pair) for pair in sorted(self.refused)],
+        }
+        self.labels.metadata[KEY] = {**self._ours, **content}
+
+    @property
+    def _ours(self) -> dict[str, Any]:
+        found = self.labels.metadata.get(KEY)
+        return dict(found) if isinstance(found, Mapping) else {}
+
+    def _on_labels(self, frames: frozenset[int]) -> None:
+        if self.place.frame in frames and self.is_open:
+            self.pump.later("refresh", 0, self.labels.refresh)
+
+    def _on_state(self, changed: Any) -> None:
+        if changed.lineage:
+            self.touched()
+
+    def _on_colormap(self, event: Any = None) -> None:
+        self.changed.emit(None)
+
+    def _on_data(self, event: Any = None) -> None:
+        if self.labels.data is not self.plane.array:
+            self.close()
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value == self.labels:
+            self.close()

@@ -1,0 +1,179 @@
+"""Divisions that a run or a look at the labels suggests: accept or refuse."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
+
+from napari_sam2track._napari.background import Job
+from napari_sam2track._napari.tracks_project import TracksProject
+from napari_sam2track._widgets.parts import Words, button, row
+from napari_sam2track._widgets.rows_table import Row, RowsTable
+from napari_sam2track.work.dividing import Candidate, scan_steps, suggested
+
+
+class DivisionsPanel(QWidget):
+    """A list of candidates."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._project: TracksProject | None = None
+        self._job: Job | None = None
+        self._scanned: list[Candidate] = []
+        self.candidates: list[Candidate] = []
+        self._find = button(
+            "Find divisions",
+            "Look for masks that fall in two, and for tracks that begin where another one ends or "
+            "becomes smaller",
+            self.find,
+        )
+        self._stop = button("Cancel", "Look no further", self.cancel)
+        self._stop.hide()
+        self._bar = QProgressBar()
+        self._bar.setToolTip("Frames that were looked at")
+        self._bar.setTextVisible(False)
+        self._bar.hide()
+        self.words = Words()
+        self.table = RowsTable(
+            ("Score", "Track", "Frame", "Why"),
+            "Where a track may divide, the likeliest first. A click or Enter goes there",
+        )
+        self.table.chosen.connect(self.go_to)
+        self._accept = button(
+            "Accept",
+            "The track ends here and has two daughters; runs follow each of them from here",
+            self.accept,
+        )
+        self._refuse = button("Refuse", "It is no division, and is not shown again", self.refuse)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(row(self._find, self._stop))
+        layout.addWidget(self._bar)
+        layout.addWidget(self.words)
+        layout.addWidget(self.table)
+        layout.addWidget(row(self._accept, self._refuse))
+
+    def set_project(self, project: TracksProject | None) -> None:
+        """Show the candidates of a project, or none."""
+        if self._project is not None:
+            self._project.changed.disconnect(self._on_changed)
+            self._project.work.state.changed.disconnect(self._on_changed)
+        if self._job is not None:
+            self._job.stop()
+            self._job = None
+        self._project, self._scanned = project, []
+        self.setEnabled(project is not None)
+        if project is not None:
+            project.changed.connect(self._on_changed)
+            project.work.state.changed.connect(self._on_changed)
+        self._ended()
+        self.words.say("")
+        self._renew()
+
+    def find(self) -> None:
+        """Look at all frames in the background."""
+        project = self._project
+        if project is None or self._job is not None:
+            return
+        steps = partial(scan_steps, project.work.labels, project.work.state.table())
+        self._job = Job(steps, self._take, lambda _: self._ended(), self._failed)
+        self._bar.setRange(0, project.plane.n_frames)
+        self._bar.setValue(0)
+        self._bar.show()
+        self._stop.show()
+        self._find.setEnabled(False)
+        project.background.submit(self._job)
+
+    def cancel(self) -> None:
+        """Look no further."""
+        if self._job is not None:
+            self._job.stop()
+
+    def accept(self) -> None:
+        """Make the chosen candidate a division."""
+        project, chosen = self._project, self._chosen()
+        if project is None or chosen is None:
+            return
+        edits = chosen.edits(project.work.follows)
+        project.edit(edits, f"{chosen.parent} divides at frame {chosen.frame}")
+        self._renew()
+
+    def refuse(self) -> None:
+        """Show the chosen candidate no more."""
+        project, chosen = self._project, self._chosen()
+        if project is not None and chosen is not None:
+            project.refuse(chosen.parent, chosen.frame)
+            self._renew()
+
+    def go_to(self, row_: int) -> None:
+        """Go to a candidate."""
+        if self._project is not None and row_ < len(self.candidates):
+            self.table.select(row_)
+            one = self.candidates[row_]
+            self._project.go_to(one.parent, one.frame)
+            self._buttons()
+
+    def _chosen(self) -> Candidate | None:
+        at = self.table.current()
+        return None if at is None or at >= len(self.candidates) else self.candidates[at]
+
+    def _take(self, item: tuple[int, int] | list[Candidate]) -> None:
+        if self._job is None:
+            return
+        if isinstance(item, list):
+            self._scanned = item
+            self._renew()
+            if not self.candidates:
+                self.words.say("No division was found that the tracks do not have")
+        else:
+            self._bar.setValue(item[0])
+
+    def _failed(self, error: BaseException) -> None:
+        if self._job is not None:
+            self._ended()
+            if self._project is not None:
+                self._project.fail(error)
+
+    def _ended(self) -> None:
+        self._job = None
+        self._bar.hide()
+        self._stop.hide()
+        self._find.setEnabled(True)
+
+    def _on_changed(self, _: Any = None) -> None:
+        if self._project is not None:
+            self._project.pump.later("divisions", 200, self._renew)
+
+    def _renew(self) -> None:
+        """Show what may still be a division."""
+        project = self._project
+        found: list[Candidate] = []
+        if project is not None and project.is_open:
+            places, parents = project.work.state.places, project.work.state.parents
+            mothers = set(parents.values())
+            for one in (*suggested(project.work.suggested()), *self._scanned):
+                gone = one.frame not in places.frames(one.parent) and len(one.others) < 2
+                known = one.parent in mothers or any(i in parents for i in one.others)
+                missing = any(i not in places for i in (one.parent, *one.others))
+                refused = any(one.is_like(*pair) for pair in project.refused)
+                twice = any(one.is_like(c.parent, c.frame) for c in found)
+                if not (gone or known or missing or refused or twice):
+                    found.append(one)
+        self.candidates = sorted(found, key=lambda c: (-c.score, c.frame, c.parent))
+        self.table.set_rows(
+            [
+                Row((c.score, c.parent, c.frame, c.text), f"Track {c.parent}: {c.text}")
+                for c in self.candidates
+            ]
+        )
+        if self.candidates:
+            self.words.say(f"{len(self.candidates)} candidates")
+        elif self.words.text().endswith("candidates"):
+            self.words.say("")
+        self._buttons()
+
+    def _buttons(self) -> None:
+        for made in (self._accept, self._refuse):
+            made.setEnabled(self._chosen() is not None)
