@@ -130,7 +130,9 @@ class Session:
         from napari_sam2track.engine.modes import choose_mode, choose_window_size
         from napari_sam2track.models.loading import load_config
 
-        made_for = int(load_config(self.model)["image_size"])
+        if self._loaded.made_for is None or self._loaded.made_for[0] != self.model:
+            self._loaded.made_for = self.model, int(load_config(self.model)["image_size"])
+        made_for = self._loaded.made_for[1]
         height, width = self.frames.height, self.frames.width
         mode, reason = choose_mode(self.engine.mode, made_for, self.prompts, height, width)
         size = made_for
@@ -489,6 +491,7 @@ class Session:
 class _Loaded:
     """What is expensive to make, and what it was made for."""
 
+    made_for: tuple[object, int] | None = None
     network: tuple[object, Network] | None = None
     embeddings: tuple[object, Encoder] | None = None
 

@@ -326,7 +326,7 @@ def test_divisions_are_found_accepted_and_refused(dock, window, truth):
     dock.divisions._find.click()
     window.until(lambda: bool(dock.divisions.candidates) and dock.divisions._job is None)
     found = dock.divisions.candidates
-    mothers = {p for p in truth.parents.values()}
+    mothers = set(truth.parents.values())
     assert {c.parent for c in found} & mothers
     k = next(k for k, c in enumerate(found) if c.parent in mothers)
     chosen = found[k]
@@ -422,3 +422,95 @@ def test_labels_that_are_replaced_are_read_again(dock, project, window):
     project.labels.data = np.ones((3, 8, 8), np.uint8)
     window.until(lambda: dock.project is not None and dock.project is not project)
     assert spans(dock.project) == {1: (0, 2)}
+
+
+@pytest.fixture
+def both(window):
+    """Cells that SAM2 follows, in both docks."""
+    from napari_sam2track._widgets.track_dock import TrackDock
+    from napari_sam2track._widgets.tracks_dock import TracksDock
+    from napari_sam2track.samples import centre_pixels, moving_cells
+
+    sample = moving_cells(6, 140, 160, n_cells=4, seed=3)
+    window.viewer.add_image(sample.images_tyx, name="cells")
+    track, tracks = TrackDock(window.viewer), TracksDock(window.viewer)
+    window.viewer.window.add_dock_widget(track, area="right", name="SAM2 Track")
+    window.viewer.window.add_dock_widget(tracks, area="right", name="SAM2 Tracks")
+    window.until(lambda: track._found is not None)
+    track.start(False)
+    window.until(lambda: track.project is not None)
+    window.viewer.reset_view()
+    window.settle()
+    track.project.go_to(None, 0)
+    places = centre_pixels(sample.labels_tyx[0])
+    for i in (1, 2):
+        track.project.set_current(i)
+        window.click(track, places[i])
+        window.until(lambda i=i: bool((track.project.plane.read(0) == i).any()))
+    track.project.propagate()
+    window.until(lambda: not track.project.status.active and track.project.status.done == 12)
+    return track, tracks
+
+
+def test_both_docks_share_one_history_and_prompts_follow(both, window):
+    track, tracks = both
+    project = track.project
+    assert tracks.project is project
+    project.go_to(1, 3)
+    tracks.edit.choose("split")
+    window.click(tracks, centre(project, 1))
+    assert spans(project)[3] == (3, 5)
+    assert set(project.work.said.prompts.of_object(3)) == {3}
+    project.propagate()
+    window.until(lambda: not project.status.active and project.work.stale() == {})
+    assert spans(project)[1] == (0, 2) and spans(project)[3] == (3, 5)
+    for _ in range(5):
+        if 3 not in spans(project):
+            break
+        window.key(tracks, Qt.Key.Key_Z, CTRL)
+        window.until(lambda: not project.work.busy)
+    assert spans(project) == {1: (0, 5), 2: (0, 5)}
+
+
+def test_linking_what_sam2_followed_keeps_its_ids(both, window):
+    track, tracks = both
+    project = track.project
+    project.work.edit([_swap(1, 2, 3)], "spoil")
+    tracks.link.link()
+    window.until(lambda: not tracks.link.run.active)
+    assert spans(project) == {1: (0, 5), 2: (0, 5)}
+    linked = [project.plane.read(t) for t in range(6)]
+    project.propagate()
+    window.until(lambda: not project.status.active)
+    for t in range(6):
+        np.testing.assert_array_equal(project.plane.read(t), linked[t])
+
+
+def test_the_work_that_is_closed_leaves_labels_to_edit(both, window):
+    track, tracks = both
+    project = track.project
+    project.go_to(1, 3)
+    tracks.edit.tools.act("split")
+    from napari_sam2track.tracks.edits import SetParent
+
+    project.edit([SetParent(3, 1)], "parent")
+    layer = project.labels
+    track.close_work()
+    window.until(lambda: tracks.project is not None and tracks.project is not project)
+    assert tracks.project.labels == layer and dict(tracks.project.work.state.parents) == {3: 1}
+    # and work that begins on such labels is that of both docks, and has their parents
+    known = {"sam2track": {"parents": {3: 1}}}
+    layer = window.viewer.add_labels(np.array(layer.data), name="mine", metadata=known)
+    tracks.labels.set_value(layer)
+    window.until(lambda: tracks.project is not None and tracks.project.labels == layer)
+    window.until(lambda: track._found is not None)
+    track.image._labels.set_value(layer)
+    track.start(False)
+    window.until(lambda: track.project is not None and tracks.project is track.project)
+    assert dict(tracks.project.work.state.parents) == {3: 1}
+
+
+def _swap(a, b, t):
+    from napari_sam2track.tracks.edits import Swap
+
+    return Swap(a, b, t)

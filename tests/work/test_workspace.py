@@ -7,10 +7,18 @@ from napari_sam2track.errors import EditError, UsageError
 from napari_sam2track.frames import open_frames
 from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.models.registry import find_model
-from napari_sam2track.prompts import Point, Prompt, PromptSet
+from napari_sam2track.prompts import Point, Prompt
 from napari_sam2track.samples import centre_pixels, moving_cells
 from napari_sam2track.tracks.edits import Delete, Merge, Split, Swap
-from napari_sam2track.work.states import ABSENT, APPROVED, CORRECTED, NONE, PROMPTED, PROPAGATED, STALE
+from napari_sam2track.work.states import (
+    ABSENT,
+    APPROVED,
+    CORRECTED,
+    NONE,
+    PROMPTED,
+    PROPAGATED,
+    STALE,
+)
 from napari_sam2track.work.workspace import Workspace
 
 N = 6

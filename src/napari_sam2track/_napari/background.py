@@ -79,7 +79,10 @@ class Job:
 
 
 class Background:
-    """A thread for jobs, which ends when there are none.
+    """A thread for jobs, which begins with the first one and ends with `close`.
+
+    It is kept in between: torch keeps a pool of threads, and what it has prepared, for each thread
+    that calls it.
 
     Parameters
     ----------
@@ -114,6 +117,7 @@ class Background:
                 for other in [j for j in queue if j.key == job.key]:
                     queue.remove(other)
             queue.append(job)
+            self._lock.notify_all()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
                 self._thread.start()
@@ -126,12 +130,17 @@ class Background:
         while True:
             with self._lock:
                 if not self._done:
-                    return self._thread is not None
+                    return self.busy
                 call = self._done.popleft()
                 self._lock.notify_all()
             call()
             if time.monotonic() > end:
                 return True
+
+    @property
+    def busy(self) -> bool:
+        """Whether there are results, or will be."""
+        return bool(self._done or self._active or self._jobs or self._urgent)
 
     def stop(self) -> None:
         """Drop what has not begun, and end the job in hand after its step."""
@@ -149,7 +158,7 @@ class Background:
         end = time.monotonic() + seconds
         while self.drain() and time.monotonic() < end:
             time.sleep(0.002)
-        return not self.drain(0)
+        return not self.busy
 
     def close(self, seconds: float = 60.0) -> bool:
         """Stop, take what is finished, and end the thread; nothing can be handed in afterwards."""
@@ -157,6 +166,9 @@ class Background:
         done = self.finish(seconds)
         with self._lock:
             self._closed = True
+            self._lock.notify_all()
+        if done and self._thread is not None:
+            self._thread.join(seconds)
         return done
 
     # -- in the other thread -------------------------------------------------------------------
@@ -164,15 +176,15 @@ class Background:
     def _work(self) -> None:
         while True:
             with self._lock:
-                queue = self._urgent or self._jobs
-                if not queue:
-                    self._thread = None
+                while not (self._urgent or self._jobs or self._closed):
+                    self._lock.wait()
+                if self._closed:
                     return
-                job = queue.popleft()
+                job = (self._urgent or self._jobs).popleft()
+                self._active.append(job)
             self._do(job)
 
     def _do(self, job: Job, inner: bool = False) -> None:
-        self._active.append(job)
         steps: Generator[Any, None, Any] | None = None
         try:
             with self._turn:
@@ -196,7 +208,8 @@ class Background:
         finally:
             if steps is not None:
                 steps.close()
-            self._active.remove(job)
+            with self._lock:
+                self._active.remove(job)
 
     def _let_pass(self) -> None:
         """Do what is urgent."""
@@ -205,6 +218,7 @@ class Background:
                 if not self._urgent:
                     return
                 job = self._urgent.popleft()
+                self._active.append(job)
             self._do(job, inner=True)
 
     def _tell(self, call: Callable[[], object]) -> None:

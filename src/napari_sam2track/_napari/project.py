@@ -5,8 +5,8 @@ Widgets know a project and nothing below it. All of it happens in the window's t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterable
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from psygnal import Signal
 from napari_sam2track._napari.background import Background, Job
 from napari_sam2track._napari.geometry import PlaneLabels
 from napari_sam2track._napari.layer_colours import Colours
+from napari_sam2track._napari.layer_values import layer_parents
 from napari_sam2track._napari.opening_work import Ready, check_labels
 from napari_sam2track._napari.place import Place
 from napari_sam2track._napari.prompt_binding import PromptBinding
@@ -36,8 +37,15 @@ from napari_sam2track.work.workspace import Key, Workspace
 
 #: In ``layer.metadata``: what finds the project of a layer.
 KEY = "sam2track"
-#: Milliseconds after the last change before it is acted on, or saved.
-_SETTLE, _SAVE = 60, 2000
+#: Milliseconds after the last change of a prompt before it is looked at.
+_SETTLE = 0
+
+
+def _leave_one_core() -> None:
+    """Let the window have a core of its own; called in the thread that computes."""
+    from napari_sam2track.models.device import set_threads
+
+    set_threads(max(1, (os.cpu_count() or 2) - 1))
 
 
 class ProjectRef:
@@ -99,6 +107,7 @@ class Project(TracksProject):
         geometry = ready.found.geometry
         self.plane = PlaneLabels(ready.labels, geometry)
         earlier = ready.found.earlier if ready.going_on else None
+        drawn = {} if labels is None else layer_parents(labels)
         self.work = Workspace(
             ready.found.frames,
             self.plane,
@@ -107,7 +116,7 @@ class Project(TracksProject):
             engine,
             device,
             said=None if earlier is None else earlier.said(),
-            parents=None if earlier is None else earlier.parents,
+            parents=drawn if earlier is None else earlier.parents,
             table=ready.table,
         )
         self.refused = set() if earlier is None else set(earlier.refused)
@@ -123,7 +132,6 @@ class Project(TracksProject):
             )
         self.labels = labels
         self.labels.metadata[KEY] = ProjectRef(self)
-        self.labels.events.metadata()  # for those who work on the layer by itself
         self.colours = Colours(labels)
         self.place = Place(viewer, labels, geometry)
         self.prompts = PromptBinding(
@@ -136,6 +144,7 @@ class Project(TracksProject):
         self.set_current(min(self.work.objects, default=1))
         self.work.refresh()
         self._look_at(self.work.unseen())
+        self.labels.events.metadata()  # for those who work on the layer by itself
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -168,6 +177,7 @@ class Project(TracksProject):
         """Stop what goes on, save, and listen to nothing any more; all layers stay."""
         if not self._connected:
             return
+        self.closing.emit()
         for emitter, call in self._connected:
             emitter.disconnect(call)
         self._connected = []
@@ -177,8 +187,7 @@ class Project(TracksProject):
             self._ended(True)
         self.saving.close()
         self.colours.close()
-        with suppress(KeyError):
-            del self.labels.metadata[KEY]
+        self.labels.metadata[KEY] = {"parents": dict(self.work.state.parents)}
         self.closed.emit()
 
     def _on_removed(self, event: Any) -> None:
@@ -293,6 +302,7 @@ class Project(TracksProject):
             prompt, see = self.work.looker(key)
 
             def steps(see: Callable[[], Any] = see) -> Generator[Any, None, None]:
+                _leave_one_core()
                 yield see()
 
             def show(result: Any, key: Key = key, prompt: Any = prompt) -> None:
@@ -378,7 +388,12 @@ class Project(TracksProject):
             return False
         self.status = RunStatus.begun()
         self._lost = RunLost() if until_lost else None
-        self._run = Job(lambda: steps, self._received, self._ended, self._failed)
+
+        def make() -> Generator[Progress, None, None]:
+            _leave_one_core()
+            return steps
+
+        self._run = Job(make, self._received, self._ended, self._failed)
         self.background.submit(self._run)
         self.run_changed.emit(self.status)
         return True

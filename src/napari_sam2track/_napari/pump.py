@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_sam2track._napari.background import Background
 
 #: Milliseconds between two looks for results, and how long one may take, in seconds.
-_EVERY, _AT_MOST = 15, 0.025
+_EVERY, _AT_MOST = 5, 0.025
 
 
 class Pump(Protocol):
@@ -72,6 +72,8 @@ class QtPump(QObject):
         self._threads.clear()
 
     def _look(self) -> None:
-        more = [thread.drain(_AT_MOST) for thread in self._threads]
-        if not any(more):
+        for thread in list(self._threads):
+            thread.drain(_AT_MOST)
+        # asked afterwards: what one thread gave may have been handed to another one
+        if not any(thread.busy for thread in self._threads):
             self._timer.stop()

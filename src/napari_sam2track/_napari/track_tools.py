@@ -73,7 +73,7 @@ TOOLS = {
         lambda ids, t, shift: (Split(ids[0], t), f"split {ids[0]} at frame {t}"),
     ),
     "swap": Tool(
-        "Swap from here",
+        "Swap here",
         "Click on two tracks: from this frame on they exchange their ids",
         ("Swap: click on a track", "Swap: click on the one with which {a} is mixed up"),
         lambda ids, t, shift: (
@@ -114,7 +114,7 @@ ACTIONS: dict[str, tuple[str, str, Callable[[int, int, int], tuple[Edit, str]]]]
         lambda i, t, new: (Delete(i), f"delete {i}"),
     ),
     "delete_on": (
-        "Delete from here on",
+        "Delete rest",
         "Delete the current track on this frame and all later ones",
         lambda i, t, new: (Delete(i, start=t), f"delete {i} from frame {t} on"),
     ),
@@ -124,7 +124,7 @@ ACTIONS: dict[str, tuple[str, str, Callable[[int, int, int], tuple[Edit, str]]]]
         lambda i, t, new: (Delete(i, t, t), f"delete {i} in frame {t}"),
     ),
     "orphan": (
-        "Remove parent",
+        "No parent",
         "The current track descends from none",
         lambda i, t, new: (UnsetParent(i), f"{i} has no parent"),
     ),

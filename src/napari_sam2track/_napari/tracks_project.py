@@ -45,6 +45,8 @@ class TracksProject:
     frame_changed = Signal(int)
     #: (level, text): "info", "warning" or "error".
     told = Signal(str, str)
+    #: It is about to close: what goes on is to be ended now. And afterwards.
+    closing = Signal()
     closed = Signal()
 
     viewer: Any

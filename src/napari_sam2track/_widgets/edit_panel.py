@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_sam2track._napari.track_tools import ACTIONS, TOOLS, TrackTools
 from napari_sam2track._napari.tracks_project import TracksProject
@@ -27,13 +27,14 @@ class EditPanel(QWidget):
         self._escape = KeyBindings()
         self.buttons = {name: self._tool(name) for name in TOOLS}
         self.words = Words()
-        self._here = QLabel()
+        self._here = Words()
         self._here.setToolTip("The selected label of the layer is the current track")
-        self._lock = QToolButton()
-        self._lock.setText("Locked")
+        self._lock = button(
+            "Lock",
+            wrapped("Linking keeps the links of the current track, and runs leave it alone"),
+            self._toggle_lock,
+        )
         self._lock.setCheckable(True)
-        self._lock.setToolTip(wrapped("Linking keeps its links, and runs leave it alone"))
-        self._lock.clicked.connect(self._set_lock)
         self.actions_ = {
             name: button(title, wrapped(tip), partial(self._act, name))
             for name, (title, tip, _) in ACTIONS.items()
@@ -47,8 +48,8 @@ class EditPanel(QWidget):
         layout.addWidget(QLabel("Click on tracks:"))
         layout.addWidget(_grid(list(self.buttons.values())))
         layout.addWidget(self.words)
-        layout.addWidget(row(self._here, self._lock, stretch=0))
-        layout.addWidget(_grid(list(self.actions_.values())))
+        layout.addWidget(self._here)
+        layout.addWidget(_grid([*self.actions_.values(), self._lock]))
         layout.addWidget(row(self._undo, self._redo))
 
     def _tool(self, name: str) -> QPushButton:
@@ -101,9 +102,9 @@ class EditPanel(QWidget):
         if self._project is not None:
             getattr(self._project, name)()
 
-    def _set_lock(self, locked: bool) -> None:
+    def _toggle_lock(self) -> None:
         if self._project is not None:
-            self._project.lock(self._project.current, locked)
+            self._project.lock(self._project.current, self._lock.isChecked())
 
     def _on_changed(self, _: Any = None) -> None:
         if self._project is not None:
@@ -112,7 +113,7 @@ class EditPanel(QWidget):
     def _show(self, _: Any = None) -> None:
         project = self._project
         if project is None or not project.is_open:
-            self._here.setText("")
+            self._here.say("")
             return
         i, work = project.current, project.work
         there = i in work.state.places
@@ -125,7 +126,7 @@ class EditPanel(QWidget):
             text += f", child of {parent}" if parent else ""
         else:
             text += "not drawn"
-        self._here.setText(text)
+        self._here.say(text)
         self._lock.setChecked(i in work.locked)
         for name, made in self.actions_.items():
             made.setEnabled(there and (name != "orphan" or i in work.state.parents))
@@ -139,6 +140,9 @@ def _grid(widgets: list[QPushButton]) -> QWidget:
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(3)
     for k, widget in enumerate(widgets):
+        widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # as wide as all
         layout.addWidget(widget, *divmod(k, _COLUMNS))
+    for k in range(_COLUMNS):
+        layout.setColumnStretch(k, 1)
     layout.setAlignment(Qt.AlignmentFlag.AlignTop)
     return box

@@ -18,7 +18,9 @@ class LinkPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.run: LinkRun | None = None
-        self.form = ParamsForm(LinkParams)
+        self.form = ParamsForm(
+            LinkParams, overrides={"max_distance": {"none_text": "auto", "max": 9999}}
+        )
         self._params: QCollapsible = group("Parameters", self.form.native, False)
         self._go = button(
             "Link labels",

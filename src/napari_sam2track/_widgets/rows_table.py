@@ -103,7 +103,7 @@ class RowsTable(QTableView):
         last = len(headers) - 1
         for k in range(last):
             across.setSectionResizeMode(k, QHeaderView.ResizeMode.Fixed)
-            self.setColumnWidth(k, 54)
+            self.setColumnWidth(k, 50)
         across.setSectionResizeMode(last, QHeaderView.ResizeMode.Stretch)
         self.clicked.connect(lambda index: self.chosen.emit(index.row()))
 

@@ -191,7 +191,7 @@ class SuspectsPanel(QWidget):
         old = [s.track in self._touched for s in self.suspects]
         self.table.set_rows(
             [
-                Row((s.score, s.track, s.frame, ", ".join(s.kinds)), s.text, gone)
+                Row((s.score, s.track, s.frame, s.text), s.text, gone)
                 for s, gone in zip(self.suspects, old, strict=True)
             ]
         )

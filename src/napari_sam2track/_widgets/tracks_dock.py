@@ -63,7 +63,7 @@ class TracksDock(ClosingDock):
             wrapped("A Tracks layer whose graph says who descends from whom, with the same ids")
         )
         self._take = button(
-            "Take parents",
+            "Take",
             "Take the parents from the graph of this Tracks layer: one step to undo",
             self.take_parents,
         )
@@ -82,6 +82,7 @@ class TracksDock(ClosingDock):
     def _build(self) -> None:
         inner = QWidget()
         layout = QVBoxLayout(inner)
+        layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(row(QLabel("Labels"), self.labels, stretch=1))
         layout.addWidget(row(QLabel("Parents"), self.parents, self._take, stretch=1))
         for title, panel, opened in (
@@ -162,7 +163,7 @@ class TracksDock(ClosingDock):
         self._take.setEnabled(project is not None)
         if project is not None:
             project.told.connect(self.say)
-            project.closed.connect(self._on_closed)
+            project.closing.connect(self._on_closing)
             assert self.link.run is not None
             self.link.run.changed.connect(self._on_link)
 
@@ -177,7 +178,7 @@ class TracksDock(ClosingDock):
         project = self.project
         if project is not None:
             project.told.disconnect(self.say)
-            project.closed.disconnect(self._on_closed)
+            project.closing.disconnect(self._on_closing)
             self._set_project(None)
         self._bindings.release()
         if isinstance(project, LabelsProject):
@@ -188,8 +189,8 @@ class TracksDock(ClosingDock):
         if self._layer is not None and _project_of(self._layer) is not None:
             self._choose(self._layer)
 
-    def _on_closed(self) -> None:
-        """The project ended: look at what is left when all who are told of it know."""
+    def _on_closing(self) -> None:
+        """The project ends: end what goes on, and look at what is left a little later."""
         self._leave()
         self.pump.later("choose", 0, self._again)
 

@@ -88,12 +88,12 @@ class Places:
 
     def within(self, frames: Iterable[int]) -> list[tuple[int, int]]:
         """Each (track, frame) that is there in some frames."""
-        asked = sorted(frames)
-        return [
-            (track, int(t))
-            for track, places in self._tracks.items()
-            for t in places["frame"][np.isin(places["frame"], asked)]
-        ]
+        asked = np.array(sorted(frames), np.int64)
+        found = []
+        for track, places in self._tracks.items():
+            at = np.minimum(np.searchsorted(places["frame"], asked), len(places) - 1)
+            found += [(track, int(t)) for t in asked[places["frame"][at] == asked]]
+        return found
 
     def area(self, track: int, frame: int) -> int:
         """Pixels of a track in a frame."""
@@ -118,6 +118,11 @@ class Places:
             by_track.setdefault(track, {})[frame] = place
         for track, new in by_track.items():
             old = self._tracks.get(track, np.zeros(0, PLACE))
+            if len(new) == 1:  # as when a run goes from frame to frame
+                self._tracks[track] = _with_one(old, *next(iter(new.items())))
+                if not len(self._tracks[track]):
+                    del self._tracks[track]
+                continue
             kept = old[~np.isin(old["frame"], list(new))]
             rows = np.concatenate([kept, *(place for place in new.values() if place is not None)])
             if len(rows):
@@ -143,3 +148,12 @@ class Places:
             rows["centroid"] = places["sums"] / places["area"][:, None]
             parts.append(rows)
         return TrackTable(np.concatenate(parts), self._n_frames, self._frame_shape, dict(parents))
+
+
+def _with_one(
+    old: NDArray[np.void], frame: int, place: NDArray[np.void] | None
+) -> NDArray[np.void]:
+    """Places of a track with another one on a frame, or (None) none there."""
+    at = int(np.searchsorted(old["frame"], frame))
+    rest = at + (at < len(old) and old["frame"][at] == frame)
+    return np.concatenate([old[:at], *([] if place is None else [place]), old[rest:]])

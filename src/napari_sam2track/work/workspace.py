@@ -317,11 +317,9 @@ class Workspace(LabelWork):
         shown = ((i, patches[i]) for i in sorted(patches) if i not in kept)
         found, _ = compose(shown, *self.labels.frame_shape)
         old = self.labels.read(t)
-        change = change_between(t, old, merge_frame(old, found, {*patches, *gone}, kept))
-        if not change:
-            return
+        new = merge_frame(old, found, {*patches, *gone}, kept)
         if self._busy is not None:
             self._note_frame(t, old)
-            self.state.apply([change])
-        else:
+            self.state.write_frame(t, new)
+        elif change := change_between(t, old, new):
             self.history.extend(change)
