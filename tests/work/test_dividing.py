@@ -117,3 +117,48 @@ def test_accepting_both_kinds(tmp_path):
     work = LabelWork(ArrayLabels(labels.copy()), tmp_path / "b")
     work.edit(found.edits(False), "divide")
     assert dict(work.state.parents) == {4: 1, 3: 1} and work.state.places.span(1) == (0, 2)
+
+
+def test_runs_follow_the_daughters_and_leave_the_mother(tmp_path):
+    from napari_sam2track.frames import open_frames
+    from napari_sam2track.models.registry import find_model
+    from napari_sam2track.prompts import Point, Prompt
+    from napari_sam2track.samples import centre_pixels, moving_cells
+    from napari_sam2track.tracks.painting import PaintMask
+    from napari_sam2track.work.workspace import Workspace
+
+    n = 6
+    sample = moving_cells(n, 120, 120, n_cells=3, seed=3)
+    labels = ArrayLabels(np.zeros(sample.images_tyx.shape, np.uint32))
+    work = Workspace(open_frames(sample.images_tyx), labels, tmp_path, find_model("bundled"))
+
+    def run():
+        for progress in work.begin_run():
+            work.receive(progress)
+        work.end_run()
+
+    place = centre_pixels(sample.labels_tyx[0])[1]
+    work.set_prompts(work.said.prompts.add(1, 0, Prompt(points=(Point(*place),))))
+    run()
+    for t in range(3, n):  # a furrow
+        box, mask = work.state.mask(1, t)
+        cut = np.zeros_like(mask)
+        cut[mask.shape[0] // 2 - 1 : mask.shape[0] // 2 + 1] = True
+        work.edit([PaintMask(1, t, cut, (box[0].start, box[1].start), "erase")], "furrow")
+    (found,) = scan(labels.array)
+    assert (found.parent, found.frame) == (1, 3)
+    work.edit(found.edits(work.follows), "divide")
+    assert dict(work.state.parents) == {2: 1, 3: 1}
+    prompts = work.said.prompts
+    assert set(prompts.of_object(2)) == set(prompts.of_object(3)) == {3}
+    assert set(prompts.of_object(1)) == {0}
+    assert set(work.stale()) == {2, 3}
+    divided = labels.array.copy()
+    run()
+    assert work.stale() == {}
+    assert work.state.places.span(1) == (0, 2) and dict(work.state.parents) == {2: 1, 3: 1}
+    assert {work.state.places.span(i)[0] for i in (2, 3)} == {3}
+    np.testing.assert_array_equal(labels.array[:3], divided[:3])
+    for _ in range(2):
+        work.undo()
+    assert (labels.array[4] == 1).any() and work.said.prompts.objects == (1,)

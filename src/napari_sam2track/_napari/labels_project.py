@@ -68,12 +68,13 @@ def labels_geometry(layer: Any) -> Geometry:
         If it has too few axes, or too many.
     """
     found = layer_labels(layer, time_axis(layer))
-    n = len(layer.data.shape)
-    letters = ["Z"] * (n - 2) + ["Y", "X"]
-    for axis in found.dropped:
-        letters[axis] = "C"
+    letters = ["C"] * len(layer.data.shape)
     if found.frame_axis is not None:
         letters[found.frame_axis] = "T"
+    gone = {found.frame_axis, *found.dropped}
+    space = [axis for axis in range(len(letters)) if axis not in gone]
+    for axis, letter in zip(space, "ZYX"[-len(space) :], strict=True):
+        letters[axis] = letter
     kind = VolumeGeometry if len(found.frame_shape) == 3 else Geometry
     return kind(
         "".join(letters),

@@ -159,6 +159,7 @@ class TrackTools:
         self.name: str | None = None
         self._picked: list[int] = []
         self._mode: Any = None
+        self._active: Any = None
         self._callback: Callable[..., Any] | None = None
 
     @property
@@ -174,15 +175,15 @@ class TrackTools:
         if name is None or name == self.name:
             self._stop(restore=True)
             return
-        self._picked = []
+        self._picked, project = [], self._project
         if self.name is None:
-            self._mode = self._layer.mode
+            self._mode, self._active = self._layer.mode, project.viewer.layers.selection.active
             self._layer.mode = "pan_zoom"
             self._layer.events.mode.connect(self._on_mode)
             self._callback = partial(_pressed, self)
             self._layer.mouse_drag_callbacks.append(self._callback)
         self.name = name
-        self._project.viewer.layers.selection.active = self._layer
+        project.viewer.layers.selection.active = self._layer
         self.changed.emit()
 
     def back(self) -> None:
@@ -237,8 +238,12 @@ class TrackTools:
         if self._callback in self._layer.mouse_drag_callbacks:
             self._layer.mouse_drag_callbacks.remove(self._callback)
         self._callback = None
+        layers = self._project.viewer.layers
         if restore:
             self._layer.mode = self._mode
+            if self._active is not None and self._active in layers:
+                layers.selection.active = self._active
+        self._active = None
         self.changed.emit()
 
 

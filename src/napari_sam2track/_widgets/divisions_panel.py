@@ -144,7 +144,11 @@ class DivisionsPanel(QWidget):
 
     def _on_changed(self, _: Any = None) -> None:
         if self._project is not None:
-            self._project.pump.later("divisions", 200, self._renew)
+            self._project.pump.later("divisions", 200, self._renew_later)
+
+    def _renew_later(self) -> None:
+        if self._project is not None:  # else the panel may be gone
+            self._renew()
 
     def _renew(self) -> None:
         """Show what may still be a division."""

@@ -108,7 +108,11 @@ class EditPanel(QWidget):
 
     def _on_changed(self, _: Any = None) -> None:
         if self._project is not None:
-            self._project.pump.later("edit panel", 50, self._show)
+            self._project.pump.later("edit panel", 50, self._show_later)
+
+    def _show_later(self) -> None:
+        if self._project is not None:  # else the panel may be gone
+            self._show()
 
     def _show(self, _: Any = None) -> None:
         project = self._project

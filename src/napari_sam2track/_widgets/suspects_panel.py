@@ -181,7 +181,11 @@ class SuspectsPanel(QWidget):
     def _on_edit(self, changed: Any) -> None:
         self._touched |= changed.tracks
         if self._project is not None and self.suspects:
-            self._project.pump.later("suspects list", 100, self._show)
+            self._project.pump.later("suspects list", 100, self._show_later)
+
+    def _show_later(self) -> None:
+        if self._project is not None:  # else the panel may be gone
+            self._show()
 
     def _show(self) -> None:
         project = self._project

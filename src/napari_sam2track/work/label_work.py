@@ -89,6 +89,7 @@ class LabelWork:
         self.history = History(self.state)
         self._journal = LabelJournal(folder / "undo")
         self._busy: Step | None = None
+        self._relabelling = False
         self.state.changed.connect(self._tell)
 
     def _tell(self, changed: object) -> None:
@@ -172,6 +173,8 @@ class LabelWork:
         EditError
             If an edit cannot be made; nothing is changed then.
         """
+        if self._relabelling:
+            raise EditError("the labels are being linked; edit them when that is done")
         asked, before = tuple(edits), self.said
         step = self.history.do_all(asked)
         for change in step.changes:
@@ -266,7 +269,7 @@ class LabelWork:
         """Begin to replace whole frames, as linking does: a step."""
         self._not_busy("link")
         note = Note(title, self.said, self.said, self._journal.begin())
-        self._busy = self.history.mark(note)
+        self._busy, self._relabelling = self.history.mark(note), True
 
     def replace_frame(self, t: int, labels_yx: NDArray[np.uint32]) -> None:
         """Write one of them."""
@@ -288,7 +291,7 @@ class LabelWork:
         step = self._busy
         assert step is not None and isinstance(step.note, Note)
         tables = self.state.table(), table
-        self._busy = None
+        self._busy, self._relabelling = None, False
         self.state.assume(table)
         self._forget(None)
         self._say(said)
@@ -305,7 +308,7 @@ class LabelWork:
             self.labels_changed.emit(frozenset([t]))
         self._journal.drop(step.note.journal)
         self.history.forget(step)
-        self._busy = None
+        self._busy, self._relabelling = None, False
 
     # -- inside --------------------------------------------------------------------------------
 
