@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from napari_sam2track._napari.background import Background, Job
 from napari_sam2track._napari.labels_project import LabelsProject, LayerToOpen
-from napari_sam2track._napari.project import KEY, ProjectRef
+from napari_sam2track._napari.layer_values import KEY
+from napari_sam2track._napari.project import ProjectRef
 from napari_sam2track._napari.pump import QtPump
 from napari_sam2track._napari.tracked import graph_parents
 from napari_sam2track._napari.tracks_project import TracksProject
