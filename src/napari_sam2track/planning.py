@@ -159,7 +159,8 @@ class Plan:
             wanted = [s.frames for s in self.segments(i)]
             for t in kept:
                 key = store.key(i, t)
-                if t not in self.kept.get(i, ()) and not (key is None or key in alive or any(t in frames for frames in wanted)):
+                led = key is None or key in alive or any(t in frames for frames in wanted)
+                if not led and t not in self.kept.get(i, ()):
                     out.setdefault(t, set()).add(i)
         return out
 

@@ -205,7 +205,7 @@ class RunStore:
         Parameters
         ----------
         number
-            Another run, see `take_journal`: whoever undoes several of them goes back in their order.
+            Another run, see `take_journal`: whoever undoes several goes back in their order.
 
         Returns
         -------

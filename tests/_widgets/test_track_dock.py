@@ -160,8 +160,12 @@ def test_stop_keeps_what_is_done_and_resume_goes_on(dock, project, window, centr
 
 def test_box_prompt(dock, project, window, sample, centres):
     ys, xs = np.nonzero(sample.labels_tyx[0] == 2)
-    box = [[0, ys.min(), xs.min()], [0, ys.min(), xs.max()],
-           [0, ys.max(), xs.max()], [0, ys.max(), xs.min()]]
+    box = [
+        [0, ys.min(), xs.min()],
+        [0, ys.min(), xs.max()],
+        [0, ys.max(), xs.max()],
+        [0, ys.max(), xs.min()],
+    ]
     project.prompts.boxes.add_rectangles([np.array(box)])
     window.until(lambda: iou(frame(project, 0) == 1, sample.labels_tyx[0] == 2) > 0.7)
 
@@ -190,7 +194,11 @@ def test_accept_next_problem_and_the_strip(dock, project, window, centres):
     window.key(dock, Qt.Key.Key_N)
     assert "no problem" in dock.message.text()
     dock.review.strip.clicked.emit(1, 3)
-    assert project.frame == 3 and project.here == "Object 1 · frame 3 of 7 · propagated · score 1.00" or project.frame == 3
+    assert (
+        project.frame == 3
+        and project.here == "Object 1 · frame 3 of 7 · propagated · score 1.00"
+        or project.frame == 3
+    )
 
 
 def test_closing_in_the_middle_of_a_run_loses_nothing(dock, project, window, centres, work_root):
@@ -233,7 +241,9 @@ def test_deleting_a_layer_closes_the_work(dock, project, window, centres):
     window.until(lambda: "was deleted" in dock.message.text())
 
 
-def test_an_error_in_the_thread_is_told_and_the_next_run_works(dock, project, window, centres, monkeypatch):
+def test_an_error_in_the_thread_is_told_and_the_next_run_works(
+    dock, project, window, centres, monkeypatch
+):
     from napari_sam2track.session import Session
 
     window.click(dock, centres[1])
@@ -275,3 +285,142 @@ def test_engine_parameters_reach_the_session(dock, project):
     dock.model._form.set_value(EngineParams(give_up=7, cache_memory=256))
     dock._configure()
     assert project.work.session.engine.give_up == 7
+
+
+def open_work(window, layer, **panel):
+    from napari_sam2track._widgets.track_dock import TrackDock
+
+    dock = TrackDock(window.viewer)
+    window.viewer.window.add_dock_widget(dock, area="right", name="SAM2 Track")
+    dock.window().resize(1300, 1000)
+    dock.image.set_image(layer)
+    for name, value in panel.items():
+        getattr(dock.image, f"_{name}").set_value(value)
+    window.until(lambda: dock._found is not None)
+    dock.start(False)
+    window.until(lambda: dock.project is not None or "✖" in dock.message.text())
+    return dock
+
+
+def say(project, object_id, t, place):
+    at = project.found.geometry.to_layer(np.array([[t, *place]], float))
+    project.set_current(object_id)
+    project.prompts.points.add(at)
+
+
+def test_a_plane_of_a_stack_over_time(window, sample, centres):
+    stack = np.stack([sample.images_tyx // 8, sample.images_tyx], axis=1)
+    layer = window.viewer.add_image(stack, name="stack", scale=(1, 2, 0.5, 0.5))
+    dock = open_work(window, layer)
+    assert dock.image._form.isRowVisible(dock.image._plane)
+    dock.close_work() if dock.project else None
+    dock.image._plane.setValue(1)
+    window.until(lambda: dock._found is not None and dock._found.geometry.plane == 1)
+    dock.start(False)
+    window.until(lambda: dock.project is not None)
+    project = dock.project
+    assert project.labels.data.shape == stack.shape
+    say(project, 1, 0, centres[1])
+    window.until(lambda: (frame(project, 0) == 1).any())
+    assert iou(frame(project, 0) == 1, sample.labels_tyx[0] == 1) > 0.7
+    dock.run.propagate()
+    window.until(lambda: project.status.done == N and not project.status.active)
+    assert iou(np.asarray(project.labels.data[N - 1, 1]) == 1, sample.labels_tyx[-1] == 1) > 0.6
+    assert not np.asarray(project.labels.data[:, 0]).any()
+    project.go_to(1, 3)
+    assert window.viewer.dims.current_step[:2] == (3, 1)
+
+
+def test_colour_movies_and_channels(window, sample, centres):
+    grey = (sample.images_tyx // 16).clip(0, 255).astype(np.uint8)
+    for data, options, axes in (
+        (np.repeat(grey[..., None], 3, axis=-1), {"rgb": True}, "TYXS"),
+        (np.stack([grey * 0, grey], axis=1), {"axis_labels": ("t", "c", "y", "x")}, "TCYX"),
+    ):
+        layer = window.viewer.add_image(data, name=axes, **options)
+        dock = open_work(window, layer)
+        assert dock.image._axes.text() == axes
+        if axes == "TCYX":
+            dock.close_work()
+            dock.image._channel.setText("1")
+            dock.image._channel.editingFinished.emit()
+            window.until(lambda d=dock: d._found is not None)
+            window.settle()
+            dock.start(False)
+            window.until(lambda d=dock: d.project is not None)
+        project = dock.project
+        say(project, 1, 0, centres[1])
+        window.until(lambda p=project: (frame(p, 0) == 1).any())
+        assert iou(frame(project, 0) == 1, sample.labels_tyx[0] == 1) > 0.6
+        window.viewer.window.remove_dock_widget(dock)
+        window.viewer.layers.clear()
+
+
+def test_a_persons_labels_are_worked_on_and_refused_where_they_do_not_fit(window, sample, centres):
+    layer = window.viewer.add_image(sample.images_tyx, name="cells")
+    mine = np.zeros(sample.images_tyx.shape, np.uint16)
+    mine[:, :10, :10] = 40
+    labels = window.viewer.add_labels(mine, name="mine")
+    wrong = window.viewer.add_labels(np.zeros((2, 5, 5), int), name="wrong")
+    dock = open_work(window, layer, labels=wrong)
+    assert dock.project is None and "have to be (8, 140, 160)" in dock.message.text()
+    dock.image._labels.set_value(labels)
+    dock.start(False)
+    window.until(lambda: dock.project is not None)
+    project = dock.project
+    assert project.labels == labels and project.work.next_id == 41
+    project.next_object()
+    say(project, project.current, 0, centres[1])
+    window.until(lambda: (mine[0] == 41).any())
+    dock.run.propagate()
+    window.until(lambda: project.status.done == N and not project.status.active)
+    assert (mine[:, :10, :10] == 40).all() and (mine[-1] == 41).any()
+
+
+def test_a_session_goes_to_the_command_line_and_comes_back(window, sample, centres, tmp_path):
+    import tifffile
+    from typer.testing import CliRunner
+
+    from napari_sam2track.cli import app
+
+    movie = tmp_path / "movie.tif"
+    tifffile.imwrite(movie, sample.images_tyx, metadata={"axes": "TYX"}, photometric="minisblack")
+    (layer,) = window.viewer.open(movie, plugin="napari")
+    dock = open_work(window, layer)
+    say(dock.project, 1, 0, centres[1])
+    window.until(lambda: (frame(dock.project, 0) == 1).any())
+    path = tmp_path / "clicked.sam2track.json"
+    dock.project.save_session(path)
+    dock.run.propagate()
+    window.until(lambda: dock.project.status.done == N and not dock.project.status.active)
+    ours = np.stack([frame(dock.project, t) for t in range(N)])
+    window.viewer.window.remove_dock_widget(dock)
+    out = tmp_path / "out"
+    done = CliRunner().invoke(app, ["video", "--session", str(path), "--out-dir", str(out)])
+    assert done.exit_code == 0, done.output
+    theirs = tifffile.imread(out / "labels.tif")
+    assert (theirs != ours).mean() < 1e-4  # batches may round otherwise
+    # the folder comes back as layers, and work goes on with them
+    window.viewer.layers.clear()
+    window.viewer.open(out, plugin="napari-sam2track")
+    image = next(x for x in window.viewer.layers if type(x.data).__name__ == "LazyFrames")
+    again = open_work(window, image)
+    assert again.project.work.said.prompts.objects == (1,)
+    np.testing.assert_array_equal(again.project.plane.read(3), theirs[3])
+    assert "prompts" in again.project.prompts.points.name
+
+
+def test_an_image_in_memory_cannot_be_a_session(dock, project, tmp_path):
+    from napari_sam2track.errors import UsageError
+
+    with pytest.raises(UsageError, match="was not opened from a file"):
+        project.save_session(tmp_path / "x.json")
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_two_images_of_the_same_pixels_do_not_share_a_folder(window, sample, work_root):
+    layers = [window.viewer.add_image(sample.images_tyx, name=name) for name in "ab"]
+    docks = []
+    for layer in layers:
+        docks.append(open_work(window, layer))
+    assert len({dock.project.found.folder for dock in docks}) == 2

@@ -62,7 +62,7 @@ class Job:
         if self._error is None:
             try:
                 self.on_item(item)
-            except Exception as error:  # whatever it is, it ends the job and is told of
+            except Exception as error:  # noqa: BLE001  it ends the job and is told of
                 self._error = error
                 self.stop()
 

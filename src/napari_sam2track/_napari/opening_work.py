@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_sam2track._napari.geometry import Geometry, PlaneLabels, open_layer
+from napari_sam2track._napari.lazy import LazyFrames
 from napari_sam2track._napari.work_folder import folder_for, open_labels, put_aside, take
 from napari_sam2track.errors import UsageError
 from napari_sam2track.frames import Frames
@@ -143,7 +144,7 @@ def check_labels(layer: Any, geometry: Geometry) -> None:
     if dtype.kind not in "ui":
         raise UsageError(f"the labels in {layer.name!r} are {dtype}; convert them to uint32")
     writable = not isinstance(layer.data, np.ndarray) or layer.data.flags.writeable
-    if not (writable and hasattr(layer.data, "__setitem__")):
+    if isinstance(layer.data, LazyFrames) or not (writable and hasattr(layer.data, "__setitem__")):
         raise UsageError(
             f"the labels in {layer.name!r} cannot be written to (they are read from a file as "
             "they are shown); save them and open them again as TIFF, or choose new labels"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,27 +17,28 @@ from psygnal import Signal
 from napari_sam2track._napari.background import Background, Job
 from napari_sam2track._napari.geometry import PlaneLabels
 from napari_sam2track._napari.layer_colours import Colours
-from napari_sam2track._napari.layer_values import layer_parents
+from napari_sam2track._napari.layer_values import KEY, layer_parents
 from napari_sam2track._napari.opening_work import Ready, check_labels
 from napari_sam2track._napari.place import Place
 from napari_sam2track._napari.prompt_binding import PromptBinding
 from napari_sam2track._napari.prompt_layers import LABELS
 from napari_sam2track._napari.pump import Pump
 from napari_sam2track._napari.run_status import RunLost, RunStatus
-from napari_sam2track._napari.saving import Saving
+from napari_sam2track._napari.saving import Saving, source_of
 from napari_sam2track._napari.tracks_project import TracksProject
 from napari_sam2track.errors import Sam2TrackError, UsageError
+from napari_sam2track.formats.output import write_text_atomic
+from napari_sam2track.formats.provenance import provenance
 from napari_sam2track.models.registry import ModelInfo
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import PromptSet, masks_from_labels
 from napari_sam2track.session import Progress
+from napari_sam2track.session_file import ModelRef, session_of, write_session
 from napari_sam2track.tracks.edits import Delete
 from napari_sam2track.work.said import Said
 from napari_sam2track.work.states import STATES
 from napari_sam2track.work.workspace import Key, Workspace
 
-#: In ``layer.metadata``: what finds the project of a layer.
-KEY = "sam2track"
 #: Milliseconds after the last change of a prompt before it is looked at.
 _SETTLE = 0
 
@@ -58,6 +60,11 @@ class ProjectRef:
     def parents(self) -> dict[int, int]:
         """Daughter to mother."""
         return {} if self.project is None else dict(self.project.work.state.parents)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where the labels come from, for exports."""
+        return {} if self.project is None else self.project.provenance()
 
     def __deepcopy__(self, memo: Any) -> ProjectRef:
         return ProjectRef()
@@ -81,7 +88,7 @@ class Project(TracksProject):
         What follows objects.
     pump
         Calls back in the window's thread.
-    labels, points
+    labels, points, boxes
         Layers of the person's to work on; None: new ones.
     """
 
@@ -99,6 +106,7 @@ class Project(TracksProject):
         pump: Pump,
         labels: Any = None,
         points: Any = None,
+        boxes: Any = None,
     ) -> None:
         self.viewer, self.image, self.found = viewer, image, ready.found
         self.pump = pump
@@ -135,7 +143,7 @@ class Project(TracksProject):
         self.colours = Colours(labels)
         self.place = Place(viewer, labels, geometry)
         self.prompts = PromptBinding(
-            viewer, geometry, name, self.colours.of, self.work.said.prompts, points
+            viewer, geometry, name, self.colours.of, self.work.said.prompts, points, boxes
         )
         self.saving = Saving(self, name, pump)
         self._connect()
@@ -199,6 +207,57 @@ class Project(TracksProject):
             # not while a whole window closes: then nobody is there to be told a little later
             self.pump.later("deleted", 100, partial(self.tell, "warning", text))
             self.close()
+
+    def provenance(self) -> dict[str, Any]:
+        """Where the labels come from: movie, model, parameters, frames."""
+        work = self.work
+        info, done = work.session.model, work.store.finished()
+        return provenance(
+            source=source_of(self.image) or self.image.name,
+            frames=done,
+            parameters={
+                **work.session.engine.model_dump(exclude={"start", "stop", "direction"}),
+                "movie": work.frames.describe(),
+            },
+            model={"name": info.name, "sha256": info.sha256},
+        )
+
+    def save_session(self, path: Path) -> None:
+        """Write a session file that ``sam2track video --session`` replays, prompts included.
+
+        Raises
+        ------
+        UsageError
+            If the image is in memory only, so that no other program could read it.
+        OutputError
+            If the file cannot be written.
+        """
+        source = source_of(self.image)
+        if source is None:
+            raise UsageError(
+                f"the image {self.image.name!r} was not opened from a file, so a session cannot "
+                "name it; save the image first, open it again, and go on there"
+            )
+        self._read_prompts()
+        work, info = self.work, self.work.session.model
+        name = info.name if info.kind != "local" else str(info.path)
+        intensity = work.frames.intensity[0]
+        params = self.found.params
+        if params.intensity is None and not self.image.rgb:
+            params = params.model_copy(update={"intensity": f"{intensity[0]},{intensity[1]}"})
+        session = session_of(
+            source=source,
+            frames=params,
+            model=ModelRef(name=name, sha256=info.sha256),
+            engine=work.session.engine,
+            auto=None,
+            prompts=work.said.prompts,
+            fingerprint=self.found.fingerprint,
+        )
+        write_text_atomic(path, write_session(session), overwrite=True)
+        self.tell(
+            "info", f"Saved {path}; run it with: sam2track video --session {path} --out-dir …"
+        )
 
     # -- what is shown -------------------------------------------------------------------------
 

@@ -48,8 +48,8 @@ class PromptBinding:
         Of the image.
     colours
         (N,) object ids to (N, 4) colours.
-    points
-        A Points layer of the person's to take; None for a new one.
+    points, boxes
+        A Points and a Shapes layer of the person's to take; None for new ones.
 
     Attributes
     ----------
@@ -67,14 +67,17 @@ class PromptBinding:
         colours: Colours,
         prompts: PromptSet,
         points: Any = None,
+        boxes: Any = None,
     ) -> None:
         self.viewer, self.geometry, self._colours = viewer, geometry, colours
         self._quiet = 0
         self.current, self.label = 1, LABELS[0]
         size = float(np.clip(min(geometry.frame_shape) / 45, 3, 40))
         like = geometry.transform
-        boxes = boxes_layer(prompts, f"{name} [boxes]", like, geometry.to_layer)
-        self.boxes = viewer.add_shapes(boxes[0] or None, **boxes[1])
+        if boxes is None:
+            drawn = boxes_layer(prompts, f"{name} [boxes]", like, geometry.to_layer)
+            boxes = viewer.add_shapes(drawn[0] or None, **drawn[1])
+        self.boxes = boxes
         if points is None:
             made = points_layer(prompts, f"{name} [prompts]", like, geometry.to_layer, size)
             points = viewer.add_points(made[0], **made[1])

@@ -1,24 +1,66 @@
-"""Work that a reader brought: prompts of a session that lie on an image as layers."""
+"""Work that a reader brought: an image whose prompts and labels came as layers of a session."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from napari_sam2track._napari.project import KEY, Project
+from napari_sam2track._napari.layer_values import KEY
+from napari_sam2track.params import FramesParams
+from napari_sam2track.prompts import PromptSet, prompts_from_json
 
 
-def restored_work(project: Project, image: Any) -> None:
-    """Take the prompts of the session that an image was opened with, if nothing was said yet."""
-    known = image.metadata.get(KEY)
-    path = known.get("session") if isinstance(known, dict) else None
-    if path is None or project.work.said.prompts:
-        return
-    from pathlib import Path
+@dataclass(frozen=True, eq=False)
+class Restored:
+    """What a session brought beside an image.
 
-    from napari_sam2track.errors import Sam2TrackError
-    from napari_sam2track.session_file import read_session
+    Attributes
+    ----------
+    labels, points, boxes
+        Its layers, as far as they are there and can be worked on.
+    frames
+        How the image was looked at.
+    prompts
+        All prompts, masks included.
+    """
 
-    try:
-        project.say_prompts(read_session(Path(path)).prompt_set())
-    except Sam2TrackError as error:
-        project.fail(error)
+    labels: Any
+    points: Any
+    boxes: Any
+    frames: FramesParams
+    prompts: PromptSet
+
+
+def restored_layers(viewer: Any, image: Any) -> Restored | None:
+    """What came with an image; None if it was not opened from a session.
+
+    Raises
+    ------
+    FormatError
+        If its prompts are not valid.
+    """
+    ours = _session_of(image)
+    if ours is None or "frames" not in ours:
+        return None
+    found: dict[str, Any] = {}
+    for layer in viewer.layers:
+        theirs = _session_of(layer)
+        if theirs is not None and theirs.get("session") == ours.get("session"):
+            found[layer.__class__.__name__] = layer
+    labels = found.get("Labels")
+    if labels is not None and not _writable(labels.data):
+        labels = None
+    prompts = prompts_from_json(ours.get("prompts", {}), "the prompts of the session")
+    frames = FramesParams.model_validate(ours["frames"])
+    return Restored(labels, found.get("Points"), found.get("Shapes"), frames, prompts)
+
+
+def _session_of(layer: Any) -> dict[str, Any] | None:
+    known = (layer.metadata or {}).get(KEY)
+    return known if isinstance(known, dict) and "session" in known else None
+
+
+def _writable(data: Any) -> bool:
+    from napari_sam2track._napari.lazy import LazyFrames
+
+    return not isinstance(data, LazyFrames)

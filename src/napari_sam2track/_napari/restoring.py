@@ -79,7 +79,8 @@ def session_layers(path: Path) -> list[LayerData]:
         else:
             tell(f"the labels beside {path} are of another size than the movie: {shape}")
             layers += found
-    layers += _prompt_layers(session.prompt_set(), name, transform, geometry)
+    like = {**transform, "metadata": {KEY: {"session": ours["session"]}}}
+    layers += _prompt_layers(session.prompt_set(), name, like, geometry)
     if not layers:
         raise FormatError(
             f"{path} can be read, but neither its movie {session.source} nor results are there, "

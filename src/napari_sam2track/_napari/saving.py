@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2track._napari.background import Background, Job
 from napari_sam2track._napari.geometry import PlaneLabels
+from napari_sam2track._napari.layer_values import KEY
 from napari_sam2track._napari.pump import Pump
 from napari_sam2track._napari.work_folder import give_back, open_labels
 from napari_sam2track.session_file import ModelRef
@@ -35,7 +36,7 @@ class Saving:
         if not _is_ours(project.plane.array, folder):
             self._mirror = PlaneLabels(open_labels(folder, geometry.shape)[0], geometry)
             self._dirty = set(range(geometry.n_frames))
-        self._source = _source(project.image)
+        self._source = source_of(project.image)
 
     def dirty(self, frames: Collection[int]) -> None:
         """Labels of these frames changed."""
@@ -104,6 +105,10 @@ def _is_ours(array: Any, folder: Any) -> bool:
     return store is not None and str(folder) in str(store)
 
 
-def _source(image: Any) -> str | None:
+def source_of(image: Any) -> str | None:
+    """The file that an image layer came from; None if it was only in memory."""
+    ours = (image.metadata or {}).get(KEY)
+    if isinstance(ours, dict) and "source" in ours:
+        return str(ours["source"])  # what napari read was the session
     path = getattr(image.source, "path", None)
     return None if path is None else str(path)

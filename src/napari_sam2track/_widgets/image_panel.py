@@ -11,6 +11,7 @@ from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QLineEdit, QSpinBox, QWidget
 
 from napari_sam2track._napari.geometry import guessed_axes, level_0
+from napari_sam2track._napari.restored import restored_layers
 from napari_sam2track._widgets.layer_choice import LayerChoice
 from napari_sam2track._widgets.parts import Words, button, row
 from napari_sam2track.params import FramesParams
@@ -39,6 +40,7 @@ class ImagePanel(QWidget):
 
     def __init__(self, viewer: Any) -> None:
         super().__init__()
+        self._viewer = viewer
         self._image = LayerChoice(viewer, ("image",), accepts=_is_movie)
         self._image.setToolTip("The image, stack or movie in which objects are followed")
         self._axes = QLineEdit()
@@ -46,6 +48,12 @@ class ImagePanel(QWidget):
         self._channel = QLineEdit()
         self._channel.setPlaceholderText("all, or the first")
         self._channel.setToolTip(_FIELDS["channel"].description or "")
+        self._intensity = QLineEdit()
+        self._intensity.setPlaceholderText("contrast limits of the layer")
+        self._intensity.setToolTip(
+            (_FIELDS["intensity"].description or "")
+            + " If not given: the contrast limits of the layer when work is begun."
+        )
         self._plane = QSpinBox()
         self._plane.setToolTip(
             "The plane along Z that is worked on, while time goes on; other planes are worked on "
@@ -86,6 +94,7 @@ class ImagePanel(QWidget):
         layout.addRow("Image", self._image)
         layout.addRow("Axes", self._axes)
         layout.addRow("Channel", self._channel)
+        layout.addRow("Intensity", self._intensity)
         layout.addRow("Plane", self._plane)
         layout.addRow("Labels", self._labels)
         layout.addRow("Prompts", self._points)
@@ -98,6 +107,7 @@ class ImagePanel(QWidget):
         self._image.changed.connect(lambda _: self._new_image())
         self._axes.editingFinished.connect(self._new_axes)
         self._channel.editingFinished.connect(self.changed)
+        self._intensity.editingFinished.connect(self.changed)
         self._plane.valueChanged.connect(lambda _: self.changed.emit())
         self._new_image()
 
@@ -122,13 +132,16 @@ class ImagePanel(QWidget):
         return FramesParams(
             axes=self._axes.text().strip().upper() or None,
             channel=self._channel.text().strip() or None,
+            intensity=self._intensity.text().strip() or None,
             z=self._plane.value() if self._has_plane else None,
         )
 
     def set_value(self, params: FramesParams) -> None:
         """Show how the image is looked at."""
-        self._axes.setText(params.axes or "")
+        if params.axes is not None:
+            self._axes.setText(params.axes)
         self._channel.setText(params.channel or "")
+        self._intensity.setText(params.intensity or "")
         self._new_axes()
         if params.z is not None:
             self._plane.setValue(params.z)
@@ -141,9 +154,10 @@ class ImagePanel(QWidget):
 
     def set_started(self, started: bool) -> None:
         """Whether work goes on."""
-        for widget in (self._image, self._axes, self._channel, self._plane, self._labels):
+        for widget in (self._image, self._axes, self._channel, self._intensity, self._plane):
             widget.setEnabled(not started)
-        self._points.setEnabled(not started)
+        for widget in (self._labels, self._points):
+            widget.setEnabled(not started)
         self._start.setVisible(not started)
         if started:
             self.set_offer("")
@@ -183,6 +197,13 @@ class ImagePanel(QWidget):
         self._start.setEnabled(layer is not None)
         self._axes.setText("" if layer is None else guessed_axes(layer))
         self._channel.clear()
+        self._intensity.clear()
+        known = None if layer is None else restored_layers(self._viewer, layer)
+        if known is not None:  # a session was opened: go on with what it brought
+            self._labels.set_value(known.labels)
+            self._points.set_value(known.points)
+            self.set_value(known.frames)
+            return
         self._new_axes()
 
     def _new_axes(self) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_sam2track._napari.background import Background, Job
 from napari_sam2track._napari.opening_work import (
@@ -20,7 +21,7 @@ from napari_sam2track._napari.opening_work import (
 )
 from napari_sam2track._napari.project import Project
 from napari_sam2track._napari.pump import QtPump
-from napari_sam2track._napari.restored import restored_work
+from napari_sam2track._napari.restored import restored_layers
 from napari_sam2track._napari.settings import settings
 from napari_sam2track._napari.trying import load_sample, prompt_sample
 from napari_sam2track._widgets.closing_dock import ClosingDock
@@ -74,6 +75,13 @@ class TrackDock(ClosingDock):
             "the package",
             self.try_it,
         )
+        self._save = button(
+            "Save session…",
+            "Write a file with prompts and parameters that the command line runs as well: "
+            "sam2track video --session FILE",
+            self.save_session,
+        )
+        self._save.hide()
         self._end = button(
             "Close work", "Save and close the work on this image; its layers stay", self.close_work
         )
@@ -93,7 +101,7 @@ class TrackDock(ClosingDock):
     def _build(self) -> None:
         inner = QWidget()
         layout = QVBoxLayout(inner)
-        layout.addWidget(row(self._try, self._end))
+        layout.addWidget(row(self._try, self._save, self._end))
         for title, panel, opened in (
             ("Image", self.image, True),
             ("Model", self.model, False),
@@ -203,6 +211,7 @@ class TrackDock(ClosingDock):
         if points is not None and points.ndim != ready.found.geometry.ndim:
             self.say("warning", f"{points.name!r} has {points.ndim} axes and was not taken")
             points = None
+        restored = restored_layers(self.viewer, layer)
         project = Project(
             self.viewer,
             layer,
@@ -213,6 +222,7 @@ class TrackDock(ClosingDock):
             self.pump,
             labels,
             points,
+            None if restored is None else restored.boxes,
         )
         self.project = project
         project.told.connect(self.say)
@@ -223,11 +233,13 @@ class TrackDock(ClosingDock):
         self.image.set_started(True)
         self._try.hide()
         self._end.show()
+        self._save.show()
         self._bind()
         self.viewer.layers.selection.active = project.prompts.points
         project.prompts.points.mode = "add"
         self.message.say("Click on an object.")
-        restored_work(project, layer)
+        if restored is not None and not ready.going_on:
+            project.say_prompts(restored.prompts)  # with masks, which no layer shows
         if self._trying:
             self._trying = False
             prompt_sample(project)
@@ -312,6 +324,18 @@ class TrackDock(ClosingDock):
         except ValueError as error:
             self.say("warning", f"a key in the plugin's settings is none: {error}")
 
+    def save_session(self) -> None:
+        """Ask where, and write a session file."""
+        if self.project is None:
+            return
+        name = f"{self.project.image.name}.sam2track.json"
+        path, _ = QFileDialog.getSaveFileName(self, "Save session", name, "Session (*.json)")
+        if path:
+            try:
+                self.project.save_session(Path(path))
+            except Sam2TrackError as error:
+                self.say("error", str(error))
+
     def close_work(self) -> None:
         """Save and close the work on this image."""
         if self.project is not None:
@@ -326,6 +350,7 @@ class TrackDock(ClosingDock):
         self.model.set_running(False)
         self._try.show()
         self._end.hide()
+        self._save.hide()
         self._image_changed()
 
 
