@@ -86,6 +86,7 @@ def test_link_from_the_panel(dock, qtbot):
     qtbot.waitUntil(lambda: not dock.link.run.active)
     assert project.work.state.places.spans == {1: (0, 5), 3: (0, 5)}
     assert "2 tracks" in dock.link._words.text()
+    qtbot.waitUntil(dock.edit._undo.isEnabled)
     dock.edit._undo.click()
     qtbot.waitUntil(lambda: not project.work.busy)
     assert set(project.work.state.places.spans) == {1, 2, 3}
