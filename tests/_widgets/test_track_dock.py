@@ -194,11 +194,8 @@ def test_accept_next_problem_and_the_strip(dock, project, window, centres):
     window.key(dock, Qt.Key.Key_N)
     assert "no problem" in dock.message.text()
     dock.review.strip.clicked.emit(1, 3)
-    assert (
-        project.frame == 3
-        and project.here == "Object 1 · frame 3 of 7 · propagated · score 1.00"
-        or project.frame == 3
-    )
+    assert project.frame == 3
+    assert project.here.startswith("Object 1 · frame 3 of 7 · propagated · score 0.9")
 
 
 def test_closing_in_the_middle_of_a_run_loses_nothing(dock, project, window, centres, work_root):
@@ -265,7 +262,7 @@ def test_an_error_in_the_thread_is_told_and_the_next_run_works(
 
 def test_keys_are_given_back(dock, project, window):
     viewer = window.viewer
-    layers = [layer for layer in project.layers]
+    layers = list(project.layers)
     before = {**viewer.keymap}
     assert len(layers[2].keymap) == len(layers[1].keymap) == 10
     dock.close_work()
@@ -420,7 +417,5 @@ def test_an_image_in_memory_cannot_be_a_session(dock, project, tmp_path):
 
 def test_two_images_of_the_same_pixels_do_not_share_a_folder(window, sample, work_root):
     layers = [window.viewer.add_image(sample.images_tyx, name=name) for name in "ab"]
-    docks = []
-    for layer in layers:
-        docks.append(open_work(window, layer))
+    docks = [open_work(window, layer) for layer in layers]
     assert len({dock.project.found.folder for dock in docks}) == 2

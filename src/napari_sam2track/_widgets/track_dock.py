@@ -22,6 +22,7 @@ from napari_sam2track._napari.opening_work import (
 from napari_sam2track._napari.project import Project
 from napari_sam2track._napari.pump import QtPump
 from napari_sam2track._napari.restored import restored_layers
+from napari_sam2track._napari.run_status import RunStatus
 from napari_sam2track._napari.settings import settings
 from napari_sam2track._napari.trying import load_sample, prompt_sample
 from napari_sam2track._widgets.closing_dock import ClosingDock
@@ -33,7 +34,7 @@ from napari_sam2track._widgets.objects_panel import ObjectsPanel
 from napari_sam2track._widgets.parts import Words, button, group, row
 from napari_sam2track._widgets.review_panel import ReviewPanel
 from napari_sam2track._widgets.run_panel import RunPanel
-from napari_sam2track._widgets.telling import tell
+from napari_sam2track._widgets.telling import Activity, tell
 from napari_sam2track.errors import Sam2TrackError
 from napari_sam2track.models.registry import find_model
 
@@ -61,6 +62,7 @@ class TrackDock(ClosingDock):
         self.pump.attach(self.background)
         chosen = settings()
         self._keys, self._bindings = chosen.keys, KeyBindings()
+        self._activity = Activity()
         self._found: Found | None = None
         self._trying = self._opening = False
         self.message = Words(_HINT)
@@ -299,8 +301,9 @@ class TrackDock(ClosingDock):
             return
         project.configure(self.model.model(), self.model.engine(), self.model.device())
 
-    def _run_changed(self, status: Any) -> None:
+    def _run_changed(self, status: RunStatus) -> None:
         self.model.set_running(status.active)
+        self._activity.show(status)
 
     def _bind(self) -> None:
         project = self.project
@@ -342,6 +345,7 @@ class TrackDock(ClosingDock):
             self.project.close()
 
     def _work_closed(self) -> None:
+        self._activity.close()
         self._bindings.release()
         for panel in (self.objects, self.run, self.review):
             panel.set_project(None)
@@ -370,6 +374,7 @@ def _close(held: _Held) -> None:
         for panel in (dock.objects, dock.run, dock.review):
             panel.set_project(None)
         dock._bindings.release()
+        dock._activity.close()
         project.close()
     dock.image.close_panel()
     dock.objects.close_panel()
