@@ -267,6 +267,7 @@ def test_suspects_go_to_the_place(dock, project, window):
     at = next(k for k, s in enumerate(found) if (s.track, s.frame) == (b, 5))
     dock.suspects.table.chosen.emit(at)
     assert (project.current, project.frame) == (b, 5)
+    assert f"Track {b}, frame 5: " in dock.suspects.reason.text()
     # edits make theirs old
     project.edit([Swap(a, b, 5)], "mend")
     window.until(lambda: any(row.old for row in dock.suspects.table.rows()))

@@ -168,7 +168,10 @@ class DivisionsPanel(QWidget):
         self.candidates = sorted(found, key=lambda c: (-c.score, c.frame, c.parent))
         self.table.set_rows(
             [
-                Row((c.score, c.parent, c.frame, c.text), f"Track {c.parent}: {c.text}")
+                Row(
+                    (c.score, c.parent, c.frame, c.text),
+                    f"Track {c.parent}, frame {c.frame}: {c.text}",
+                )
                 for c in self.candidates
             ]
         )

@@ -52,7 +52,7 @@ class SuspectsPanel(QWidget):
         self._dismiss = button(
             "Dismiss", "Take it off the list: it is right as it is", self.dismiss
         )
-        self.words = Words()
+        self.words, self.reason = Words(), Words()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(group("Parameters", self.form.native, False))
@@ -60,6 +60,7 @@ class SuspectsPanel(QWidget):
         layout.addWidget(self._bar)
         layout.addWidget(self.words)
         layout.addWidget(self.table)
+        layout.addWidget(self.reason)
         layout.addWidget(row(self._next, self._dismiss))
 
     def set_project(self, project: TracksProject | None) -> None:
@@ -146,7 +147,9 @@ class SuspectsPanel(QWidget):
         """Go to a suspect."""
         if self._project is not None and row_ < len(self.suspects):
             self.table.select(row_)
-            self._project.go_to(self.suspects[row_].track, self.suspects[row_].frame)
+            one = self.suspects[row_]
+            self.reason.say(f"Track {one.track}, frame {one.frame}: {one.text}")
+            self._project.go_to(one.track, one.frame)
 
     def _found(self, found: list[Suspect]) -> None:
         if self._job is None:
@@ -200,6 +203,8 @@ class SuspectsPanel(QWidget):
             ]
         )
         has = bool(self.suspects)
+        if not has:
+            self.reason.say("")
         self._next.setEnabled(has)
         self._dismiss.setEnabled(has)
         if has:

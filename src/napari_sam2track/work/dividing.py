@@ -55,11 +55,11 @@ class Candidate:
         """Why, in words."""
         match self.others:
             case (b,):
-                return f"{b} begins beside it"
+                return f"{b} begins beside"
             case (a, b):
-                return f"it ends, {a} and {b} begin"
+                return f"{a} and {b} begin"
             case _:
-                return "its mask is in two parts"
+                return "mask in two parts"
 
     def edits(self, prompted: bool) -> tuple[Edit, ...]:
         """What accepting it does; `prompted` as in `PartInTwo`."""
