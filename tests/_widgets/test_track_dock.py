@@ -227,6 +227,7 @@ def test_closing_in_the_middle_of_a_run_loses_nothing(dock, project, window, cen
         np.testing.assert_array_equal(again.project.plane.read(t), labels)
     assert again.project.work.said.prompts.objects == (1,)
     assert len(again.project.prompts.points.data) == 1
+    assert len(window.viewer.layers) == 4  # those that are there are gone on with
     window.viewer.window.remove_dock_widget(again)
 
 
@@ -416,6 +417,20 @@ def test_an_image_in_memory_cannot_be_a_session(dock, project, tmp_path):
     with pytest.raises(UsageError, match="was not opened from a file"):
         project.save_session(tmp_path / "x.json")
     assert not (tmp_path / "x.json").exists()
+
+
+def test_starting_anew_on_labels_of_earlier_work_keeps_them(dock, project, window, centres):
+    window.click(dock, centres[1])
+    window.until(lambda: (frame(project, 0) == 1).any())
+    shown = frame(project, 0)
+    labels = project.labels
+    dock.close_work()
+    window.until(lambda: dock._found is not None)
+    dock.image._labels.set_value(labels)
+    dock.start(False)
+    window.until(lambda: dock.project is not None)
+    np.testing.assert_array_equal(frame(dock.project, 0), shown)
+    assert not dock.project.work.said.prompts
 
 
 def test_two_images_of_the_same_pixels_do_not_share_a_folder(window, sample, work_root):

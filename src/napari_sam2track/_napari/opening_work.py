@@ -11,7 +11,14 @@ import numpy as np
 
 from napari_sam2track._napari.geometry import Geometry, PlaneLabels, open_layer
 from napari_sam2track._napari.lazy import LazyFrames
-from napari_sam2track._napari.work_folder import folder_for, open_labels, put_aside, take
+from napari_sam2track._napari.work_folder import (
+    folder_for,
+    forget_work,
+    lies_in,
+    open_labels,
+    put_aside,
+    take,
+)
 from napari_sam2track.errors import UsageError
 from napari_sam2track.frames import Frames
 from napari_sam2track.params import FramesParams
@@ -105,7 +112,9 @@ def make_ready(found: Found, go_on: bool, labels: Any = None) -> Generator[tuple
     """
     geometry = found.geometry
     going_on = go_on and found.earlier is not None
-    if not going_on:
+    if not going_on and labels is not None and lies_in(labels, found.folder):
+        forget_work(found.folder)  # the labels are to be worked on, so they stay in their place
+    elif not going_on:
         put_aside(found.folder)
     take(found.folder)
     old = True

@@ -145,9 +145,13 @@ class Project(TracksProject):
         self.prompts = PromptBinding(
             viewer, geometry, name, self.colours.of, self.work.said.prompts, points, boxes
         )
+        for layer in (self.prompts.points, self.prompts.boxes):
+            layer.metadata[KEY] = {"work": str(ready.found.folder)}
         self.saving = Saving(self, name, pump)
         self._connect()
-        if points is not None:
+        if earlier is not None:
+            self.prompts.show(self.work.said.prompts)
+        elif points is not None:
             self._read_prompts()
         self.set_current(min(self.work.objects, default=1))
         self.work.refresh()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from napari_sam2track._napari.layer_values import KEY
+from napari_sam2track._napari.work_folder import lies_in
 from napari_sam2track.params import FramesParams
 from napari_sam2track.prompts import PromptSet, prompts_from_json
 
@@ -64,3 +66,17 @@ def _writable(data: Any) -> bool:
     from napari_sam2track._napari.lazy import LazyFrames
 
     return not isinstance(data, LazyFrames)
+
+
+def layers_of_work(viewer: Any, folder: Path) -> dict[str, Any]:
+    """Layers that earlier work in a folder left in a viewer: ``labels``, ``points``, ``boxes``."""
+    found: dict[str, Any] = {}
+    for layer in viewer.layers:
+        kind = layer.__class__.__name__
+        known = (layer.metadata or {}).get(KEY)
+        ours = isinstance(known, dict) and known.get("work") == str(folder)
+        if kind == "Labels" and not layer.multiscale and lies_in(layer.data, folder):
+            found["labels"] = layer
+        elif ours and kind in ("Points", "Shapes"):
+            found["points" if kind == "Points" else "boxes"] = layer
+    return found

@@ -9,7 +9,7 @@ from napari_sam2track._napari.background import Background, Job
 from napari_sam2track._napari.geometry import PlaneLabels
 from napari_sam2track._napari.layer_values import KEY
 from napari_sam2track._napari.pump import Pump
-from napari_sam2track._napari.work_folder import give_back, open_labels
+from napari_sam2track._napari.work_folder import give_back, lies_in, open_labels
 from napari_sam2track.session_file import ModelRef
 from napari_sam2track.work.work_file import WorkFile, work_of, write_work
 
@@ -33,7 +33,7 @@ class Saving:
         folder, geometry = project.found.folder, project.found.geometry
         self._mirror: PlaneLabels | None = None
         self._dirty: set[int] = set()
-        if not _is_ours(project.plane.array, folder):
+        if not lies_in(project.plane.array, folder):
             self._mirror = PlaneLabels(open_labels(folder, geometry.shape)[0], geometry)
             self._dirty = set(range(geometry.n_frames))
         self._source = source_of(project.image)
@@ -97,12 +97,6 @@ class Saving:
         self._thread.finish()
         self._thread.close()
         give_back(self._project.found.folder)
-
-
-def _is_ours(array: Any, folder: Any) -> bool:
-    """Whether labels lie in the folder already."""
-    store = getattr(array, "store", None)
-    return store is not None and str(folder) in str(store)
 
 
 def source_of(image: Any) -> str | None:

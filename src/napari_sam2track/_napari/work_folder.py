@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam2track._napari.settings import settings
-from napari_sam2track.work.work_file import LABELS
+from napari_sam2track.work.work_file import LABELS, NAME
 
 #: Side of a block of labels on disk: a stroke of the brush writes few of them.
 _BLOCK = 512
@@ -77,6 +77,20 @@ def put_aside(folder: Path) -> Path | None:
         aside = folder.with_name(f"{folder.name}-{stamp}-{number}")
     folder.rename(aside)
     return aside
+
+
+def forget_work(folder: Path) -> None:
+    """Put aside what was said in a folder of work, and leave its labels where they are."""
+    path = folder / NAME
+    if path.exists():
+        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+        path.rename(path.with_stem(f"{path.stem}-{stamp}"))
+
+
+def lies_in(array: Any, folder: Path) -> bool:
+    """Whether labels are the ones on disk in a folder of work."""
+    store = getattr(array, "store", None)
+    return store is not None and str(folder) in str(store)
 
 
 def open_labels(folder: Path, shape: tuple[int, ...]) -> tuple[Any, bool]:

@@ -21,7 +21,7 @@ from napari_sam2track._napari.opening_work import (
 )
 from napari_sam2track._napari.project import Project
 from napari_sam2track._napari.pump import QtPump
-from napari_sam2track._napari.restored import restored_layers
+from napari_sam2track._napari.restored import layers_of_work, restored_layers
 from napari_sam2track._napari.run_status import RunStatus
 from napari_sam2track._napari.settings import settings
 from napari_sam2track._napari.trying import load_sample, prompt_sample
@@ -214,6 +214,7 @@ class TrackDock(ClosingDock):
             self.say("warning", f"{points.name!r} has {points.ndim} axes and was not taken")
             points = None
         restored = restored_layers(self.viewer, layer)
+        left = layers_of_work(self.viewer, ready.found.folder) if ready.going_on else {}
         project = Project(
             self.viewer,
             layer,
@@ -222,9 +223,9 @@ class TrackDock(ClosingDock):
             self.model.engine(),
             self.model.device(),
             self.pump,
-            labels,
-            points,
-            None if restored is None else restored.boxes,
+            labels or left.get("labels"),
+            points or left.get("points"),
+            left.get("boxes") if restored is None else restored.boxes,
         )
         self.project = project
         project.told.connect(self.say)
