@@ -2,9 +2,10 @@
 
     xvfb-run -a -s "-screen 0 1700x1300x24" python docs/make_screenshots.py [DATA]
 
-DATA is a folder with ``cellseg/data_small.npz`` (laptrack's example, CC-BY 4.0,
-doi 10.1038/sdata.2018.237) and ``bedroom/*.jpg`` (frames of SAM2's example video, Apache-2.0); what is
-missing is left out. Pictures go to docs/images; look at them.
+DATA is a folder with ``bedroom/*.jpg`` (frames of SAM2's example video, Apache-2.0) and
+``bacteria`` (a colony in the layout of the Cell Tracking Challenge, van Vliet et al. 2018,
+doi 10.1016/j.cels.2018.03.009); what is missing is left out. Pictures go to docs/images; look at
+them.
 """
 
 from __future__ import annotations
@@ -22,8 +23,6 @@ from PIL import Image
 from qtpy.QtWidgets import QApplication
 
 from napari_sam2track._napari import work_folder
-from napari_sam2track.prompts import Point, Prompt, PromptSet
-from napari_sam2track.samples import centre_pixels
 
 OUT = Path(__file__).parent / "images"
 #: Width of a picture, in pixels.
@@ -54,12 +53,6 @@ def shot(viewer: Any, name: str) -> None:
     print(OUT / name)
 
 
-def open_window() -> Any:
-    viewer = napari.Viewer()
-    idle()
-    return viewer
-
-
 def add_dock(viewer: Any, name: str) -> Any:
     _, dock = viewer.window.add_plugin_dock_widget("napari-sam2track", name)
     dock.window().resize(1600, 1180)
@@ -82,36 +75,64 @@ def finish(project: Any) -> None:
     idle()
 
 
-def cells(data: Path) -> None:
-    """Real nuclei: start, click, propagate, correct, link and edit, export."""
-    found = np.load(data / "cellseg" / "data_small.npz")
-    images, truth = found["images"], found["labels"]
-    viewer = open_window()
-    viewer.add_image(images, name="nuclei", axis_labels=("t", "y", "x"))
+def bedroom(data: Path) -> None:
+    """A home video, a box each for two objects: start, prompt, propagate and correct."""
+    from napari_sam2track.frames import open_frames
+
+    with open_frames(data / "bedroom") as movie:
+        rgb = np.stack([movie.read(t) for t in range(movie.n_frames)])
+    viewer = napari.Viewer()
+    viewer.add_image(rgb, rgb=True, name="bedroom", axis_labels=("t", "y", "x"))
     dock = add_dock(viewer, "SAM2 Track")
     until(lambda: dock._found is not None)
     shot(viewer, "dock-1-start.png")
     project = start(dock)
-    for i, place in list(centre_pixels(truth[0]).items())[:8]:
+    for i, (y0, x0, y1, x1) in ((1, (168, 335, 300, 450)), (2, (297, 532, 418, 690))):
         project.set_current(i)
-        project.prompts.points.add([0, *place])
-        until(lambda: not project.work.unseen())
-        idle(0.1)
-    shot(viewer, "dock-2-click.png")
+        corners = [[0, y0, x0], [0, y0, x1], [0, y1, x1], [0, y1, x0]]
+        project.prompts.boxes.add_rectangles(np.array(corners, float))
+        until(lambda i=i: i in project.work.said.prompts.objects and not project.work.unseen())
+        idle(0.2)
+    project.rename(1, "shorts")
+    project.rename(2, "pillow")
+    shot(viewer, "dock-2-prompt.png")
     project.propagate(direction="forward")
     finish(project)
-    project.go_to(3, 6)
+    # a correction: more of an object on one frame, which makes what follows stale
+    project.go_to(2, 24)
+    viewer.layers.selection.active = project.labels
+    mask = project.plane.read(24) == 2
+    y, x = (int(v) for v in np.argwhere(mask).mean(axis=0))
+    project.labels.brush_size = 24
+    project.labels.paint([24, y - 50, x - 40], 2)
     shot(viewer, "dock-3-propagate.png")
-    frames = []
-    for t in range(len(images)):
-        project.go_to(None, t)
-        idle(0.3)
-        frames.append(viewer.screenshot(canvas_only=True, flash=False)[..., :3])
-    dock.viewer.window.add_plugin_dock_widget("napari-sam2track", "SAM2 Tracks")
-    idle(1)
+    viewer.close()
+    idle()
+
+
+def bacteria(data: Path) -> None:
+    """Tracks of a growing colony: edit, suspects, lineage; and export."""
+    import tifffile
+
+    frames = sorted((data / "bacteria" / "01").glob("*.tif"))
+    viewer = napari.Viewer()
+    viewer.add_image(np.stack([tifffile.imread(path) for path in frames]), name="colony")
+    viewer.open(data / "bacteria" / "01_GT" / "TRA", plugin="napari-sam2track")
+    for layer in list(viewer.layers):
+        if type(layer).__name__ == "Tracks":
+            layer.visible = False
+    dock = add_dock(viewer, "SAM2 Tracks")
+    until(lambda: dock.project is not None)
+    dock.suspects.find()
+    until(lambda: not dock.project.background.busy)
+    project = dock.project
+    project.go_to(3, 12)
+    viewer.reset_view()
     shot(viewer, "dock-4-tracks.png")
-    dock.viewer.window.add_plugin_dock_widget("napari-sam2track", "SAM2 Export")
-    idle(1)
+    viewer.window.remove_dock_widget(dock)
+    idle()
+    dock = add_dock(viewer, "SAM2 Export")
+    idle(1.5)
     shot(viewer, "dock-5-export.png")
     viewer.close()
     idle()
@@ -119,7 +140,7 @@ def cells(data: Path) -> None:
 
 def animation() -> None:
     """The main job on the sample: a click for each of five cells, and the run."""
-    viewer = open_window()
+    viewer = napari.Viewer()
     dock = add_dock(viewer, "SAM2 Track")
     dock.try_it()
     until(lambda: dock.project is not None)
@@ -130,7 +151,7 @@ def animation() -> None:
     def take() -> None:
         picture = viewer.screenshot(canvas_only=False, flash=False)[..., :3]
         image = Image.fromarray(picture)
-        frames.append(image.resize((800, round(800 * image.height / image.width))))
+        frames.append(image.resize((720, round(720 * image.height / image.width))))
 
     def follow(status: Any) -> None:
         t = project.place.frame
@@ -151,7 +172,7 @@ def animation() -> None:
         project.go_to(None, t)
         idle(0.05)
         take()
-    palette = [f.quantize(96, dither=Image.Dither.NONE) for f in frames]
+    palette = [f.quantize(64, dither=Image.Dither.NONE) for f in frames]
     palette[0].save(
         OUT / "main-job.gif",
         save_all=True,
@@ -165,37 +186,14 @@ def animation() -> None:
     idle()
 
 
-def bedroom(data: Path) -> None:
-    """A home video: two clicks."""
-    from napari_sam2track.frames import open_frames
-
-    movie = open_frames(data / "bedroom")
-    rgb = np.stack([movie.read(t) for t in range(movie.n_frames)])
-    viewer = open_window()
-    viewer.add_image(rgb, rgb=True, name="bedroom")
-    dock = add_dock(viewer, "SAM2 Track")
-    project = start(dock)
-    prompts = {
-        (1, 0): Prompt(points=(Point(340, 215),)),
-        (2, 0): Prompt(points=(Point(430, 290),)),
-    }
-    project.say_prompts(PromptSet(prompts))
-    until(lambda: not project.work.unseen())
-    project.propagate(direction="forward")
-    finish(project)
-    project.go_to(None, 20)
-    shot(viewer, "dock-video.png")
-    viewer.close()
-    idle()
-
-
 def main() -> None:
     data = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("data")
     root = Path(tempfile.mkdtemp())
     work_folder.work_root = lambda: root
     OUT.mkdir(exist_ok=True)
-    if (data / "cellseg").exists():
-        cells(data)
+    for make in (bedroom, bacteria):
+        if (data / make.__name__).exists():
+            make(data)
     animation()
 
 

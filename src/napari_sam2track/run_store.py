@@ -46,7 +46,7 @@ class RunStore:
         self._precise = precise
         self._keys: dict[int, dict[int, int]] | None = None
         self._journal: Path | None = None
-        self._touched: set[int] = set()
+        self._removed: set[int] = set()
         self._noted: int | None = None
         (folder / "frames").mkdir(parents=True, exist_ok=True)
 
@@ -101,6 +101,7 @@ class RunStore:
     def remove(self, t: int, objects: Iterable[int]) -> None:
         """Forget objects on a frame."""
         self._exchange(t, self._nothing, objects)
+        self._removed.add(t)
 
     @property
     def _nothing(self) -> StoredFrame:
@@ -123,12 +124,11 @@ class RunStore:
             path.unlink(missing_ok=True)
         if self._keys is not None:
             self._keys[t] = frame.keys
-        self._touched.add(t)
 
-    def take_touched(self) -> list[int]:
-        """The frames that changed since this was called last."""
-        touched, self._touched = self._touched, set()
-        return sorted(touched)
+    def take_removed(self) -> list[int]:
+        """The frames on which objects were forgotten since this was called last."""
+        removed, self._removed = self._removed, set()
+        return sorted(removed)
 
     def read(self, t: int) -> StoredFrame | None:
         """A frame, or None if nothing of it was finished."""

@@ -91,6 +91,8 @@ class Session:
     decided: Decisions | None = None
     #: Frames of objects that runs leave as they are: a person accepted or edited them.
     kept: Kept = field(default_factory=dict)
+    #: Objects that are found get ids from here on: labels of others may have lower ones.
+    free_from: int = 1
     #: Shared with what `dataclasses.replace` makes of a session.
     _loaded: _Loaded = field(default_factory=lambda: _Loaded(), repr=False)
 
@@ -437,7 +439,8 @@ class Session:
     @property
     def _next_id(self) -> int:
         """An id that nobody has or had: also not a daughter of a division that was taken back."""
-        return max({*self.prompts.objects, *self._decided.found.objects}, default=0) + 1
+        known = {*self.prompts.objects, *self._decided.found.objects}
+        return max(max(known, default=0) + 1, self.free_from)
 
     def _divide(
         self, store: RunStore, run: Pass, result: FrameResult, count: _Count

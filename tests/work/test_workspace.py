@@ -6,7 +6,9 @@ import pytest
 from napari_sam2track.errors import EditError, UsageError
 from napari_sam2track.frames import open_frames
 from napari_sam2track.labels import ArrayLabels
+from napari_sam2track.masks import Mask
 from napari_sam2track.models.registry import find_model
+from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Point, Prompt
 from napari_sam2track.samples import centre_pixels, moving_cells
 from napari_sam2track.tracks.edits import Delete, Merge, Split, Swap
@@ -282,3 +284,43 @@ def test_what_cannot_be_followed_says_why(work, centres):
         work.undo()
     steps.close()
     work.end_run()
+
+
+@pytest.fixture(scope="module")
+def dividing():
+    """One disc that becomes two on frame 4."""
+    images = np.zeros((9, 120, 120), np.uint8)
+    yy, xx = np.mgrid[:120, :120]
+    for t in range(9):
+        away = 0 if t < 4 else 14 + t
+        for side in (-1, 1):
+            radius = 14 if t < 4 else 10
+            inside = (yy - 60) ** 2 + (xx - 60 - side * away) ** 2 < radius**2
+            images[t][inside] = 200
+    return images
+
+
+def test_a_division_that_is_applied_ends_the_parent_and_links_its_daughters(dividing, tmp_path):
+    labels = ArrayLabels(np.zeros(dividing.shape, np.uint32))
+    engine = EngineParams(divisions="apply")
+    work = Workspace(open_frames(dividing), labels, tmp_path, find_model("bundled"), engine)
+    mask = Mask.from_frame(dividing[0] > 0)
+    work.set_prompts(work.said.prompts.add(1, 0, Prompt(mask=mask)))
+    labels.array[:, :5, :5] = 77  # of somebody else
+    work.state.reread(range(9))
+    run(work)
+    plan = work.plan()
+    assert plan is not None
+    daughters = sorted(plan.decided.found.objects)
+    assert len(daughters) == 2 and daughters[0] > 77
+    assert dict(work.state.parents) == dict.fromkeys(daughters, 1)
+    first = plan.ends[1] + 1
+    assert not (labels.array[first:] == 1).any()
+    for d in daughters:
+        assert (labels.array[first:] == d).any(axis=(1, 2)).all()
+        assert d in work.grid.ids
+    after = labels.array.copy()
+    work.undo()
+    assert set(np.unique(labels.array).tolist()) == {0, 77} and not work.state.parents
+    work.redo()
+    np.testing.assert_array_equal(labels.array, after)

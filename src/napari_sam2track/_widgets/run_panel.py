@@ -9,8 +9,8 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QProgressBar,
+    QPushButton,
     QSpinBox,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -47,7 +47,7 @@ class RunPanel(QWidget):
         self._directions = QButtonGroup(self)
         buttons = []
         for k, (text, _, tip) in enumerate(_DIRECTIONS):
-            tool = QToolButton()
+            tool = QPushButton()
             tool.setText(text)
             tool.setToolTip(tip)
             tool.setCheckable(True)

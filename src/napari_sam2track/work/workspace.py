@@ -19,6 +19,7 @@ from napari_sam2track.planning import Plan
 from napari_sam2track.prompts import Prompt, PromptSet
 from napari_sam2track.run_store import RunStore
 from napari_sam2track.session import Progress, Session
+from napari_sam2track.tracks.changes import Change
 from napari_sam2track.tracks.table import TrackTable
 from napari_sam2track.work.following import mask_prompt
 from napari_sam2track.work.label_work import Key, LabelWork, Note
@@ -220,7 +221,8 @@ class Workspace(LabelWork):
             If a run goes on already, or there is nothing to follow.
         """
         self._not_busy("start another one")
-        prompts = self.said.prompts
+        plan = self.plan()  # knows what was found, too
+        prompts = self.said.prompts if plan is None else plan.prompts
         ids = set(prompts.objects) if only is None else set(only) & set(prompts.objects)
         ids -= self.locked
         if not ids:
@@ -235,6 +237,7 @@ class Workspace(LabelWork):
             )
         engine = {"start": start, "stop": stop, "direction": direction}
         work = self._snapshot(self.session.engine.model_copy(update=engine))
+        work.free_from = self.next_id
         what = f"follow {len(ids)} objects" if len(ids) > 1 else f"follow object {min(ids)}"
         note = Note(what, self.said, self.said, self._journal.begin())
         self._busy = self.history.mark(note)
@@ -242,20 +245,29 @@ class Workspace(LabelWork):
 
     def receive(self, progress: Progress) -> None:
         """Write what a run found on a frame."""
-        t = progress.frame
         ids = [o.object_id for o in progress.result.objects]
         for i in ids:
-            self._previews.pop((i, t), None)
-        self._results.enter(t, self.store.read(t))
-        self._write(t)
-        self.refresh(ids, t)
+            self._previews.pop((i, progress.frame), None)
+        plan = self._plan
+        if plan is not None and not set(ids) <= set(plan.prompts.objects):
+            self._plan = None  # objects were found since
+        removed = self.store.take_removed()
+        for t in sorted({progress.frame, *removed}):
+            self._results.enter(t, self.store.read(t))
+            self._write(t)
+        self.refresh(*((None, None) if removed else (ids, progress.frame)))
 
     def end_run(self) -> None:
         """The run is finished, or was stopped, or failed: what it did is one step to undo."""
         step = self._busy
         assert step is not None and isinstance(step.note, Note)
         note = step.note
-        self._busy = self._plan = None
+        self._plan = None
+        for t in self.store.take_removed():
+            self._results.enter(t, self.store.read(t))
+            self._write(t)
+        self._link_found()
+        self._busy = None
         self.store.close_journal()
         number = self.store.take_journal()
         assert note.journal is not None
@@ -265,9 +277,19 @@ class Workspace(LabelWork):
         else:
             run = None if number is None else (self.store, number)
             self.history.annotate(step, replace(note, run=run))
-        for t in self.store.take_touched():  # also what a run removed
-            self._results.enter(t, self.store.read(t))
         self.refresh()
+
+    def _link_found(self) -> None:
+        """Enter the parents of daughters that a run found and followed."""
+        plan, places, known = self.plan(), self.state.places, self.state.parents
+        found = {} if plan is None else plan.parents
+        links = {
+            d: (known.get(d), p)
+            for d, p in found.items()
+            if d in places and p in places and known.get(d) != p
+        }
+        if links:
+            self.state.apply([Change((), links)])
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -308,16 +330,17 @@ class Workspace(LabelWork):
         """
         stored = self.store.read(t)
         alive = {*self.said.prompts.objects, *gone}
-        plan = self.plan()
+        plan, ended = self.plan(), set[int]()
         if plan is not None:
             alive |= set(plan.decided.found.objects)
+            ended = {i for i, end in plan.ends.items() if t > end}
         patches = {} if stored is None else {i: p for i, p in stored.patches() if i in alive}
         patches |= {i: o.patch for (i, u), o in self._previews.items() if u == t}
         kept = self.said.kept.at(t) | self.locked
         shown = ((i, patches[i]) for i in sorted(patches) if i not in kept)
         found, _ = compose(shown, *self.labels.frame_shape)
         old = self.labels.read(t)
-        new = merge_frame(old, found, {*patches, *gone}, kept)
+        new = merge_frame(old, found, {*patches, *gone, *ended}, kept)
         if self._busy is not None:
             self._note_frame(t, old)
             self.state.write_frame(t, new)
