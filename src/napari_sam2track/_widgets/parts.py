@@ -6,7 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt import QCollapsible
 
 
@@ -50,6 +59,20 @@ def group(title: str, content: QWidget, opened: bool = True) -> QCollapsible:
     else:
         made.collapse(animate=False)
     return made
+
+
+def fill_dock(dock: QWidget, message: QWidget, content: QWidget) -> None:
+    """Lay out a dock: a message above, and below it what can be scrolled."""
+    scroll = QScrollArea()
+    scroll.setWidgetResizable(True)
+    scroll.setFrameShape(QFrame.Shape.NoFrame)
+    scroll.setWidget(content)
+    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    layout = QVBoxLayout(dock)
+    layout.setContentsMargins(2, 2, 2, 2)
+    layout.addWidget(message)
+    layout.addWidget(scroll)
+    dock.setMinimumWidth(340)
 
 
 class Words(QLabel):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_sam2track._napari.background import Background, Job
 from napari_sam2track._napari.opening_work import (
     Found,
     Ready,
+    check_free,
     check_labels,
     find_work,
     look_up,
@@ -21,21 +22,22 @@ from napari_sam2track._napari.opening_work import (
 )
 from napari_sam2track._napari.project import Project
 from napari_sam2track._napari.pump import QtPump
-from napari_sam2track._napari.restored import layers_of_work, restored_layers
+from napari_sam2track._napari.restored import in_work, layers_of_work, leave_with, restored_layers
 from napari_sam2track._napari.run_status import RunStatus
 from napari_sam2track._napari.settings import settings
 from napari_sam2track._napari.trying import load_sample, prompt_sample
+from napari_sam2track._napari.work_folder import give_back
 from napari_sam2track._widgets.closing_dock import ClosingDock
 from napari_sam2track._widgets.help_panel import HelpPanel
 from napari_sam2track._widgets.image_panel import ImagePanel
 from napari_sam2track._widgets.keys import REDO, UNDO, KeyBindings
 from napari_sam2track._widgets.model_panel import ModelPanel
 from napari_sam2track._widgets.objects_panel import ObjectsPanel
-from napari_sam2track._widgets.parts import Words, button, group, row
+from napari_sam2track._widgets.parts import Words, button, fill_dock, group, row
 from napari_sam2track._widgets.review_panel import ReviewPanel
 from napari_sam2track._widgets.run_panel import RunPanel
 from napari_sam2track._widgets.telling import Activity, tell
-from napari_sam2track.errors import Sam2TrackError
+from napari_sam2track.errors import Sam2TrackError, UsageError
 from napari_sam2track.models.registry import find_model
 
 _HINT = (
@@ -64,7 +66,7 @@ class TrackDock(ClosingDock):
         self._keys, self._bindings = chosen.keys, KeyBindings()
         self._activity = Activity()
         self._found: Found | None = None
-        self._trying = self._opening = False
+        self._trying = self._opening = self._looking = self._closed = False
         self.message = Words(_HINT)
         self.image = ImagePanel(napari_viewer)
         self.model = ModelPanel(self.background, chosen.device, chosen.cache_memory)
@@ -114,16 +116,7 @@ class TrackDock(ClosingDock):
         ):
             layout.addWidget(group(title, panel, opened))
         layout.addStretch()
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setWidget(inner)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(2, 2, 2, 2)
-        outer.addWidget(self.message)
-        outer.addWidget(scroll)
-        self.setMinimumWidth(340)
+        fill_dock(self, self.message, inner)
 
     def say(self, level: str, text: str) -> None:
         """Show a message in the dock; a warning or an error in napari as well."""
@@ -134,7 +127,7 @@ class TrackDock(ClosingDock):
 
     def _image_changed(self) -> None:
         """Look for saved work on the image, in the background."""
-        self._found = None
+        self._found, self._looking = None, False
         self.image.set_offer("")
         layer = self.image.image()
         if self.project is not None or layer is None:
@@ -145,15 +138,16 @@ class TrackDock(ClosingDock):
             self.message.say(str(error), "warning")
             return
         self.message.say(_HINT)
+        self._looking = True
         self.background.submit(
-            Job(lambda: look_up(found), self._offer, on_error=self._fail, key="look up")
+            Job(lambda: look_up(found), self._offer, on_error=self._not_found, key="look up")
         )
         self._show_picture()
 
     def _offer(self, found: Found) -> None:
-        if self.project is not None or self._opening:
+        if self.project is not None or self._opening or self._closed:
             return
-        self._found = found
+        self._found, self._looking = found, False
         if found.earlier is not None:
             saved = found.earlier.saved.replace("T", " ")[:16]
             n = len(found.earlier.said().prompts.objects)
@@ -169,20 +163,23 @@ class TrackDock(ClosingDock):
         if self.project is not None or layer is None or self._opening:
             return
         if self._found is None:
-            self.message.say("Reading the image…")
-            self.pump.later("start", 100, partial(self.start, go_on))
+            if not self._looking:
+                self._image_changed()
+            self._start_when_found(go_on)
             return
         if self.model.missing:
             self.say("error", self.model.missing)
             return
+        go_on = go_on and self._found.earlier is not None
         try:
+            found = self._as_now(self._found, layer, go_on)
             if labels is not None:
-                check_labels(labels, self._found.geometry)
-        except Sam2TrackError as error:
+                check_labels(labels, found.geometry)
+                check_free(labels)
+        except (Sam2TrackError, ValueError) as error:
             self.say("error", str(error))
             return
-        found, array = self._found, None if labels is None else labels.data
-        go_on = go_on and found.earlier is not None
+        array = None if labels is None else labels.data
         if go_on and found.earlier is not None:
             earlier = found.earlier
             try:
@@ -202,7 +199,33 @@ class TrackDock(ClosingDock):
             )
         )
 
+    def _start_when_found(self, go_on: bool) -> None:
+        """Start as soon as the image is read; if it cannot be, that is said already."""
+        if self._found is not None:
+            self.start(go_on)
+        elif self._looking:
+            self.message.say("Reading the image…")
+            self.pump.later("start", 100, partial(self._start_when_found, go_on))
+
+    def _as_now(self, found: Found, layer: Any, go_on: bool) -> Found:
+        """An image as it is by now: since it was found its contrast or place may be others.
+
+        Work that is gone on with sees the contrast of before, else nothing of it would hold.
+        """
+        params = self.image.value()
+        if go_on and found.earlier is not None and params.intensity is None:
+            params = params.model_copy(update={"intensity": found.earlier.frames.intensity})
+        now = find_work(layer, params)
+        if now.geometry.shape != found.geometry.shape:
+            self._image_changed()
+            raise UsageError("the image is another one by now: it is read again; then press Start")
+        return replace(found, frames=now.frames, geometry=now.geometry, params=params)
+
     def _opened(self, layer: Any, labels: Any, ready: Any) -> None:
+        if self._closed:  # the dock was closed meanwhile
+            if isinstance(ready, Ready):
+                give_back(ready.found.folder)
+            return
         if not isinstance(ready, Ready):
             done, total = ready
             self.message.say(f"Measuring labels: frame {done} of {total}")
@@ -213,6 +236,11 @@ class TrackDock(ClosingDock):
         if points is not None and points.ndim != ready.found.geometry.ndim:
             self.say("warning", f"{points.name!r} has {points.ndim} axes and was not taken")
             points = None
+        if points is not None and in_work(points):
+            self.say("warning", f"{points.name!r} holds the prompts of other work: not taken")
+            points = None
+        if ready.aside is not None:
+            leave_with(self.viewer, ready.found.folder, ready.aside)
         restored = restored_layers(self.viewer, layer)
         left = layers_of_work(self.viewer, ready.found.folder) if ready.going_on else {}
         project = Project(
@@ -248,14 +276,22 @@ class TrackDock(ClosingDock):
             prompt_sample(project)
             project.propagate(direction="forward")
 
+    def _not_found(self, error: BaseException) -> None:
+        self._looking = self._trying = False
+        self._fail(error)
+
     def _fail(self, error: BaseException) -> None:
+        if self._closed:
+            return
         self.image.setEnabled(True)
         self.say("error", str(error) or type(error).__name__)
 
     def _fail_to_open(self, error: BaseException) -> None:
+        if self._closed:
+            return
         self._opening = self._trying = False
-        self._fail(error)
         self._image_changed()
+        self._fail(error)  # last: it is to be read
 
     def _show_picture(self, event: Any = None) -> None:
         """Show what SAM2 sees of the frame that is looked at."""
@@ -368,6 +404,7 @@ class _Held:
 
 def _close(held: _Held) -> None:
     dock = held.dock
+    dock._closed = True
     dock.viewer.dims.events.current_step.disconnect(dock._show_picture)
     project, dock.project = dock.project, None
     if project is not None:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_sam2track._napari.background import Background, Job
 from napari_sam2track._napari.labels_project import LabelsProject, LayerToOpen
@@ -23,7 +22,7 @@ from napari_sam2track._widgets.keys import REDO, UNDO, KeyBindings
 from napari_sam2track._widgets.layer_choice import LayerChoice
 from napari_sam2track._widgets.lineage_panel import LineagePanel
 from napari_sam2track._widgets.link_panel import LinkPanel
-from napari_sam2track._widgets.parts import Words, button, group, row
+from napari_sam2track._widgets.parts import Words, button, fill_dock, group, row
 from napari_sam2track._widgets.suspects_panel import SuspectsPanel
 from napari_sam2track._widgets.telling import tell
 from napari_sam2track._widgets.texts import wrapped
@@ -95,16 +94,7 @@ class TracksDock(ClosingDock):
         ):
             layout.addWidget(group(title, panel, opened))
         layout.addStretch()
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setWidget(inner)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(2, 2, 2, 2)
-        outer.addWidget(self.message)
-        outer.addWidget(scroll)
-        self.setMinimumWidth(340)
+        fill_dock(self, self.message, inner)
 
     def say(self, level: str, text: str) -> None:
         """Show a message in the dock; a warning or an error in napari as well."""
