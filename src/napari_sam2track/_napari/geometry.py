@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2track.formats.labels import as_labels
 from napari_sam2track.frames import Frames, open_frames
 from napari_sam2track.frames.axes import resolve_layout
 from napari_sam2track.params import FramesParams
@@ -214,8 +215,17 @@ class PlaneLabels:
         return self.read_box(t, (slice(None), slice(None)))
 
     def read_box(self, t: int, box: tuple[slice, ...]) -> NDArray[np.uint32]:
-        """A box of frame ``t``, uint32; a copy."""
-        return np.array(self.array[self.geometry.index(t, box)], np.uint32)
+        """A box of frame ``t``, uint32; a copy.
+
+        Raises
+        ------
+        FormatError
+            If a value is no id: negative, or over 4,294,967,295.
+        """
+        values = np.asarray(self.array[self.geometry.index(t, box)])
+        if values.dtype.kind == "i" or values.dtype.itemsize > 4:  # else none can be
+            values = as_labels(values, f"frame {t} of the labels", values.ndim)
+        return np.array(values, np.uint32)
 
     def write_box(self, t: int, box: tuple[slice, ...], values: NDArray[np.uint32]) -> None:
         """Replace the pixels of a box.

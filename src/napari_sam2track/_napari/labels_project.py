@@ -205,6 +205,7 @@ class LabelsProject(TracksProject):
         """Listen to nothing any more; the layer stays, and knows its parents."""
         if not self._connected:
             return
+        self._finish_step()
         self.closing.emit()
         for emitter, call in self._connected:
             emitter.disconnect(call)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_sam2track._napari.geometry import Geometry, PlaneLabels, open_layer
+from napari_sam2track._napari.layer_values import KEY
 from napari_sam2track._napari.lazy import LazyFrames
 from napari_sam2track._napari.work_folder import (
     folder_for,
     forget_work,
+    give_back,
     lies_in,
     open_labels,
     put_aside,
@@ -86,12 +88,15 @@ class Ready:
         What is drawn in it.
     going_on
         Whether earlier work is gone on with.
+    aside
+        Where earlier work that is not gone on with was put.
     """
 
     found: Found
     labels: Any
     table: TrackTable
     going_on: bool
+    aside: Path | None = None
 
 
 def make_ready(found: Found, go_on: bool, labels: Any = None) -> Generator[tuple[int, int] | Ready]:
@@ -108,26 +113,46 @@ def make_ready(found: Found, go_on: bool, labels: Any = None) -> Generator[tuple
 
     Yields
     ------
-    (done, total) frames, and in the end what is ready.
+    (done, total) frames, and in the end what is ready: its folder is in use from then on.
+
+    Raises
+    ------
+    UsageError
+        If the earlier work was opened elsewhere since it was found.
     """
     geometry = found.geometry
     going_on = go_on and found.earlier is not None
+    folder = folder_for(found.fingerprint, geometry.plane)
+    if folder != found.folder:  # somebody took it since
+        if going_on:
+            raise UsageError(
+                "the saved work on this image is open in another dock or window by now; close it "
+                "there, or start anew"
+            )
+        found = replace(found, folder=folder, earlier=None)
+    aside = None
     if not going_on and labels is not None and lies_in(labels, found.folder):
         forget_work(found.folder)  # the labels are to be worked on, so they stay in their place
     elif not going_on:
-        put_aside(found.folder)
+        aside = put_aside(found.folder)
     take(found.folder)
-    old = True
-    if labels is None:
-        labels, old = open_labels(found.folder, geometry.shape)
-    rows = [np.zeros(0, DETECTION)]
-    plane = PlaneLabels(labels, geometry)
-    for t in range(geometry.n_frames if old else 0):
-        regions = measure_regions(plane.read(t))
-        rows.append(detections_of(t, regions, regions.labels))
-        yield t + 1, geometry.n_frames
-    table = TrackTable(np.concatenate(rows), geometry.n_frames, geometry.frame_shape)
-    yield Ready(found, labels, table, going_on)
+    ready = False
+    try:
+        old = True
+        if labels is None:
+            labels, old = open_labels(found.folder, geometry.shape)
+        rows = [np.zeros(0, DETECTION)]
+        plane = PlaneLabels(labels, geometry)
+        for t in range(geometry.n_frames if old else 0):
+            regions = measure_regions(plane.read(t))
+            rows.append(detections_of(t, regions, regions.labels))
+            yield t + 1, geometry.n_frames
+        table = TrackTable(np.concatenate(rows), geometry.n_frames, geometry.frame_shape)
+        ready = True
+        yield Ready(found, labels, table, going_on, aside)
+    finally:
+        if not ready:  # it failed, or was stopped
+            give_back(found.folder)
 
 
 def check_labels(layer: Any, geometry: Geometry) -> None:
@@ -157,4 +182,21 @@ def check_labels(layer: Any, geometry: Geometry) -> None:
         raise UsageError(
             f"the labels in {layer.name!r} cannot be written to (they are read from a file as "
             "they are shown); save them and open them again as TIFF, or choose new labels"
+        )
+
+
+def check_free(layer: Any) -> None:
+    """Refuse a Labels layer that is worked on already: two would write over one another.
+
+    Raises
+    ------
+    UsageError
+        Where it is.
+    """
+    known = layer.metadata.get(KEY)
+    project = getattr(known, "project", None)
+    if project is not None and project.is_open:
+        raise UsageError(
+            f"the labels in {layer.name!r} are worked on already, on the image "
+            f"{project.image.name!r}; close that work first, or choose other labels"
         )

@@ -30,7 +30,7 @@ from napari_sam2track.errors import Sam2TrackError, UsageError
 from napari_sam2track.formats.output import write_text_atomic
 from napari_sam2track.formats.provenance import provenance
 from napari_sam2track.models.registry import ModelInfo
-from napari_sam2track.params import EngineParams
+from napari_sam2track.params import EngineParams, FramesParams
 from napari_sam2track.prompts import PromptSet, masks_from_labels
 from napari_sam2track.session import Progress
 from napari_sam2track.session_file import ModelRef, session_of, write_session
@@ -138,7 +138,7 @@ class Project(TracksProject):
             labels = viewer.add_labels(
                 ready.labels, name=f"{name} [labels]", opacity=0.5, **geometry.transform
             )
-        self.labels = labels
+        self.labels, self._data = labels, labels.data
         self.labels.metadata[KEY] = ProjectRef(self)
         self.colours = Colours(labels)
         self.place = Place(viewer, labels, geometry)
@@ -169,6 +169,7 @@ class Project(TracksProject):
             (self.labels.events.paint, self._on_paint),
             (self.labels.events.selected_label, self._on_selected),
             (self.labels.events.colormap, self._on_colormap),
+            (self.labels.events.data, self._on_data),
             (self.viewer.dims.events.current_step, self._on_step),
             (self.viewer.layers.events.removed, self._on_removed),
         ]
@@ -189,6 +190,7 @@ class Project(TracksProject):
         """Stop what goes on, save, and listen to nothing any more; all layers stay."""
         if not self._connected:
             return
+        self._finish_step()
         self.closing.emit()
         for emitter, call in self._connected:
             emitter.disconnect(call)
@@ -212,6 +214,17 @@ class Project(TracksProject):
             self.pump.later("deleted", 100, partial(self.tell, "warning", text))
             self.close()
 
+    def _on_data(self, event: Any = None) -> None:
+        if self.labels.data is self._data:
+            return
+        text = (
+            f"The labels {self.labels.name!r} have other data now (another type, or a script): "
+            f"work on {self.image.name!r} is closed and saved. Choose the image and press Go on to "
+            "have it back"
+        )
+        self.pump.later("deleted", 100, partial(self.tell, "warning", text))
+        self.close()
+
     def provenance(self) -> dict[str, Any]:
         """Where the labels come from: movie, model, parameters, frames."""
         work = self.work
@@ -225,6 +238,14 @@ class Project(TracksProject):
             },
             model={"name": info.name, "sha256": info.sha256},
         )
+
+    def looked_at(self) -> FramesParams:
+        """How the image is looked at, with the contrast that it had when work began."""
+        params = self.found.params
+        if params.intensity is not None or self.image.rgb:
+            return params
+        low, high = self.work.frames.intensity[0]
+        return params.model_copy(update={"intensity": f"{low},{high}"})
 
     def save_session(self, path: Path) -> None:
         """Write a session file that ``sam2track video --session`` replays, prompts included.
@@ -245,13 +266,9 @@ class Project(TracksProject):
         self._read_prompts()
         work, info = self.work, self.work.session.model
         name = info.name if info.kind != "local" else str(info.path)
-        intensity = work.frames.intensity[0]
-        params = self.found.params
-        if params.intensity is None and not self.image.rgb:
-            params = params.model_copy(update={"intensity": f"{intensity[0]},{intensity[1]}"})
         session = session_of(
             source=source,
-            frames=params,
+            frames=self.looked_at(),
             model=ModelRef(name=name, sha256=info.sha256),
             engine=work.session.engine,
             auto=None,
@@ -304,8 +321,16 @@ class Project(TracksProject):
         self.current_changed.emit(object_id)
 
     def next_object(self) -> int:
-        """Choose an id that no object has."""
-        self.set_current(self.work.next_id)
+        """Choose an id that no object has, nor had if the labels can hold such a one."""
+        new, most = self.work.next_id, self.plane.max_id
+        if new > most:
+            taken = {*self.work.objects, self.current}
+            new = next((i for i in range(1, len(taken) + 2) if i not in taken), new)
+        if new > most:
+            text = f"these labels hold ids up to {most}, and all are taken: use labels of uint32"
+            self.tell("warning", text)
+        else:
+            self.set_current(new)
         return self.current
 
     def _on_colormap(self, event: Any = None) -> None:

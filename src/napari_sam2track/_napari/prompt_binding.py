@@ -29,10 +29,11 @@ Colours = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 
 
 def _table(columns: dict[str, Any]) -> Any:
-    """Features, as napari takes them."""
+    """Features, as napari takes them; of no rows too, where a list would become floats."""
     import pandas as pd
 
-    return pd.DataFrame(columns)
+    kinds: dict[str, Any] = {"object_id": np.int64, "label": object}
+    return pd.DataFrame({name: np.array(column, kinds[name]) for name, column in columns.items()})
 
 
 class PromptBinding:
@@ -191,13 +192,35 @@ class PromptBinding:
                 self.boxes.edge_color = self._colours(ids)
 
     def _adopt(self, points: Any, prompts: PromptSet) -> None:
-        """Give a Points layer of others what ours have; it must have the axes of the image."""
+        """Give a Points layer of others what ours have; it must have the axes of the image.
+
+        Its points stay where they are in the world, and are counted in pixels of the image.
+        """
+        self._lay_on_image(points)
         points.features = _table(
             {
                 "object_id": np.array(ids_of(points.features, self.current), np.int64),
                 "label": labels_of(points.features),
             }
         )
+
+    def _lay_on_image(self, points: Any) -> None:
+        from napari.layers import Points
+
+        like = self.geometry.transform
+        image = Points(ndim=self.geometry.ndim, **like)
+        corners = np.concatenate([np.zeros((1, image.ndim)), np.eye(image.ndim)])
+        moved = [image.world_to_data(points.data_to_world(corner)) for corner in corners]
+        if np.allclose(moved, corners):
+            return
+        data = [image.world_to_data(points.data_to_world(point)) for point in points.data]
+        y, x = self.geometry._yx
+        steps = np.array(moved[1:]) - moved[0]
+        size = np.linalg.norm(steps[[y, x]], axis=1).mean() * np.asarray(points.size)
+        points.data = np.array(data).reshape(-1, image.ndim)
+        for name, value in like.items():
+            setattr(points, name, value)
+        points.size = size
 
     @contextmanager
     def _silence(self) -> Iterator[None]:

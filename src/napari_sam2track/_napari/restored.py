@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam2track._napari.layer_values import KEY
-from napari_sam2track._napari.work_folder import lies_in
+from napari_sam2track._napari.work_folder import in_use, lies_in
 from napari_sam2track.params import FramesParams
 from napari_sam2track.prompts import PromptSet, prompts_from_json
+from napari_sam2track.work.work_file import LABELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,29 @@ def _writable(data: Any) -> bool:
     from napari_sam2track._napari.lazy import LazyFrames
 
     return not isinstance(data, LazyFrames)
+
+
+def in_work(layer: Any) -> bool:
+    """Whether a layer of prompts belongs to work that is open."""
+    known = (layer.metadata or {}).get(KEY)
+    return isinstance(known, dict) and "work" in known and in_use(Path(known["work"]))
+
+
+def leave_with(viewer: Any, folder: Path, aside: Path) -> None:
+    """Let the layers of earlier work follow it to where it was put aside.
+
+    Its labels are read from disk as they are looked at: else they would show those of the work
+    that takes its place.
+    """
+    import zarr
+
+    for layer in viewer.layers:
+        known = (layer.metadata or {}).get(KEY)
+        if layer.__class__.__name__ == "Labels" and not layer.multiscale:
+            if lies_in(layer.data, folder):
+                layer.data = zarr.open_array(aside / LABELS, mode="r+")
+        elif isinstance(known, dict) and known.get("work") == str(folder):
+            layer.metadata[KEY] = {**known, "work": str(aside)}
 
 
 def layers_of_work(viewer: Any, folder: Path) -> dict[str, Any]:

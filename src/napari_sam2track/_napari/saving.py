@@ -33,6 +33,7 @@ class Saving:
         folder, geometry = project.found.folder, project.found.geometry
         self._mirror: PlaneLabels | None = None
         self._dirty: set[int] = set()
+        self._closed = False
         if not lies_in(project.plane.array, folder):
             self._mirror = PlaneLabels(open_labels(folder, geometry.shape)[0], geometry)
             self._dirty = set(range(geometry.n_frames))
@@ -46,24 +47,31 @@ class Saving:
 
     def later(self) -> None:
         """Something changed."""
-        self._pump.later("save", _AFTER, self.now)
+        if not self._closed:
+            self._pump.later("save", _AFTER, self.now)
 
     def now(self) -> None:
-        """Save."""
+        """Save, unless this was closed: a timer may still run then."""
+        if self._closed:
+            return
         self._thread.submit(Job(self._steps(), on_error=self._project.fail, key="save"))
 
     def _steps(self) -> Any:
-        content, dirty = self._content(), sorted(self._dirty)
-        self._dirty.clear()
+        content, dirty = self._content(), self._dirty
         source, mirror = self._project.plane, self._mirror
         folder = self._project.found.folder
         whole = tuple(slice(0, n) for n in source.frame_shape)
 
         def steps() -> Generator[int, None, None]:
-            if mirror is not None:
-                for t in dirty:
+            # taken one by one, here: this job may be replaced before it begins, or fail
+            while mirror is not None and dirty:
+                t = dirty.pop()
+                try:
                     mirror.write_box(t, whole, source.read(t))
-                    yield t
+                except BaseException:
+                    dirty.add(t)
+                    raise
+                yield t
             write_work(folder, content())
 
         return steps
@@ -75,7 +83,7 @@ class Saving:
         about: dict[str, Any] = {
             "image": self._name,
             "source": self._source,
-            "frames": project.found.params,
+            "frames": project.looked_at(),
             "fingerprint": project.found.fingerprint,
             "model": ModelRef(name=info.name if info.kind != "local" else str(info.path)),
             "device": work.session.device,
@@ -94,6 +102,7 @@ class Saving:
     def close(self) -> None:
         """Save, wait for it, and let others use the folder."""
         self.now()
+        self._closed = True
         self._thread.finish()
         self._thread.close()
         give_back(self._project.found.folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
@@ -13,11 +14,14 @@ from napari_sam2track._napari.geometry import PlaneLabels
 from napari_sam2track._napari.layer_colours import Colours
 from napari_sam2track._napari.place import Place
 from napari_sam2track._napari.pump import Pump
-from napari_sam2track.errors import Sam2TrackError
+from napari_sam2track.errors import Sam2TrackError, UsageError
 from napari_sam2track.tracks.state import Edit
 from napari_sam2track.work.label_work import LabelWork, Note
 
 logger = logging.getLogger(__name__)
+
+#: Frames of a step back before the window has its turn.
+_AT_ONCE = 4
 
 
 class TracksProject:
@@ -59,6 +63,8 @@ class TracksProject:
     refused: set[tuple[int, int]]
     pump: Pump
     background: Background
+    #: Goes on with a long step back, for so many frames; None: there is none.
+    _rest: Callable[[int], None] | None = None
 
     # -- what each kind does in its own way ----------------------------------------------------
 
@@ -178,12 +184,16 @@ class TracksProject:
         self._go(self.work.redoing, "Done again")
 
     def _go(self, make: Callable[[], Generator[Any, None, Note | None]], word: str) -> None:
+        if self._rest is not None:
+            self.fail(UsageError("a step is being taken back; wait until that is done"))
+            return
         self._before_step()
         steps = make()
 
-        def some() -> None:
+        def some(most: int) -> None:
+            self._rest = None
             try:
-                for _ in range(4):
+                for _ in range(most):
                     next(steps)
             except StopIteration as end:
                 note = end.value
@@ -193,6 +203,15 @@ class TracksProject:
             except Sam2TrackError as error:
                 self.fail(error)
             else:
-                self.pump.later("steps", 0, some)
+                self._rest = some
+                self.pump.later("steps", 0, self._go_on)
 
-        some()
+        some(_AT_ONCE)
+
+    def _go_on(self, most: int = _AT_ONCE) -> None:
+        if self._rest is not None:
+            self._rest(most)
+
+    def _finish_step(self) -> None:
+        """Go the rest of a step back now: what is closed, and saved, is not half undone."""
+        self._go_on(sys.maxsize)

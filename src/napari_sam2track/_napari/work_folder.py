@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ from napari_sam2track.work.work_file import LABELS, NAME
 _BLOCK = 512
 #: Holds the number of the process that uses a folder.
 _LOCK = "in_use"
+#: Seconds by which the time at which a process began may differ: clocks are corrected.
+_SAME = 5.0
 
 
 def work_root() -> Path:
@@ -35,7 +36,7 @@ def folder_for(fingerprint: str, plane: int | None) -> Path:
     end = "" if plane is None else f"-plane{plane}"
     first = work_root() / f"{fingerprint[:16]}{end}"
     folder, number = first, 1
-    while _in_use(folder):
+    while in_use(folder):
         number += 1
         folder = first.with_name(f"{first.name}-{number}")
     return folder
@@ -44,7 +45,7 @@ def folder_for(fingerprint: str, plane: int | None) -> Path:
 def take(folder: Path) -> None:
     """Say that a folder is in use from now on."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _LOCK).write_text(str(os.getpid()), "utf-8")
+    (folder / _LOCK).write_text(f"{os.getpid()} {_begun(os.getpid())}", "utf-8")
 
 
 def give_back(folder: Path) -> None:
@@ -52,14 +53,27 @@ def give_back(folder: Path) -> None:
     (folder / _LOCK).unlink(missing_ok=True)
 
 
-def _in_use(folder: Path) -> bool:
-    """Whether a process that lives has taken a folder."""
+def in_use(folder: Path) -> bool:
+    """Whether a process that lives has taken a folder.
+
+    Numbers of processes are used again, in a container even the same one each time, so it counts
+    when the process began too.
+    """
+    try:
+        number, begun = (folder / _LOCK).read_text("utf-8").split()
+        return abs(_begun(int(number)) - float(begun)) < _SAME
+    except (OSError, ValueError):  # nobody has, or a crash cut it off
+        return False
+
+
+def _begun(number: int) -> float:
+    """When a process began, in seconds; NaN if there is none."""
     import psutil
 
     try:
-        return bool(psutil.pid_exists(int((folder / _LOCK).read_text("utf-8"))))
-    except (OSError, ValueError):  # nobody has, or a crash cut it off
-        return False
+        return float(psutil.Process(number).create_time())
+    except psutil.Error:
+        return float("nan")
 
 
 def put_aside(folder: Path) -> Path | None:
@@ -89,12 +103,15 @@ def forget_work(folder: Path) -> None:
 
 def lies_in(array: Any, folder: Path) -> bool:
     """Whether labels are the ones on disk in a folder of work."""
-    store = getattr(array, "store", None)
-    return store is not None and str(folder) in str(store)
+    root = getattr(getattr(array, "store", None), "root", None)
+    return root is not None and folder.absolute() in Path(root).absolute().parents
 
 
 def open_labels(folder: Path, shape: tuple[int, ...]) -> tuple[Any, bool]:
     """Labels on disk, made if they are missing or of another shape.
+
+    What was there is never deleted: the same frames with an axis of length 1 more or less (the
+    same movie as another reader gives it) are taken over, and others are put aside.
 
     Returns
     -------
@@ -111,7 +128,37 @@ def open_labels(folder: Path, shape: tuple[int, ...]) -> tuple[Any, bool]:
             found = None
         if found is not None and tuple(found.shape) == tuple(shape):
             return found, True
-        shutil.rmtree(path)
-    chunks = (*(1 for _ in shape[:-2]), *(min(n, _BLOCK) for n in shape[-2:]))
+        stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
+        aside = path.with_stem(f"{path.stem}-{stamp}")
+        path.rename(aside)
+        if found is not None and _solid(found.shape) == _solid(shape):
+            new = _make_labels(path, shape)
+            _copy(zarr.open_array(aside, mode="r"), new)
+            return new, True
     folder.mkdir(parents=True, exist_ok=True)
-    return zarr.create_array(path, shape=shape, chunks=chunks, dtype="uint32"), False
+    return _make_labels(path, shape), False
+
+
+def _solid(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without axes of length 1."""
+    return tuple(n for n in shape if n > 1)
+
+
+def _copy(old: Any, new: Any) -> None:
+    """Copy labels whose shapes differ in axes of length 1, one index of a long axis at a time."""
+    parts = next((n for n in old.shape if n > 1), 1)
+    for k in range(parts):
+        source, target = ((0,) * _first(a.shape) + (slice(k, k + 1),) for a in (old, new))
+        new[target] = old[source].reshape(new[target].shape)
+
+
+def _first(shape: tuple[int, ...]) -> int:
+    """The first axis longer than 1; 0 if there is none."""
+    return next((axis for axis, n in enumerate(shape) if n > 1), 0)
+
+
+def _make_labels(path: Path, shape: tuple[int, ...]) -> Any:
+    import zarr
+
+    chunks = (*(1 for _ in shape[:-2]), *(min(n, _BLOCK) for n in shape[-2:]))
+    return zarr.create_array(path, shape=shape, chunks=chunks, dtype="uint32")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QSignalBlocker
-from qtpy.QtWidgets import QLabel, QMessageBox, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QLabel, QMessageBox, QVBoxLayout, QWidget
 
 from napari_sam2track._napari.project import Project
 from napari_sam2track._napari.settings import Keys
@@ -24,8 +24,9 @@ class ObjectsPanel(QWidget):
         super().__init__()
         self._viewer = viewer
         self._project: Project | None = None
-        self._id = QSpinBox()
-        self._id.setRange(1, 2**31 - 1)
+        self._id = QDoubleSpinBox()  # of whole numbers: QSpinBox ends at half of all ids
+        self._id.setDecimals(0)
+        self._id.setRange(1, 2**32 - 1)
         self._id.setToolTip("The object that clicks, boxes and the brush are for")
         self._id.valueChanged.connect(self._chosen)
         self._swatch = QLabel("    ")
@@ -119,8 +120,8 @@ class ObjectsPanel(QWidget):
         self._viewer.layers.selection.active = layer
         layer.mode = {"points": "add", "boxes": "add_rectangle", "labels": "paint"}[which]
 
-    def _chosen(self, object_id: int) -> None:
-        self._call("set_current", object_id)
+    def _chosen(self, object_id: float) -> None:
+        self._call("set_current", int(object_id))
 
     def _selected(self, object_id: int) -> None:
         project = self._project
