@@ -74,7 +74,9 @@ def main() -> None:
         project.prompts.points.add([0, *place])
         until(lambda: bool(seen))
         if k == 0:
-            print(f"first click, with loading torch and the model: {time.perf_counter() - begin:.2f} s")
+            print(
+                f"first click, with loading torch and the model: {time.perf_counter() - begin:.2f} s"
+            )
         else:
             times.append(1000 * (time.perf_counter() - begin))
     print(
