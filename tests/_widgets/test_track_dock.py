@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
+from napari_sam2track._napari.session_export import save_session
 from napari_sam2track.params import EngineParams
 from napari_sam2track.samples import centre_pixels, moving_cells
 from napari_sam2track.work.states import APPROVED, CORRECTED, PROMPTED, PROPAGATED, STALE
@@ -391,7 +392,7 @@ def test_a_session_goes_to_the_command_line_and_comes_back(window, sample, centr
     say(dock.project, 1, 0, centres[1])
     window.until(lambda: (frame(dock.project, 0) == 1).any())
     path = tmp_path / "clicked.sam2track.json"
-    dock.project.save_session(path)
+    save_session(dock.project, path)
     dock.run.propagate()
     window.until(lambda: dock.project.status.done == N and not dock.project.status.active)
     ours = np.stack([frame(dock.project, t) for t in range(N)])
@@ -415,7 +416,7 @@ def test_an_image_in_memory_cannot_be_a_session(dock, project, tmp_path):
     from napari_sam2track.errors import UsageError
 
     with pytest.raises(UsageError, match="was not opened from a file"):
-        project.save_session(tmp_path / "x.json")
+        save_session(project, tmp_path / "x.json")
     assert not (tmp_path / "x.json").exists()
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,16 +23,14 @@ from napari_sam2track._napari.prompt_binding import PromptBinding
 from napari_sam2track._napari.prompt_layers import LABELS
 from napari_sam2track._napari.pump import Pump
 from napari_sam2track._napari.run_status import RunLost, RunStatus
-from napari_sam2track._napari.saving import Saving, source_of
+from napari_sam2track._napari.saving import Saving
+from napari_sam2track._napari.session_export import provenance_of
 from napari_sam2track._napari.tracks_project import TracksProject
 from napari_sam2track.errors import Sam2TrackError, UsageError
-from napari_sam2track.formats.output import write_text_atomic
-from napari_sam2track.formats.provenance import provenance
 from napari_sam2track.models.registry import ModelInfo
-from napari_sam2track.params import EngineParams, FramesParams
+from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import PromptSet, masks_from_labels
 from napari_sam2track.session import Progress
-from napari_sam2track.session_file import ModelRef, session_of, write_session
 from napari_sam2track.tracks.edits import Delete
 from napari_sam2track.work.said import Said
 from napari_sam2track.work.states import STATES
@@ -64,7 +61,7 @@ class ProjectRef:
     @property
     def provenance(self) -> dict[str, Any]:
         """Where the labels come from, for exports."""
-        return {} if self.project is None else self.project.provenance()
+        return {} if self.project is None else provenance_of(self.project)
 
     def __deepcopy__(self, memo: Any) -> ProjectRef:
         return ProjectRef()
@@ -152,7 +149,7 @@ class Project(TracksProject):
         if earlier is not None:
             self.prompts.show(self.work.said.prompts)
         elif points is not None:
-            self._read_prompts()
+            self.read_prompts()
         self.set_current(min(self.work.objects, default=1))
         self.work.refresh()
         self._look_at(self.work.unseen())
@@ -224,61 +221,6 @@ class Project(TracksProject):
         )
         self.pump.later("deleted", 100, partial(self.tell, "warning", text))
         self.close()
-
-    def provenance(self) -> dict[str, Any]:
-        """Where the labels come from: movie, model, parameters, frames."""
-        work = self.work
-        info, done = work.session.model, work.store.finished()
-        return provenance(
-            source=source_of(self.image) or self.image.name,
-            frames=done,
-            parameters={
-                **work.session.engine.model_dump(exclude={"start", "stop", "direction"}),
-                "movie": work.frames.describe(),
-            },
-            model={"name": info.name, "sha256": info.sha256},
-        )
-
-    def looked_at(self) -> FramesParams:
-        """How the image is looked at, with the contrast that it had when work began."""
-        params = self.found.params
-        if params.intensity is not None or self.image.rgb:
-            return params
-        low, high = self.work.frames.intensity[0]
-        return params.model_copy(update={"intensity": f"{low},{high}"})
-
-    def save_session(self, path: Path) -> None:
-        """Write a session file that ``sam2track video --session`` replays, prompts included.
-
-        Raises
-        ------
-        UsageError
-            If the image is in memory only, so that no other program could read it.
-        OutputError
-            If the file cannot be written.
-        """
-        source = source_of(self.image)
-        if source is None:
-            raise UsageError(
-                f"the image {self.image.name!r} was not opened from a file, so a session cannot "
-                "name it; save the image first, open it again, and go on there"
-            )
-        self._read_prompts()
-        work, info = self.work, self.work.session.model
-        name = info.name if info.kind != "local" else str(info.path)
-        session = session_of(
-            source=source,
-            frames=self.looked_at(),
-            model=ModelRef(name=name, sha256=info.sha256),
-            engine=work.session.engine,
-            auto=None,
-            prompts=work.said.prompts,
-            fingerprint=self.found.fingerprint,
-        )
-        write_text_atomic(path, write_session(session), overwrite=True)
-        self.tell(
-            "info", f"Saved {path}; run it with: sam2track video --session {path} --out-dir …"
-        )
 
     # -- what is shown -------------------------------------------------------------------------
 
@@ -373,9 +315,10 @@ class Project(TracksProject):
     # -- prompts -------------------------------------------------------------------------------
 
     def _on_prompts(self) -> None:
-        self.pump.later("prompts", _SETTLE, self._read_prompts)
+        self.pump.later("prompts", _SETTLE, self.read_prompts)
 
-    def _read_prompts(self) -> None:
+    def read_prompts(self) -> None:
+        """Take what the layers of prompts say now, without waiting for them to settle."""
         if not self._connected:
             return
         keys = self.work.set_prompts(self.prompts.read(self.work.said.prompts), "prompts")
@@ -402,7 +345,7 @@ class Project(TracksProject):
 
     def segment(self) -> None:
         """Look again at all prompts on this frame."""
-        self._read_prompts()
+        self.read_prompts()
         keys = [key for key in self.work.said.prompts if key[1] == self.frame]
         if not keys:
             self.tell("info", "There is no prompt on this frame: click on an object first")
@@ -411,7 +354,7 @@ class Project(TracksProject):
     def clear(self) -> None:
         """Take away the prompts of the current object on this frame."""
         key = self.current, self.frame
-        self._read_prompts()
+        self.read_prompts()
         if key not in self.work.said.prompts:
             self.tell("info", f"Object {key[0]} has no prompt on frame {key[1]}")
             return
@@ -467,7 +410,7 @@ class Project(TracksProject):
         until_lost: bool = False,
     ) -> bool:
         """Follow objects in the background; False, and a word of why, if that cannot be."""
-        self._read_prompts()
+        self.read_prompts()
         try:
             ids = None if only is None else list(only)
             steps = self.work.begin_run(ids, start, stop, direction)
@@ -520,7 +463,7 @@ class Project(TracksProject):
         self.saving.later()
 
     def _before_step(self) -> None:
-        self._read_prompts()
+        self.read_prompts()
 
     def _after_step(self) -> None:
         self._look_at(self.work.unseen())

@@ -10,6 +10,7 @@ from napari_sam2track._napari.geometry import PlaneLabels
 from napari_sam2track._napari.layer_values import KEY
 from napari_sam2track._napari.pump import Pump
 from napari_sam2track._napari.work_folder import give_back, lies_in, open_labels
+from napari_sam2track.params import FramesParams
 from napari_sam2track.session_file import ModelRef
 from napari_sam2track.work.work_file import WorkFile, work_of, write_work
 
@@ -83,7 +84,7 @@ class Saving:
         about: dict[str, Any] = {
             "image": self._name,
             "source": self._source,
-            "frames": project.looked_at(),
+            "frames": looked_at(project),
             "fingerprint": project.found.fingerprint,
             "model": ModelRef(name=info.name if info.kind != "local" else str(info.path)),
             "device": work.session.device,
@@ -106,6 +107,15 @@ class Saving:
         self._thread.finish()
         self._thread.close()
         give_back(self._project.found.folder)
+
+
+def looked_at(project: Project) -> FramesParams:
+    """How the image is looked at, with the contrast that it had when work began."""
+    params = project.found.params
+    if params.intensity is not None or project.image.rgb:
+        return params
+    low, high = project.work.frames.intensity[0]
+    return params.model_copy(update={"intensity": f"{low},{high}"})
 
 
 def source_of(image: Any) -> str | None:

@@ -24,6 +24,7 @@ from napari_sam2track._napari.project import Project
 from napari_sam2track._napari.pump import QtPump
 from napari_sam2track._napari.restored import in_work, layers_of_work, leave_with, restored_layers
 from napari_sam2track._napari.run_status import RunStatus
+from napari_sam2track._napari.session_export import save_session
 from napari_sam2track._napari.settings import settings
 from napari_sam2track._napari.trying import load_sample, prompt_sample
 from napari_sam2track._napari.work_folder import give_back
@@ -372,7 +373,7 @@ class TrackDock(ClosingDock):
         path, _ = QFileDialog.getSaveFileName(self, "Save session", name, "Session (*.json)")
         if path:
             try:
-                self.project.save_session(Path(path))
+                save_session(self.project, Path(path))
             except Sam2TrackError as error:
                 self.say("error", str(error))
 
