@@ -324,3 +324,49 @@ def test_a_division_that_is_applied_ends_the_parent_and_links_its_daughters(divi
     assert set(np.unique(labels.array).tolist()) == {0, 77} and not work.state.parents
     work.redo()
     np.testing.assert_array_equal(labels.array, after)
+
+
+def test_a_click_during_a_run_is_undone_with_its_pixels(work, centres):
+    click(work, 1, 0, centres[1])
+    steps = work.begin_run()
+    work.receive(next(steps))
+    look(work, click(work, 2, 0, centres[2]))
+    assert (work.labels.read(0) == 2).any()
+    for progress in steps:
+        work.receive(progress)
+    work.end_run()
+    shown = work.labels.array.copy()
+    assert (shown[0] == 2).any()
+    work.undo()
+    assert not (work.labels.array == 2).any() and (work.labels.array[-1] == 1).any()
+    work.redo()
+    assert work.unseen() == [(2, 0)]
+    prompt, see = work.looker((2, 0))
+    work.accept_look((2, 0), prompt, see())
+    np.testing.assert_array_equal(work.labels.array == 2, shown == 2)
+    work.undo(), work.undo(), work.undo()
+    assert not work.labels.array.any()
+
+
+def test_an_erased_object_stays_away(followed):
+    work = followed
+    where = work.labels.array[4] == 2
+    work.labels.array[4][where] = 0
+    box = (slice(4, 5), slice(0, where.shape[0]), slice(0, where.shape[1]))
+    work.paint([(box, where[None], np.full(int(where.sum()), 2), 0)])
+    assert row(work, 2)[4] == APPROVED
+    y, x = np.argwhere(work.labels.array[2] == 2)[0]
+    look(work, click(work, 2, 2, (int(y) + 3, int(x) + 1)))
+    run(work)
+    assert not (work.labels.array[4] == 2).any() and (work.labels.array[5] == 2).any()
+
+
+def test_redo_survives_a_look_that_finds_the_same(work, centres):
+    look(work, click(work, 1, 0, centres[1]))
+    look(work, click(work, 2, 0, centres[2]))
+    work.undo()
+    prompt, see = work.looker((1, 0))
+    work.accept_look((1, 0), prompt, see())
+    assert work.history.can_redo
+    work.redo()
+    assert (work.labels.array == 2).any()

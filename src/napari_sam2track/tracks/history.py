@@ -144,16 +144,22 @@ class History:
     def extend(self, change: Change) -> None:
         """Make one more change as a part of the last step, or without one if there is none.
 
+        What was undone can be done again as long as it still fits.
+
         Raises
         ------
         EditError
             If the labels are not what the change expects.
         """
         self.state.apply([change])
-        self._undone.clear()
         if self._done:
             last = self._done[-1]
             self._done[-1] = replace(last, changes=(*last.changes, change))
+
+    @property
+    def undone(self) -> tuple[Step, ...]:
+        """What was undone and not done again, first to be done again last."""
+        return tuple(self._undone)
 
     def forget(self, step: Step) -> None:
         """Leave a step out: what it did can be undone no more."""

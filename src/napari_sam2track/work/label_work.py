@@ -153,7 +153,11 @@ class LabelWork:
             for patch in change.patches:
                 new, old = (set(np.unique(ids).tolist()) - {0} for ids in (patch.new, patch.old))
                 for i in new or old:
+                    ours = i in said.prompts.objects
                     said = said.painted(i, patch.frame, self._drawn(i, patch.frame))
+                    if ours and self.state.places.box(i, patch.frame) is None:
+                        # a person says that it is not there: later prompts do not open that again
+                        said = said.accepted(i, [patch.frame])
                     self._forget([(i, patch.frame)])
                 touched |= new | old
         self._say(said)
@@ -229,7 +233,7 @@ class LabelWork:
     def redoing(self) -> Generator[tuple[int, int], None, Note | None]:
         """Do again what was taken back last; see `undoing`."""
         self._not_busy("redo")
-        step = self._stepped(self.history.redo, ())
+        step = self._stepped(self.history.redo, self.history.undone[-1:])
         return (yield from self._going(step, back=False))
 
     def _stepped(self, go: Callable[[], Step], last: Iterable[Step]) -> Step:
@@ -258,10 +262,16 @@ class LabelWork:
                 self._busy = None
         if note.tables is not None:
             self.state.assume(note.tables[0 if back else 1])
+        before = self.said
         self._went(note, said)
         self._say(said)
+        if not step.changes and note.journal is None:
+            self._clear(before)
         self.refresh()
         return note
+
+    def _clear(self, before: Said) -> None:
+        """Remove what only prompts that are gone had brought: nothing, as there are no runs."""
 
     # -- linking -------------------------------------------------------------------------------
 

@@ -180,7 +180,7 @@ class Workspace(LabelWork):
         """Show what was seen of an object, unless its prompt is another one by now."""
         i, t = key
         now = self.said.prompts.get(key)
-        if now != prompt or i in self.locked or t in self.said.kept.of(i):
+        if now != prompt or i in self.locked or t in self.said.kept.of(i) or self._relabelling:
             return False
         self._previews[key] = result
         self._write(t)
@@ -320,13 +320,24 @@ class Workspace(LabelWork):
         self._forget(changed_keys(self.said.prompts, said.prompts))
         self._plan = None
 
-    def _write(self, t: int, gone: Collection[int] = ()) -> None:
+    def _clear(self, before: Said) -> None:
+        """Remove the pixels of prompts that are gone, if they were seen while a run went on.
+
+        They are then a part of the run's step, not of that of the prompt.
+        """
+        for i, t in changed_keys(before.prompts, self.said.prompts):
+            if (i, t) not in self.said.prompts:
+                self._write(t, {i}, noted=False)
+
+    def _write(self, t: int, gone: Collection[int] = (), noted: bool = True) -> None:
         """Compose a frame anew from what was found, and write what differs.
 
         Parameters
         ----------
         gone
             Objects whose pixels vanish unless a run found them.
+        noted
+            Whether the change can be undone with the last step.
         """
         stored = self.store.read(t)
         alive = {*self.said.prompts.objects, *gone}
@@ -343,6 +354,8 @@ class Workspace(LabelWork):
         new = merge_frame(old, found, {*patches, *gone, *ended}, kept)
         if self._busy is not None:
             self._note_frame(t, old)
+            self.state.write_frame(t, new)
+        elif not noted:
             self.state.write_frame(t, new)
         elif change := change_between(t, old, new):
             self.history.extend(change)
