@@ -153,7 +153,8 @@ class TrackDock(ClosingDock):
             saved = found.earlier.saved.replace("T", " ")[:16]
             n = len(found.earlier.said().prompts.objects)
             self.image.set_offer(
-                f"There is work on this image, saved {saved} UTC: {n} prompted objects."
+                f"There is work on this image, saved {saved} UTC: {n} prompted "
+                f"{'object' if n == 1 else 'objects'}."
             )
         if self._trying:
             self.start(False)
