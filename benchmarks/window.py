@@ -74,9 +74,8 @@ def main() -> None:
         project.prompts.points.add([0, *place])
         until(lambda: bool(seen))
         if k == 0:
-            print(
-                f"first click, with loading torch and the model: {time.perf_counter() - begin:.2f} s"
-            )
+            took = time.perf_counter() - begin
+            print(f"first click, with loading torch and the model: {took:.2f} s")
         else:
             times.append(1000 * (time.perf_counter() - begin))
     print(
