@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -184,32 +184,14 @@ class LabelsProject(TracksProject):
         self.work.labels_changed.connect(self._on_labels)
         self.work.grid_changed.connect(self._on_grid)
         self.work.state.changed.connect(self._on_state)
-        self._connected: list[tuple[Any, Callable[..., Any]]] = [
-            (self.labels.events.paint, self._on_paint),
-            (self.labels.events.selected_label, self._on_selected),
-            (self.labels.events.colormap, self._on_colormap),
-            (self.labels.events.data, self._on_data),
-            (viewer.dims.events.current_step, self._on_step),
-            (viewer.layers.events.removed, self._on_removed),
-        ]
-        for emitter, call in self._connected:
-            emitter.connect(call)
+        self._listen()
         self.touched()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it was not closed."""
-        return bool(self._connected)
 
     def close(self) -> None:
         """Listen to nothing any more; the layer stays, and knows its parents."""
-        if not self._connected:
+        if not self.is_open:
             return
-        self._finish_step()
-        self.closing.emit()
-        for emitter, call in self._connected:
-            emitter.disconnect(call)
-        self._connected = []
+        self._let_go()
         self.closed.emit()
         self.colours.close()
         shutil.rmtree(self._folder, ignore_errors=True)

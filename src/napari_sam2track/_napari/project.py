@@ -162,36 +162,18 @@ class Project(TracksProject):
         self.work.labels_changed.connect(self._on_labels)
         self.work.grid_changed.connect(self._on_grid)
         self.prompts.edited.connect(self._on_prompts)
-        self._connected: list[tuple[Any, Callable[..., Any]]] = [
-            (self.labels.events.paint, self._on_paint),
-            (self.labels.events.selected_label, self._on_selected),
-            (self.labels.events.colormap, self._on_colormap),
-            (self.labels.events.data, self._on_data),
-            (self.viewer.dims.events.current_step, self._on_step),
-            (self.viewer.layers.events.removed, self._on_removed),
-        ]
-        for emitter, call in self._connected:
-            emitter.connect(call)
+        self._listen()
 
     @property
     def layers(self) -> tuple[Any, ...]:
         """The layers without which there is no work."""
         return self.image, self.labels, self.prompts.points, self.prompts.boxes
 
-    @property
-    def is_open(self) -> bool:
-        """Whether it was not closed."""
-        return bool(self._connected)
-
     def close(self) -> None:
         """Stop what goes on, save, and listen to nothing any more; all layers stay."""
-        if not self._connected:
+        if not self.is_open:
             return
-        self._finish_step()
-        self.closing.emit()
-        for emitter, call in self._connected:
-            emitter.disconnect(call)
-        self._connected = []
+        self._let_go()
         self.prompts.close()
         self.background.close()
         if self.work.busy and self._run is not None:
@@ -319,7 +301,7 @@ class Project(TracksProject):
 
     def read_prompts(self) -> None:
         """Take what the layers of prompts say now, without waiting for them to settle."""
-        if not self._connected:
+        if not self.is_open:
             return
         keys = self.work.set_prompts(self.prompts.read(self.work.said.prompts), "prompts")
         self._look_at(keys)

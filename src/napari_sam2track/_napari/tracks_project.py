@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any
 
 from psygnal import Signal
@@ -65,13 +65,36 @@ class TracksProject:
     background: Background
     #: Goes on with a long step back, for so many frames; None: there is none.
     _rest: Callable[[int], None] | None = None
-
-    # -- what each kind does in its own way ----------------------------------------------------
+    #: What is listened to: napari's emitters, and who listens; empty once it is closed.
+    _connected: Sequence[tuple[Any, Callable[..., Any]]] = ()
 
     @property
     def is_open(self) -> bool:
         """Whether it was not closed."""
-        raise NotImplementedError
+        return bool(self._connected)
+
+    def _listen(self) -> None:
+        """Listen to the layer and to the viewer, until `_let_go`."""
+        self._connected = [
+            (self.labels.events.paint, self._on_paint),
+            (self.labels.events.selected_label, self._on_selected),
+            (self.labels.events.colormap, self._on_colormap),
+            (self.labels.events.data, self._on_data),
+            (self.viewer.dims.events.current_step, self._on_step),
+            (self.viewer.layers.events.removed, self._on_removed),
+        ]
+        for emitter, call in self._connected:
+            emitter.connect(call)
+
+    def _let_go(self) -> None:
+        """End a step back that goes on, tell that this closes, and listen no more."""
+        self._finish_step()
+        self.closing.emit()
+        for emitter, call in self._connected:
+            emitter.disconnect(call)
+        self._connected = ()
+
+    # -- what each kind does in its own way ----------------------------------------------------
 
     @property
     def current(self) -> int:
@@ -80,6 +103,18 @@ class TracksProject:
 
     def set_current(self, object_id: int) -> None:
         """Choose an object."""
+        raise NotImplementedError
+
+    def _on_colormap(self, event: Any = None) -> None:
+        """Show objects in their new colours."""
+        raise NotImplementedError
+
+    def _on_data(self, event: Any = None) -> None:
+        """Notice that the layer has another array."""
+        raise NotImplementedError
+
+    def _on_removed(self, event: Any) -> None:
+        """Close, if a layer is gone without which there is no work."""
         raise NotImplementedError
 
     def touched(self) -> None:

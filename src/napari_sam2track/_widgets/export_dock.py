@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QProgressBar,
@@ -35,6 +34,7 @@ from napari_sam2track._napari.exporting import (
 from napari_sam2track._widgets.closing_dock import ClosingDock
 from napari_sam2track._widgets.forms import ParamsForm
 from napari_sam2track._widgets.layer_choice import LayerChoice
+from napari_sam2track._widgets.parts import row
 from napari_sam2track.params import WriteParams
 
 #: Milliseconds between two looks at how far the other thread is.
@@ -93,7 +93,7 @@ class ExportDock(ClosingDock):
         form.addRow("Lineage", self._lineage)
         form.addRow("Format", self._format)
         form.addRow(self._form.native)
-        form.addRow("Target", _row(self._target, browse))
+        form.addRow("Target", row(self._target, browse))
         form.addRow("", self._replace)
         self._lineage.setToolTip("Whose graph says which track is the parent of which")
         self._target.setPlaceholderText("file or folder to write")
@@ -107,7 +107,7 @@ class ExportDock(ClosingDock):
         layout = QVBoxLayout(self)
         for widget in (self._choices, self._summary, self._again, self._bar):
             layout.addWidget(widget)
-        layout.addWidget(_row(self._write, self._stop))
+        layout.addWidget(row(self._write, self._stop))
         layout.addWidget(self._message)
         layout.addStretch(1)
 
@@ -311,15 +311,6 @@ def _text() -> QLabel:
     label = QLabel()
     label.setWordWrap(True)
     return label
-
-
-def _row(*widgets: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return row
 
 
 def _capital(text: str) -> str:

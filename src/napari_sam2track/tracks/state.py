@@ -105,17 +105,17 @@ class TrackState:
         """
         self._measure({t: self.labels.read(t) for t in sorted(set(frames))})
 
-    def write_frame(self, t: int, values: NDArray[np.uint32]) -> None:
+    def write_frame(self, t: int, values: NDArray[np.uint32], old: NDArray[np.uint32]) -> None:
         """Replace a whole frame; as with `reread`, what was changed on it before stays so.
 
         It costs the same for one object as for hundreds.
 
         Parameters
         ----------
-        values
-            Of `frame_shape`, uint32.
+        values, old
+            Of `frame_shape`, uint32: what it is to be, and what it is.
         """
-        box = extent(self.labels.read(t) != values)
+        box = extent(old != values)
         if box[0].stop:
             self.labels.write_box(t, box, values[box])
             self._measure({t: values})

@@ -354,8 +354,7 @@ class Workspace(LabelWork):
         new = merge_frame(old, found, {*patches, *gone, *ended}, kept)
         if self._busy is not None:
             self._note_frame(t, old)
-            self.state.write_frame(t, new)
-        elif not noted:
-            self.state.write_frame(t, new)
+        if self._busy is not None or not noted:
+            self.state.write_frame(t, new, old)
         elif change := change_between(t, old, new):
             self.history.extend(change)
