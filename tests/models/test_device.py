@@ -76,29 +76,30 @@ def test_threads():
 
 
 def test_freed_memory_is_kept_where_there_is_glibc():
-    """In processes of their own: blocks that are asked for again are no new pages."""
+    """In a process of its own: blocks that are asked for again are no new pages.
+
+    Nothing is said of how it is without: glibc adapts by itself, now and then.
+    """
     import platform
     import subprocess
     import sys
 
-    code = """
-import resource, sys, torch
-from napari_sam2track.models.device import keep_freed_memory
-if sys.argv[1] == "yes": assert keep_freed_memory()
-def some(): return [torch.ones(1 << 20) for _ in range(12)]
-some()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(10): some()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
     if platform.libc_ver()[0] != "glibc":
         pytest.skip("only glibc has mallopt")
-    faults = {
-        arg: int(
-            subprocess.run(
-                [sys.executable, "-c", code, arg], capture_output=True, check=True
-            ).stdout
-        )
-        for arg in ("yes", "no")
-    }
-    assert faults["yes"] < faults["no"] / 4, faults
+    # Huge pages make few faults of many, a different number on every machine: without them here.
+    code = """
+import ctypes, resource, torch
+from napari_sam2track.models.device import keep_freed_memory
+PR_SET_THP_DISABLE = 41
+assert ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0
+assert keep_freed_memory()
+def some(): return [torch.ones(1 << 20) for _ in range(12)]
+def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(8): some()
+before = faults()
+for _ in range(10): some()
+print(faults() - before)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    pages_of_all_blocks = 10 * 12 * (4 << 20) // 4096
+    assert int(run.stdout) < pages_of_all_blocks / 20
