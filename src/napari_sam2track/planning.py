@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -77,8 +77,18 @@ class Plan:
         """Last frames of objects that divided, unless a person says that they are there later."""
         return {event.parent: event.frame - 1 for event in self._applied}
 
-    def segments(self, object_id: int) -> list[Segment]:
+    @cached_property
+    def _known_segments(self) -> dict[int, tuple[Segment, ...]]:
+        return {}
+
+    def segments(self, object_id: int) -> tuple[Segment, ...]:
         """Which prompt each wanted frame of an object follows from."""
+        known = self._known_segments
+        if object_id not in known:
+            known[object_id] = tuple(self._segments(object_id))
+        return known[object_id]
+
+    def _segments(self, object_id: int) -> list[Segment]:
         given = self.prompts.of_object(object_id)
         found = (object_id, min(given, default=0)) in self.decided.found
         return segments(
@@ -117,7 +127,7 @@ class Plan:
         return sorted(out, key=lambda task: (task.object_id, task.frames[0] * step))
 
     def _drafts(
-        self, object_id: int, wanted: list[Segment], store: RunStore, step: int
+        self, object_id: int, wanted: Sequence[Segment], store: RunStore, step: int
     ) -> list[Task]:
         """Tasks that all begin anew."""
         given, kept = self.prompts.of_object(object_id), self.kept.get(object_id, ())
@@ -181,7 +191,7 @@ class _Work:
     """A task that is not yet said where to go on from."""
 
     object_id: int
-    segments: list[Segment]
+    segments: Sequence[Segment]
     task: Task
 
     @property
@@ -226,7 +236,7 @@ def _common(known: list[set[int]], first: list[int], step: int) -> int | None:
 
 
 def _recalled(
-    store: RunStore, object_id: int, wanted: list[Segment], step: int, frame: int
+    store: RunStore, object_id: int, wanted: Sequence[Segment], step: int, frame: int
 ) -> dict[str, Any]:
     """What was remembered after a frame, brought up to date with prompts given since.
 

@@ -20,6 +20,9 @@ N = 10
 class HandPump:
     """A `Pump` that is moved by hand."""
 
+    def hold(self, held):
+        self.held = held
+
     def __init__(self):
         self.threads, self.calls = [], {}
 

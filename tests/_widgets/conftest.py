@@ -61,7 +61,7 @@ class Window:
         self.qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, keys, at)
         self.settle(30)
 
-    def drag(self, dock, *world_yx):
+    def drag(self, dock, *world_yx, before_release=None):
         from qtpy.QtCore import Qt
 
         canvas = self.canvas_of(dock)
@@ -71,6 +71,8 @@ class Window:
         for at in places:
             _move(canvas, at)
             self.settle(40)  # vispy and napari leave out moves that follow one another quickly
+        if before_release is not None:
+            before_release()
         self.qtbot.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=places[-1])
         self.settle(30)
 

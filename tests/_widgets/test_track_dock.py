@@ -116,6 +116,18 @@ def test_click_propagate_correct_by_painting_and_undo(dock, project, window, sam
         np.testing.assert_array_equal(frame(project, t), before[t])
 
 
+def test_a_point_is_taken_at_once_and_coloured_once(project, monkeypatch, centres):
+    colours = []
+    recolour = type(project.prompts).recolour
+    monkeypatch.setattr(
+        type(project.prompts), "recolour", lambda self: (colours.append(1), recolour(self))
+    )
+    project.prompts.points.add([0, *centres[1]])
+    assert (1, 0) in project.work.said.prompts  # nobody turned the event loop
+    assert project.background.busy
+    assert len(colours) == 1
+
+
 def test_moving_and_deleting_points_moves_and_deletes_masks(dock, project, window, centres, sample):
     window.click(dock, centres[1])
     window.until(lambda: (frame(project, 0) == 1).any())

@@ -106,6 +106,28 @@ def test_the_only_click_undone_and_painted_over(dock, project, window, centres):
     assert prompt.mask is not None and not len(points.data)
 
 
+def test_nothing_is_written_under_a_brush(dock, project, window, centres):
+    click_on(window, project, 1, centres[1])
+    window.viewer.layers.selection.active = project.labels
+    project.labels.mode, project.labels.brush_size = "paint", 9
+    window.settle()
+    project.propagate()
+    seen = []
+
+    def wait():
+        before = project.status.done
+        window.settle(600)  # frames are found meanwhile
+        seen.append((before, project.status.done, project.background.busy))
+
+    window.drag(dock, centres[1], np.add(centres[1], 9), before_release=wait)
+    ((before, after, busy),) = seen
+    assert before == after and busy
+    window.until(lambda: not project.status.active)
+    assert project.status.done >= N - 1
+    assert project.work.said.prompts[1, project.frame].mask is not None
+    assert "changed elsewhere" not in dock.message.text()
+
+
 def test_two_docks_that_found_the_same_pixels_work_in_two_folders(window, sample, centres):
     layers = [window.viewer.add_image(sample.images_tyx, name=name) for name in "ab"]
     docks = [open_dock(window, layer) for layer in layers]  # both look before one begins

@@ -239,6 +239,38 @@ def test_merged_and_deleted_tracks_do_not_come_back(followed):
     assert 3 not in work.store.objects() or work.stale() == {}
 
 
+def test_objects_that_are_drawn_and_such_that_are_only_prompted_go_and_come_back_at_once(followed):
+    work, before = followed, followed.labels.array.copy()
+    work.set_prompts(work.said.prompts.add(9, 1, Prompt(points=(Point(5, 5),))))
+    said, steps = work.said, len(work.history.steps)
+    work.delete([9, 2])
+    assert work.said.prompts.objects == (1, 3)
+    assert not (work.labels.array == 2).any()
+    assert len(work.history.steps) == steps + 1
+    assert work.undo().title == "delete 9, 2"
+    np.testing.assert_array_equal(work.labels.array, before)
+    assert work.said == said
+    work.delete([9])
+    assert work.said.prompts.objects == (1, 2, 3)
+
+
+def test_what_is_entered_frame_by_frame_is_what_is_entered_at_once(work, centres):
+    for i in centres:
+        click(work, i, 0, centres[i])
+    run(work, stop_after=4)
+    work.say(work.said.accepted(2, [1, 3]), "accept")
+    work.edit([Split(3, 2)], "split")
+    click(work, 1, 3, (5, 5), positive=False)
+    run(work, stop_after=2)
+    whole = work.grid.states.copy(), work.grid.scores.copy()
+    assert len(np.unique(whole[0])) >= 5
+    work.grid.states[:], work.grid.scores[:] = NONE, 0
+    for t in range(N):
+        work.refresh(frame=t)
+    np.testing.assert_array_equal(work.grid.states, whole[0])
+    np.testing.assert_array_equal(work.grid.scores, whole[1])
+
+
 def test_approved_frames_stay(followed, centres):
     work = followed
     work.say(work.said.accepted(1, [3, 4]), "accept")

@@ -31,7 +31,6 @@ from napari_sam2track.models.registry import ModelInfo
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import PromptSet, masks_from_labels
 from napari_sam2track.session import Progress
-from napari_sam2track.tracks.edits import Delete
 from napari_sam2track.work.said import Said
 from napari_sam2track.work.states import STATES
 from napari_sam2track.work.workspace import Key, Workspace
@@ -161,6 +160,7 @@ class Project(TracksProject):
         self.work.said_changed.connect(self._on_said)
         self.work.labels_changed.connect(self._on_labels)
         self.work.grid_changed.connect(self._on_grid)
+        self.prompts.clicked.connect(self.read_prompts)
         self.prompts.edited.connect(self._on_prompts)
         self._listen()
 
@@ -284,15 +284,11 @@ class Project(TracksProject):
 
     def delete(self, objects: Iterable[int]) -> None:
         """Delete objects: their pixels, their prompts and what was found of them."""
-        ids = list(objects)
-        drawn = [Delete(i) for i in ids if i in self.work.state.places]
-        said = self.work.said
-        if drawn:
-            self.edit(drawn, "delete " + ", ".join(map(str, ids)))
-            said = self.work.said
-        for i in ids:
-            said = said.without(i)
-        self.work.say(said, "delete " + ", ".join(map(str, ids)))
+        try:
+            self.work.delete(objects)
+        except Sam2TrackError as error:
+            self.fail(error)
+        self.touched()
 
     # -- prompts -------------------------------------------------------------------------------
 

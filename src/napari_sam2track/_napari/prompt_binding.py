@@ -54,10 +54,13 @@ class PromptBinding:
 
     Attributes
     ----------
+    clicked
+        Emits when a person has just put a point into its layer: somebody waits for its mask.
     edited
-        Emits when a person changed a prompt in one of the layers.
+        Emits when a person changed a prompt in one of the layers, maybe not for the last time.
     """
 
+    clicked = Signal()
     edited = Signal()
 
     def __init__(
@@ -72,6 +75,7 @@ class PromptBinding:
     ) -> None:
         self.viewer, self.geometry, self._colours = viewer, geometry, colours
         self._quiet = 0
+        self._shown: tuple[list[int], list[str]] | None = None
         self.current, self.label = 1, LABELS[0]
         size = float(np.clip(min(geometry.frame_shape) / 45, 3, 40))
         like = geometry.transform
@@ -184,12 +188,17 @@ class PromptBinding:
         """Colours of all points and boxes from what they say."""
         with self._silence():
             if len(self.points.data):
-                ids = np.array(ids_of(self.points.features, self.current), np.int64)
-                self.points.border_color = border_colours(labels_of(self.points.features))
-                self.points.face_color = self._colours(ids)
+                owners, labels = self._shown = self._said()
+                self.points.border_color = border_colours(labels)
+                self.points.face_color = self._colours(np.array(owners, np.int64))
             if len(self.boxes.data):
                 ids = np.array(ids_of(self.boxes.features, self.current), np.int64)
                 self.boxes.edge_color = self._colours(ids)
+
+    def _said(self) -> tuple[list[int], list[str]]:
+        """Ids and labels of all points."""
+        features = self.points.features
+        return list(ids_of(features, self.current)), list(labels_of(features))
 
     def _adopt(self, points: Any, prompts: PromptSet) -> None:
         """Give a Points layer of others what ours have; it must have the axes of the image.
@@ -232,11 +241,18 @@ class PromptBinding:
 
     def _on_data(self, event: Any) -> None:
         # napari tells twice: before ("adding") and after ("added")
-        if not self._quiet and str(getattr(event.action, "value", event.action)).endswith("ed"):
-            self.recolour()
+        action = str(getattr(event.action, "value", event.action))
+        if self._quiet or not action.endswith("ed"):
+            return
+        if action == "added" and event.source == self.points:
+            self.clicked.emit()  # first of all: its mask is worked on while colours are set here
+        else:
             self.edited.emit()
+        self.recolour()
 
     def _on_features(self, event: Any) -> None:
-        if not self._quiet:
-            self.recolour()
-            self.edited.emit()
+        if self._quiet:
+            return
+        if event.source != self.points or self._said() != self._shown:
+            self.recolour()  # not twice: napari tells of the features of a new point after it
+        self.edited.emit()

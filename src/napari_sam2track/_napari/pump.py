@@ -28,6 +28,10 @@ class Pump(Protocol):
         """Call once, so much later; of calls with one name the last one counts."""
         ...
 
+    def hold(self, held: bool) -> None:
+        """Hand out no results for now, or go on; what is called later is not held."""
+        ...
+
     def close(self) -> None:
         """Call nothing any more."""
         ...
@@ -43,6 +47,7 @@ class QtPump(QObject):
         self._timer.setInterval(_EVERY)
         self._timer.timeout.connect(self._look)
         self._later: dict[str, QTimer] = {}
+        self._held = False
 
     def attach(self, background: Background) -> None:
         """See `Pump`."""
@@ -64,6 +69,10 @@ class QtPump(QObject):
         timer.timeout.connect(call)
         timer.start(milliseconds)
 
+    def hold(self, held: bool) -> None:
+        """See `Pump`."""
+        self._held = held
+
     def close(self) -> None:
         """See `Pump`."""
         self._timer.stop()
@@ -72,6 +81,8 @@ class QtPump(QObject):
         self._threads.clear()
 
     def _look(self) -> None:
+        if self._held:
+            return
         for thread in list(self._threads):
             thread.drain(_AT_MOST)
         # asked afterwards: what one thread gave may have been handed to another one

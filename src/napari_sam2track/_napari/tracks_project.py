@@ -85,14 +85,17 @@ class TracksProject:
         ]
         for emitter, call in self._connected:
             emitter.connect(call)
+        self.labels.mouse_drag_callbacks.append(self._while_drawing)
 
     def _let_go(self) -> None:
         """End a step back that goes on, tell that this closes, and listen no more."""
         self._finish_step()
+        connected, self._connected = self._connected, ()  # who is told may close this as well
         self.closing.emit()
-        for emitter, call in self._connected:
+        for emitter, call in connected:
             emitter.disconnect(call)
-        self._connected = ()
+        self.labels.mouse_drag_callbacks.remove(self._while_drawing)
+        self.pump.hold(False)
 
     # -- what each kind does in its own way ----------------------------------------------------
 
@@ -190,6 +193,25 @@ class TracksProject:
         """Remember that a division is none."""
         self.refused.add((parent, frame))
         self.touched()
+
+    def _while_drawing(self, layer: Any, event: Any) -> Generator[None, None, None]:
+        """Write nothing into the labels until a stroke has ended.
+
+        napari tells of it then, with the values that it found under the brush.
+        """
+        if str(layer.mode) not in ("paint", "erase"):
+            return
+        self.pump.hold(True)
+        try:
+            yield
+            while event.type == "mouse_move":
+                yield
+        finally:
+            if self.is_open:
+                self.pump.later("drawn", 0, self._drawn)
+
+    def _drawn(self) -> None:
+        self.pump.hold(False)
 
     def _on_paint(self, event: Any) -> None:
         strokes = self.plane.strokes(event.value)

@@ -37,7 +37,7 @@ from napari_sam2track._widgets.objects_panel import ObjectsPanel
 from napari_sam2track._widgets.parts import Words, button, fill_dock, group, row
 from napari_sam2track._widgets.review_panel import ReviewPanel
 from napari_sam2track._widgets.run_panel import RunPanel
-from napari_sam2track._widgets.telling import Activity, tell
+from napari_sam2track._widgets.telling import tell
 from napari_sam2track.errors import Sam2TrackError, UsageError
 from napari_sam2track.models.registry import find_model
 
@@ -65,7 +65,6 @@ class TrackDock(ClosingDock):
         self.pump.attach(self.background)
         chosen = settings()
         self._keys, self._bindings = chosen.keys, KeyBindings()
-        self._activity = Activity()
         self._found: Found | None = None
         self._trying = self._opening = self._looking = self._closed = False
         self.message = Words(_HINT)
@@ -342,7 +341,6 @@ class TrackDock(ClosingDock):
 
     def _run_changed(self, status: RunStatus) -> None:
         self.model.set_running(status.active)
-        self._activity.show(status)
 
     def _bind(self) -> None:
         project = self.project
@@ -384,7 +382,6 @@ class TrackDock(ClosingDock):
             self.project.close()
 
     def _work_closed(self) -> None:
-        self._activity.close()
         self._bindings.release()
         for panel in (self.objects, self.run, self.review):
             panel.set_project(None)
@@ -414,7 +411,6 @@ def _close(held: _Held) -> None:
         for panel in (dock.objects, dock.run, dock.review):
             panel.set_project(None)
         dock._bindings.release()
-        dock._activity.close()
         project.close()
     dock.image.close_panel()
     dock.objects.close_panel()

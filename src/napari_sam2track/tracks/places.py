@@ -72,6 +72,16 @@ class Places:
         places = self._tracks.get(track)
         return [] if places is None else places["frame"].tolist()
 
+    def present(self, track: int, frames: range) -> NDArray[np.bool_]:
+        """On which of some frames, step 1, a track is; shape (len(frames),)."""
+        there = np.zeros(len(frames), bool)
+        places = self._tracks.get(track)
+        if places is not None:
+            known = places["frame"]
+            first, end = np.searchsorted(known, (frames.start, frames.stop))
+            there[known[first:end] - frames.start] = True
+        return there
+
     def n_frames(self, track: int) -> int:
         """In how many frames a track is."""
         return len(self._tracks.get(track, ()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +43,13 @@ class LabelJournal:
         path = self._step(step) / f"{t:06d}.labels"
         if path.exists():
             return
+        import imagecodecs
+
         part = path.with_suffix(".part")
+        flat = labels_yx.astype("<u4", copy=False).tobytes()
         try:
-            part.write_bytes(zlib.compress(labels_yx.astype("<u4").tobytes(), 1))
+            # ten times as fast as zlib: it is done in the window's thread
+            part.write_bytes(imagecodecs.zstd_encode(flat, level=1))
             part.replace(path)
         except OSError as error:
             part.unlink(missing_ok=True)
@@ -67,12 +70,14 @@ class LabelJournal:
         FormatError
             If the kept frame is damaged.
         """
+        import imagecodecs
+
         path = self._step(step) / f"{t:06d}.labels"
         now = labels.read(t)
         try:
-            flat = np.frombuffer(zlib.decompress(path.read_bytes()), "<u4")
+            flat = np.frombuffer(imagecodecs.zstd_decode(path.read_bytes()), "<u4")
             before = flat.astype(np.uint32).reshape(labels.frame_shape)
-        except (OSError, zlib.error, ValueError) as error:
+        except (OSError, imagecodecs.ZstdError, ValueError) as error:
             raise FormatError(
                 f"the old labels in {path} are damaged ({error}); this step cannot be undone"
             ) from error

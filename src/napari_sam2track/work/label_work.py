@@ -16,6 +16,7 @@ from napari_sam2track.labels import EditableLabels
 from napari_sam2track.prompts import Prompt
 from napari_sam2track.run_store import RunStore
 from napari_sam2track.tracks.changes import Change
+from napari_sam2track.tracks.edits import Delete
 from napari_sam2track.tracks.history import History, Step
 from napari_sam2track.tracks.state import Edit, TrackState
 from napari_sam2track.tracks.strokes import Atom
@@ -188,6 +189,28 @@ class LabelWork:
         step = self.history.annotate(step, Note(title, before, said))
         self.refresh(step.summary().tracks)
         return step
+
+    def delete(self, objects: Iterable[int]) -> None:
+        """Delete objects, drawn or only prompted, and all that was said of them: a step.
+
+        Raises
+        ------
+        EditError
+            If the labels are not what is known of them; nothing is changed then.
+        """
+        ids, before = list(objects), self.said
+        title = "delete " + ", ".join(map(str, ids))
+        drawn = [Delete(i) for i in ids if i in self.state.places]
+        step = self.edit(drawn, title) if drawn else None
+        said = self.said
+        for i in ids:
+            said = said.without(i)
+        if step is None:
+            self.say(said, title)
+        elif said != self.said:
+            self._say(said)
+            self.history.annotate(step, Note(title, before, said))
+            self.refresh(ids)
 
     def say(self, said: Said, title: str) -> None:
         """Say something that changes no pixel, such as that a frame is approved: a step."""

@@ -36,11 +36,11 @@ def merge_frame(
     ours = np.array(sorted(set(owned) - set(kept)), np.uint32)
     new = old_yx.copy()
     if len(ours):
-        new[np.isin(old_yx, ours)] = 0
-    free = (new == 0) & (found_yx > 0)
+        np.copyto(new, 0, where=np.isin(old_yx, ours))
     if kept:
-        free &= ~np.isin(found_yx, np.array(sorted(kept), np.uint32))
-    new[free] = found_yx[free]
+        theirs = np.isin(found_yx, np.array(sorted(kept), np.uint32))
+        found_yx = np.where(theirs, 0, found_yx)
+    np.copyto(new, found_yx, where=new == 0)
     return new
 
 

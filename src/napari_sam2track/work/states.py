@@ -132,8 +132,9 @@ def fill(
     places: Places,
     results: Results,
     plan: Plan | None,
+    frame: int | None = None,
 ) -> None:
-    """Enter what is known now of some objects on all frames.
+    """Enter what is known now of some objects.
 
     Parameters
     ----------
@@ -147,27 +148,36 @@ def fill(
         Where the labels have pixels.
     results, plan
         What runs found, and what still holds of it; no plan: nothing was found.
+    frame
+        Which column; None: all. A run writes frame after frame, and one costs next to nothing.
     """
+    first, end = (0, grid.states.shape[1]) if frame is None else (frame, frame + 1)
+    part, frames = slice(first, end), range(first, end)
     for k, i in enumerate(grid.ids):
         if i not in objects:
             continue
-        codes, scores = grid.states[k], grid.scores[k]
-        codes[:], scores[:] = NONE, np.nan
-        drawn = places.frames(i) if i in places else []
-        codes[drawn] = PROPAGATED
+        codes, scores = grid.states[k, part], grid.scores[k, part]
+        there = places.present(i, frames)
+        codes[:], scores[:] = np.where(there, PROPAGATED, NONE), np.nan
         found = results.of(i) if plan is not None else None
         if found is not None and plan is not None:
-            has = found[0] != NONE
-            holds = np.zeros(len(codes), bool)
-            for segment in plan.segments(i):
-                holds[segment.frames] = found[2][segment.frames] == segment.key
-            codes[has] = np.where(holds, found[0], STALE)[has]
-            scores[has] = found[1][has]
-        kept = sorted(said.kept.of(i))
-        if kept:
-            there = np.zeros(len(codes), bool)
-            there[drawn] = True
-            codes[kept] = np.where(there[kept], CORRECTED, ABSENT)
-        given = list(said.prompts.of_object(i))
-        codes[given[1:]], codes[given[:1]] = CORRECTED, PROMPTED
-        codes[sorted(said.approved.of(i))] = APPROVED
+            states, probable, keys = (values[part] for values in found)
+            has, holds = states != NONE, np.zeros(len(codes), bool)
+            for s in plan.segments(i):
+                inside = slice(max(min(s.frames) - first, 0), max(max(s.frames) + 1 - first, 0))
+                holds[inside] = keys[inside] == s.key
+            codes[has] = np.where(holds, states, STALE)[has]
+            scores[has] = probable[has]
+        kept = _within(said.kept.of(i), frames)
+        codes[kept] = np.where(there[kept], CORRECTED, ABSENT)
+        given = said.prompts.of_object(i)
+        codes[_within(given, frames)] = CORRECTED
+        codes[_within(list(given)[:1], frames)] = PROMPTED
+        codes[_within(said.approved.of(i), frames)] = APPROVED
+
+
+def _within(some: Collection[int], frames: range) -> list[int]:
+    """Frames within a range, as indices into it."""
+    if len(some) > len(frames):
+        return [t - frames.start for t in frames if t in some]
+    return [t - frames.start for t in some if t in frames]

@@ -134,7 +134,7 @@ class Workspace(LabelWork):
         Parameters
         ----------
         frame
-            The only one on which anything changed, for those who draw it.
+            The only one on which anything changed; None: any may have.
         """
         ids = self.objects
         if ids != self.grid.ids:
@@ -142,7 +142,8 @@ class Workspace(LabelWork):
             self.grid = self.grid.for_objects(ids)
             objects, frame = None if objects is None else {*objects, *new}, None
         wanted = set(ids) if objects is None else set(objects)
-        fill(self.grid, wanted, self.said, self.state.places, self._results, self.plan())
+        known = self.said, self.state.places, self._results, self.plan()
+        fill(self.grid, wanted, *known, frame)
         self.grid_changed.emit(frame)
 
     # -- what a person says --------------------------------------------------------------------
