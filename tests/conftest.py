@@ -21,6 +21,9 @@ os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="sam2track-")) / 
 settings.register_profile("sam2track", deadline=None)
 settings.load_profile("sam2track")
 
+# A person's own models are no part of the tests.
+os.environ["SAM2TRACK_MODELS"] = tempfile.mkdtemp(prefix="sam2track-models-")
+
 _DEFAULT_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -153,3 +153,13 @@ def session_of(
         prompts=prompts_to_dict(prompts),
         fingerprint=fingerprint,
     )
+
+
+def movie_of_session(session: SessionFile, path: Path) -> Path | None:
+    """The movie of a session: where it was, or beside the session file; None if it is not there."""
+    folder = path.absolute().parent
+    was = folder / session.source  # an absolute one stays as it is
+    # The session may come from another system.
+    name = PureWindowsPath(session.source).name
+    places = (was, folder / name, folder.parent / name, folder.parent.parent / name)
+    return next((place for place in places if name and place.exists()), None)

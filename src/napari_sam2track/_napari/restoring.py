@@ -20,7 +20,7 @@ from napari_sam2track.labels import Scale
 from napari_sam2track.params import FramesParams, ReadParams
 from napari_sam2track.prompts import PromptSet
 from napari_sam2track.results_folder import LABELS, RUN
-from napari_sam2track.session_file import SessionFile, read_session
+from napari_sam2track.session_file import SessionFile, movie_of_session, read_session
 from napari_sam2track.tracks.movie import TrackedMovie
 
 if TYPE_CHECKING:
@@ -87,16 +87,6 @@ def session_layers(path: Path) -> list[LayerData]:
             "and it has no prompts: put the movie beside it"
         )
     return layers
-
-
-def movie_of_session(session: SessionFile, path: Path) -> Path | None:
-    """The movie of a session: where it was, or beside the session file; None if it is not there."""
-    folder = path.absolute().parent
-    was = folder / session.source  # an absolute one stays as it is
-    # The session may come from another system.
-    name = PureWindowsPath(session.source).name
-    places = (was, folder / name, folder.parent / name, folder.parent.parent / name)
-    return next((place for place in places if name and place.exists()), None)
 
 
 def _results(path: Path) -> TrackedMovie | None:

@@ -30,6 +30,7 @@ from napari_sam2track.cli import (
     selftest,
     suspects,
     track,
+    train,
     validate,
     video,
 )
@@ -45,6 +46,7 @@ _COMMANDS = (
     evaluate,
     convert,
     validate,
+    train,
     demo,
     selftest,
     info,

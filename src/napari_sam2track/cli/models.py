@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -82,12 +82,23 @@ def info_model(name: Name) -> None:
         "url": info.url,
         "state": status(info).value,
     }
-    if info.name == BUNDLED:
-        lines |= {k: str(v) for k, v in bundled_card().items() if k not in lines | {"n_bytes": 0}}
+    card = bundled_card() if info.name == BUNDLED else _card_in(info)
+    lines |= {k: str(v) for k, v in card.items() if k not in lines | {"n_bytes": 0}}
     width = max(len(key) for key in lines)
     for key, value in lines.items():
         if value:
             typer.echo(f"{key:<{width}}  {value}")
+
+
+def _card_in(info: ModelInfo) -> dict[str, Any]:
+    """What fine-tuning wrote into a file of weights; empty if nothing did."""
+    if info.kind != "local":
+        return {}
+    from napari_sam2track.models.download import model_path
+    from napari_sam2track.models.loading import read_checkpoint
+
+    card = read_checkpoint(model_path(info)).get("card")
+    return dict(card) if isinstance(card, dict) else {}
 
 
 @app.command("download")

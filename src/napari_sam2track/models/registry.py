@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, Literal
 from napari_sam2track.errors import ModelError, UsageError
 
 BUNDLED = "bundled"
+MODELS_VARIABLE = "SAM2TRACK_MODELS"
 
 _META_URL = "https://dl.fbaipublicfiles.com/segment_anything_2"
 _SUFFIXES = (".pt", ".pth")
@@ -140,9 +142,28 @@ def bundled_model() -> ModelInfo:
     )
 
 
+def models_dir() -> Path:
+    """The folder for models of one's own: that in SAM2TRACK_MODELS, or the system's for data."""
+    chosen = os.environ.get(MODELS_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return platformdirs.user_data_path("sam2track", appauthor=False) / "models"
+
+
+def own_models() -> tuple[ModelInfo, ...]:
+    """The models in `models_dir`, by name."""
+    folder = models_dir()
+    if not folder.is_dir():
+        return ()
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES and p.is_file())
+    return tuple(_local_model(path, None) for path in files if _key(path.stem) not in _by_alias())
+
+
 def all_models() -> tuple[ModelInfo, ...]:
-    """The models that have a name, the bundled one first."""
-    return (bundled_model(), *_META)
+    """The models that have a name: the bundled one, one's own, Meta's."""
+    return (bundled_model(), *own_models(), *_META)
 
 
 def find_model(name_or_path: str | Path, config: str | Path | None = None) -> ModelInfo:
@@ -153,7 +174,8 @@ def find_model(name_or_path: str | Path, config: str | Path | None = None) -> Mo
     name_or_path
         A name or alias (``bundled``, ``sam2.1_hiera_tiny``, ``tiny``, ``sam2.1-tiny``,
         ``facebook/sam2.1-hiera-tiny``; upper and lower case, ``-``, ``_`` and ``+`` do not
-        matter), or the path of a ``.pt`` file in Meta's format.
+        matter), the name of a file in `models_dir`, or the path of a ``.pt`` file in Meta's
+        format.
     config
         For a file: its architecture, as a YAML file, the name of a model here, or of a config
         of the package sam2. Not needed if the file holds it.
@@ -178,6 +200,9 @@ def find_model(name_or_path: str | Path, config: str | Path | None = None) -> Mo
                 f"model {text!r} has its own config; give {config} with a file of weights only"
             )
         return found
+    mine = next((m for m in own_models() if _key(m.name) == _key(text)), None)
+    if mine is not None and not isinstance(name_or_path, Path) and not Path(text).is_file():
+        return mine if config is None else replace(mine, config=str(config))
     path = Path(text).expanduser()
     if path.suffix.lower() in _SUFFIXES or path.is_file():
         return _local_model(path, config)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -28,6 +29,13 @@ from napari_sam2track.training.sampling import Drawing, deepest_point, draw_wind
 from napari_sam2track.training.steps import mean_ious, run_sample
 
 Scores = dict[str, float]
+
+
+class LabelsByFrame(Protocol):
+    """(Y, X) label images by number of frame, as an array (T, Y, X) is."""
+
+    def __getitem__(self, t: int, /) -> NDArray[np.integer]: ...
+    def __len__(self) -> int: ...
 
 
 @torch.inference_mode()
@@ -110,7 +118,7 @@ def _count(
 
 @torch.inference_mode()
 def one_click(
-    network: Network, movie: Movie, labels_tyx: NDArray[np.integer], frames: Iterable[int]
+    network: Network, movie: Movie, labels_tyx: LabelsByFrame, frames: Iterable[int]
 ) -> Scores:
     """Mean IoU of one click on the deepest point of every object of some frames.
 
@@ -155,7 +163,7 @@ def one_click(
 
 
 def first_masks(
-    network: Network, movie: Movie, labels_tyx: NDArray[np.integer], start: int, n_frames: int
+    network: Network, movie: Movie, labels_tyx: LabelsByFrame, start: int, n_frames: int
 ) -> Scores:
     """Mean J over the frames after ``start`` of all objects, followed from their masks on it.
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from napari_sam2track import __version__
+from napari_sam2track.formats.output import atomic_path
 from napari_sam2track.training.loop import Recipe
+
+if TYPE_CHECKING:
+    from napari_sam2track.models.registry import ModelInfo
+    from napari_sam2track.training.tuning import Tuning
 
 NAME = "sam2track_small"
 
@@ -22,6 +28,65 @@ def export(weights: dict[str, Tensor], folder: Path) -> Path:
     path = folder / f"{NAME}.pt"
     torch.save({"model": small}, path)
     return path
+
+
+def save_tuned(
+    path: Path, weights: dict[str, Tensor], config: dict[str, Any], card: dict[str, Any]
+) -> None:
+    """Write a checkpoint that says what it is: weights, architecture, card.
+
+    Raises
+    ------
+    OutputError
+        If there is something already, or it cannot be written.
+    """
+    with atomic_path(path) as part:
+        torch.save({"model": weights, "config": config, "card": card}, part)
+
+
+def tuned_card(
+    name: str,
+    base: ModelInfo,
+    tuning: Tuning,
+    movies: tuple[list[str], ...],
+    engine: dict[str, dict[str, float]],
+) -> dict[str, Any]:
+    """What is written into a fine-tuned checkpoint: plain values.
+
+    Parameters
+    ----------
+    name
+        Of the new model.
+    base
+        What it was before.
+    tuning
+        What was done.
+    movies
+        Names of movies that it learnt from, and of those that it was judged by.
+    engine
+        ``before`` and ``after``: scores of `report.scores_of`.
+    """
+
+    def rounded(scores: dict[str, float]) -> dict[str, float]:
+        return {key: round(value, 4) for key, value in scores.items()}
+
+    return {
+        "name": name,
+        "base": base.name,
+        "licence": base.licence or "that of its base",
+        "made_with": f"napari-sam2track {__version__}",
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "trained_on": list(movies[0]),
+        "judged_by": list(movies[1]),
+        "steps": tuning.steps,
+        "parameters": sum(p.numel() for p in tuning.network.parameters()),
+        "settings": tuning.params.model_dump(),
+        "held-out windows": {
+            "before": rounded(tuning.before),
+            "after": rounded(tuning.after),
+        },
+        "engine": {key: rounded(value) for key, value in engine.items()},
+    }
 
 
 def write_card(

@@ -64,7 +64,7 @@ def total_loss(
     weight = (shown & known_n).float()
     per_candidate = mask_loss(candidates, truth.expand_as(candidates), weights)
     best = per_candidate.detach().argmin(1)
-    rows = torch.arange(len(best))
+    rows = torch.arange(len(best), device=best.device)
     loss = per_candidate[rows, best]
     with torch.no_grad():
         ious = iou_of(candidates > 0, (truth > 0.5).expand_as(candidates))

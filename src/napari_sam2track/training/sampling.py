@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_sam2track.engine.windows import Window, cut_window, reference_side, resample
+from napari_sam2track.engine.windows import Readable, Window, cut_window, reference_side, resample
 from napari_sam2track.masks import deepest_pixel
 from napari_sam2track.training.movies import Clips
 from napari_sam2track.training.shapes import Rng
@@ -50,22 +51,12 @@ class _ClipFrames:
         return np.ascontiguousarray(self.images[t, y0:y1, x0:x1])
 
 
-def _cut_labels(labels_yx: NDArray[np.uint8], window: Window, size: int) -> NDArray[np.uint8]:
-    """Labels in a window, (size, size); 0 outside the frame."""
+def _cut_labels(labels_yx: NDArray[np.integer], window: Window, size: int) -> NDArray[np.integer]:
+    """Labels in a window, (size, size), uint8 or int32; 0 outside the frame."""
     h, w = labels_yx.shape
-    reach = int(np.ceil(window.side)) + 1
-    pad = max(
-        0,
-        int(
-            np.ceil(
-                max(
-                    -window.y0, -window.x0, window.y0 + window.side - h, window.x0 + window.side - w
-                )
-            )
-        )
-        + 1,
-    )
-    pad = min(pad, reach)
+    y1, x1 = window.y0 + window.side, window.x0 + window.side
+    outside = max(-window.y0, -window.x0, y1 - h, x1 - w)
+    pad = min(max(0, int(np.ceil(outside)) + 1), int(np.ceil(window.side)) + 1)
     padded = np.pad(labels_yx, pad)
     x0, y0 = window.x0 + pad, window.y0 + pad
     return resample(padded, (x0, y0, x0 + window.side, y0 + window.side), size, nearest=True)
@@ -87,6 +78,8 @@ class Drawing:
         Range of the window's side relative to `reference_side`.
     jitter
         Most that the object is off-centre, as a fraction of the free space.
+    sides
+        Smallest and largest side of a window in pixels.
     """
 
     n_frames: int
@@ -94,6 +87,7 @@ class Drawing:
     size: int = 128
     zoom: tuple[float, float] = (0.62, 1.9)
     jitter: float = 0.25
+    sides: tuple[float, float] = (20.0, 480.0)
 
 
 def draw_windows(rng: Rng, clips: Clips, n: int, how: Drawing) -> Sample:
@@ -105,10 +99,39 @@ def draw_windows(rng: Rng, clips: Clips, n: int, how: Drawing) -> Sample:
     return Sample(torch.from_numpy(images), torch.from_numpy(masks), torch.from_numpy(known))
 
 
+@dataclass(frozen=True, eq=False)
+class Object:
+    """An object on some frames, to cut windows around.
+
+    Attributes
+    ----------
+    movie
+        What images are read from.
+    times
+        Its frames, in the order of the sample.
+    labels
+        (Y, X) uint8 or int32 labels of the n-th of them.
+    label
+        Of the object.
+    centre
+        (y, x) on the n-th of them in pixels; None where it is not.
+    extent, area
+        Longer side of its box, and its pixels, on the first of them.
+    """
+
+    movie: Readable
+    times: Sequence[int]
+    labels: Callable[[int], NDArray[np.integer]]
+    label: int
+    centre: Callable[[int], tuple[float, float] | None]
+    extent: int
+    area: int
+
+
 def _draw(
     rng: Rng, clips: Clips, how: Drawing
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
-    n_frames, size = how.n_frames, how.size
+    n_frames = how.n_frames
     while True:
         k = int(rng.integers(len(clips)))
         n_all = clips.labels.shape[1]
@@ -124,48 +147,77 @@ def _draw(
         if len(choice) == 0:
             continue
         target = int(rng.choice(choice))
-        windows = _windows(rng, labels, target, int(areas[target]), how)
-        cut = np.stack([_cut_labels(lab, w, size) for lab, w in zip(labels, windows, strict=True)])
-        seen = np.bincount(cut[0].ravel(), minlength=256)
-        seen[0] = 0
-        good = np.flatnonzero((seen >= 40) & (seen < 0.7 * size * size))
-        if target not in good:
+        cut = cut_around(rng, _object(clips.images[k], labels, times, target), how)
+        if cut is None:
             continue
-        others = good[good != target]
-        extra = rng.choice(others if len(others) else good, how.per_window - 1)
-        ids = np.concatenate([[target], extra])
-        frames = _ClipFrames(clips.images[k])
-        images = np.stack(
-            [cut_window(frames, int(t), w, size) for t, w in zip(times, windows, strict=True)]
-        )
-        masks = np.stack([cut == i for i in ids], 1)
-        known = times[:, None] < ended[ids][None]
-        flips = [int(f) for f in np.flatnonzero(rng.random(2) < 0.5)]
-        if flips:
-            images = np.flip(images, tuple(f + 1 for f in flips))
-            masks = np.flip(masks, tuple(f + 2 for f in flips))
-        if rng.random() < 0.5:
-            images, masks = images.transpose(0, 2, 1, 3), masks.transpose(0, 1, 3, 2)
-        return np.ascontiguousarray(images), np.ascontiguousarray(masks), known
+        images, masks, ids = cut
+        return images, masks, times[:, None] < ended[ids][None]
 
 
-def _windows(
-    rng: Rng, labels_tyx: NDArray[np.uint8], target: int, area: int, how: Drawing
-) -> list[Window]:
-    """One window a frame: half of them stay in place, half follow as the engine's do."""
-    ys, xs = np.nonzero(labels_tyx[0] == target)
+def _object(
+    images_tyxc: NDArray[np.uint8], labels_tyx: NDArray[np.uint8], times: NDArray[np.int_], i: int
+) -> Object:
+    """An object of a clip."""
+
+    def centre(n: int) -> tuple[float, float] | None:
+        ys, xs = np.nonzero(labels_tyx[n] == i)
+        return (float(ys.mean()), float(xs.mean())) if len(ys) else None
+
+    ys, xs = np.nonzero(labels_tyx[0] == i)
     extent = int(max(np.ptp(ys), np.ptp(xs))) + 1
+    frames = _ClipFrames(images_tyxc)
+    return Object(frames, times.tolist(), lambda n: labels_tyx[n], i, centre, extent, len(ys))
+
+
+def cut_around(
+    rng: Rng, target: Object, how: Drawing
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.int_]] | None:
+    """Windows around an object, with neighbours.
+
+    Returns
+    -------
+    images, masks, labels
+        (T, S, S, 3) uint8; (T, K, S, S) bool, the object first; (K,) which labels they are. None
+        if the object is too small or too large in its window.
+    """
+    size = how.size
+    windows = _windows(rng, target, how)
+    cut = np.stack([_cut_labels(target.labels(n), w, size) for n, w in enumerate(windows)])
+    seen, areas = np.unique(cut[0], return_counts=True)
+    good = seen[(seen > 0) & (areas >= 40) & (areas < 0.7 * size * size)].astype(np.int64)
+    if target.label not in good:
+        return None
+    others = good[good != target.label]
+    extra = rng.choice(others if len(others) else good, how.per_window - 1)
+    ids = np.concatenate([[target.label], extra])
+    images = np.stack(
+        [cut_window(target.movie, t, w, size) for t, w in zip(target.times, windows, strict=True)]
+    )
+    masks = np.stack([cut == i for i in ids], 1)
+    flips = [int(f) for f in np.flatnonzero(rng.random(2) < 0.5)]
+    if flips:
+        images = np.flip(images, tuple(f + 1 for f in flips))
+        masks = np.flip(masks, tuple(f + 2 for f in flips))
+    if rng.random() < 0.5:
+        images, masks = images.transpose(0, 2, 1, 3), masks.transpose(0, 1, 3, 2)
+    return np.ascontiguousarray(images), np.ascontiguousarray(masks), ids
+
+
+def _windows(rng: Rng, target: Object, how: Drawing) -> list[Window]:
+    """One window a frame: half of them stay in place, half follow as the engine's do."""
     lo, hi = np.log(how.zoom)
-    side = float(np.clip(reference_side(extent, area) * np.exp(rng.uniform(lo, hi)), 20, 480))
-    room = how.jitter * max(side - extent, 0.0)
-    centre = np.array([ys.mean(), xs.mean()]) + rng.uniform(-room, room, 2)
+    side = reference_side(target.extent, target.area) * np.exp(rng.uniform(lo, hi))
+    side = float(np.clip(side, *how.sides))
+    room = how.jitter * max(side - target.extent, 0.0)
+    first = target.centre(0)
+    assert first is not None
+    centre = np.array(first) + rng.uniform(-room, room, 2)
     follow = rng.random() < 0.5
     out = [Window(float(centre[0]), float(centre[1]), side)]
-    for labels in labels_tyx[:-1]:
-        if follow:
-            ys, xs = np.nonzero(labels == target)
-            if len(ys):
-                centre = np.array([ys.mean(), xs.mean()]) + rng.normal(0, 0.03 * side, 2)
+    for n in range(len(target.times) - 1):
+        place = target.centre(n) if follow else None
+        if place is not None:
+            centre = np.array(place) + rng.normal(0, 0.03 * side, 2)
         out.append(Window(float(centre[0]), float(centre[1]), side))
     return out
 

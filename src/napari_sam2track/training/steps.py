@@ -56,9 +56,9 @@ class _Bank:
             for u, fixed, m in self.maps
             if fixed or t - u < recent
         ]
-        n = len(kept[0][1])
-        slots = torch.tensor([s for s, _ in kept]).expand(n, -1)
-        away = torch.tensor([float(t - u) for u, _ in self.pointers]).expand(n, -1)
+        n, device = len(kept[0][1]), kept[0][1].device
+        slots = torch.tensor([s for s, _ in kept], device=device).expand(n, -1)
+        away = torch.tensor([float(t - u) for u, _ in self.pointers], device=device).expand(n, -1)
         return MemoryTokens(
             torch.stack([m for _, m in kept], 1),
             slots,
@@ -94,9 +94,9 @@ def run_sample(
     flat = network.normalise(sample.images.flatten(0, 1))
     features_all = network.encode_images(flat.contiguous(memory_format=torch.channels_last))
     tally, bank = Tally(), _Bank(network)
-    b = sample.images.shape[1]
+    b, device = sample.images.shape[1], sample.images.device
     for t in range(n_frames):
-        rows = torch.arange(t * b, (t + 1) * b).repeat_interleave(per)
+        rows = torch.arange(t * b, (t + 1) * b, device=device).repeat_interleave(per)
         features = features_all.take(rows)
         truth, known = sample.masks[t], sample.known[t]
         if t == 0:
@@ -109,13 +109,15 @@ def run_sample(
             decoded = network.adopt(features, truth[:, None].float())
         else:
             if t == 0:
-                points, labels = (boxes if kind == "box" else first_clicks)(rng, truth)
+                points, labels = (boxes if kind == "box" else first_clicks)(rng, truth.cpu())
+                points, labels = points.to(device), labels.to(device)
             decoded = network.decode(conditioned, features, points, labels)
             tally.add(kind if t == 0 else "follow", decoded, truth, known, weights)
         rounds = fixes if t == 0 and kind != "mask" else int(t == fix_at)
         for k in range(rounds if truth.flatten(1).any(1).all() else 0):
             predicted = network.full_size(decoded.logits.detach())[:, 0] > 0
-            extra, sign = corrections(rng, predicted, truth)
+            extra, sign = corrections(rng, predicted.cpu(), truth.cpu())
+            extra, sign = extra.to(device), sign.to(device)
             points = extra if points is None else torch.cat([points, extra], 1)
             labels = sign if labels is None else torch.cat([labels, sign], 1)
             decoded = network.decode(

@@ -1,0 +1,207 @@
+"""``sam2track train``: a model goes on learning from labels of one's own."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_sam2track.cli._inputs import Device, Threads, ready_device, ready_model
+from napari_sam2track.cli._options import with_params
+from napari_sam2track.errors import Sam2TrackError, UsageError
+from napari_sam2track.params import TuneParams
+
+if TYPE_CHECKING:
+    from napari_sam2track.models.registry import ModelInfo
+    from napari_sam2track.training.labelled import LabelledMovie
+    from napari_sam2track.training.tuning import Progress, Tuning
+
+EXAMPLES = """\
+[bold]Examples[/bold]
+
+  sam2track train --data results --out my_cells
+
+  sam2track train --data movie1 --data movie2 --base bundled --out my.pt --minutes 30
+
+  sam2track train --data Fluo-N2DL-HeLa --base sam2.1_hiera_tiny --what decoder --device cuda
+  --out hela.pt
+"""
+
+
+@with_params(tune=TuneParams)
+def train(
+    *,
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            "--data",
+            help="Folder with images and labels that you trust; may be given several times. "
+            "Results of sam2track video, a Cell Tracking Challenge dataset (01 and 01_ST or "
+            "01_GT), NAME.tif beside NAME_labels.tif (or _masks, _seg), or folders images and "
+            "labels.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="The new model: a file, such as my.pt, or a name alone, such as my_cells, by "
+            "which all commands and docks know it then.",
+            show_default=False,
+        ),
+    ],
+    base: Annotated[
+        str,
+        typer.Option("--base", help="Model to begin with: a name, or a file of weights."),
+    ] = "bundled",
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "--config", help="Architecture of a file of weights that does not say it itself."
+        ),
+    ] = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    tune: TuneParams,
+) -> None:
+    """Fine-tune a model on your own labelled movies.
+
+    Objects are seen in windows, from clicks, boxes and masks, and followed,
+    as they are when the model is used. A part of the data is held out: what
+    is best there is kept, and is written only if it is better than the model
+    to begin with. Ctrl-C ends the training and keeps what is best so far.
+    """
+    path = _target(out)
+    model = ready_model(base, config)
+    chosen = ready_device(device, threads)
+
+    from napari_sam2track.training.labelled import Examples, split
+
+    with ExitStack() as opened:
+        movies = _open(data, opened)
+        kept, held = split(movies, tune.hold_out)
+        for name, part in (("Training on", kept), ("Judged by", held)):
+            objects = sum(len(movie.rows) for movie in part)
+            typer.echo(f"{name}: {', '.join(m.name for m in part)} ({objects} masks)")
+        tuning = _tuning(model, Examples(kept, tune.weight), Examples(held), tune, chosen)
+        before = _engine_scores(tuning, held, chosen)
+        stopped = _follow(tuning)
+        _keep(tuning, model, path, (kept, held), before, chosen)
+    if stopped:
+        raise typer.Exit(130)
+
+
+def _target(out: Path) -> Path:
+    """Where the model is written, if that can be."""
+    from napari_sam2track.formats.output import check_output
+    from napari_sam2track.models.registry import UnknownModelError, find_model, models_dir
+
+    if out.suffix == "" and out.parent == Path():
+        try:
+            known = find_model(out.name)
+        except UnknownModelError:
+            known = None
+        if known is not None:
+            raise UsageError(
+                f"there is a model {known.name} already; choose another name than {out}"
+            )
+        out = models_dir() / f"{out.name}.pt"
+    elif out.suffix.lower() not in (".pt", ".pth"):
+        raise UsageError(f"{out} does not end with .pt; weights of torch do")
+    check_output(out)
+    return out
+
+
+def _open(folders: list[Path], opened: ExitStack) -> list[LabelledMovie]:
+    from napari_sam2track.training.labelled import open_labelled
+
+    movies: list[LabelledMovie] = []
+    for folder in folders:
+        for movie in open_labelled(folder):
+            opened.callback(movie.close)
+            movies.append(movie)
+    return movies
+
+
+def _tuning(model: ModelInfo, train: Any, held: Any, tune: TuneParams, device: str) -> Tuning:
+    from napari_sam2track.models.building import build_network
+    from napari_sam2track.models.download import model_path, verify
+    from napari_sam2track.models.loading import load_config, load_weights, read_checkpoint
+    from napari_sam2track.training.tuning import Tuning
+
+    verify(model)
+    network = build_network(load_config(model))
+    load_weights(network, read_checkpoint(model_path(model))["model"], model.name)
+    return Tuning(network, train, held, tune, device)
+
+
+def _follow(tuning: Tuning) -> bool:
+    """Train with a bar and a line for each look at held-out windows; whether it was stopped."""
+    from napari_sam2track.cli._progress import progress
+
+    steps = tuning.run()
+    bar = progress(steps, 0, "Training", unit="steps", done=lambda p: (p.step, p.total))
+    try:
+        for one in bar:
+            if one.scores is not None:
+                typer.echo(_line(one))
+    except KeyboardInterrupt:
+        steps.close()
+        return True
+    return False
+
+
+def _line(one: Progress) -> str:
+    scores = (
+        ", ".join(f"{name} {value:.3f}" for name, value in one.scores.items()) if one.scores else ""
+    )
+    loss = f"loss {one.loss:.2f}, " if one.step else ""
+    return f"step {one.step}: {loss}held out: {scores}"
+
+
+def _engine_scores(tuning: Tuning, held: list[LabelledMovie], device: str) -> dict[str, float]:
+    """Of what the network is now, on the first held-out movie."""
+    from napari_sam2track.training.report import scores_of
+
+    return scores_of(tuning.network, held[0])
+
+
+def _keep(
+    tuning: Tuning,
+    model: ModelInfo,
+    path: Path,
+    movies: tuple[list[LabelledMovie], list[LabelledMovie]],
+    before: dict[str, float],
+    device: str,
+) -> None:
+    """Write the best weights, if they are better than those to begin with."""
+    from napari_sam2track.models.loading import load_config
+    from napari_sam2track.training.export import save_tuned, tuned_card
+    from napari_sam2track.training.report import lines_of, scores_of
+
+    if not tuning.improved:
+        raise Sam2TrackError(
+            f"after {tuning.steps} steps nothing is better on what was held out than {model.name} "
+            "was, so nothing is written; train longer (--minutes), with a lower --rate, or on more "
+            "labels"
+        )
+    tuning.network.load_state_dict(tuning.best)
+    after = scores_of(tuning.network, movies[1][0])
+    names = tuple([m.name for m in part] for part in movies)
+    card = tuned_card(path.stem, model, tuning, names, {"before": before, "after": after})
+    save_tuned(path, tuning.best, load_config(model), card)
+    typer.echo(f"{movies[1][0].name}, by the engine, before -> after:")
+    for line in lines_of(before, after):
+        typer.echo(f"  {line}")
+    typer.echo(
+        f"The model after {tuning.steps} steps is in {path}; use it with --model {_called(path)}"
+    )
+
+
+def _called(path: Path) -> str:
+    from napari_sam2track.models.registry import models_dir
+
+    return path.stem if path.parent == models_dir() else str(path)

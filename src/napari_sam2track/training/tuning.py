@@ -1,0 +1,271 @@
+"""Fine-tuning: a model goes on learning, from labels of the person's own.
+
+What is learnt is what the model is used for: objects in windows, from clicks, boxes and masks, and
+followed from there. A moving average of the weights is looked at on held-out windows now and then,
+and the best one is kept.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator
+from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from napari_sam2track.engine.network import Network
+from napari_sam2track.errors import UsageError
+from napari_sam2track.params import TuneParams
+from napari_sam2track.training.labelled import Examples
+from napari_sam2track.training.losses import Weights
+from napari_sam2track.training.sampling import Drawing, Sample, augment
+from napari_sam2track.training.steps import Kind, mean_ious, run_sample
+
+#: Fewer objects than this, counted once on every frame, teach a network to know them by heart.
+FEWEST = 40
+#: Held-out windows that are looked at.
+_HELD = 24
+#: How often prompts of each kind are the first ones.
+_KINDS: tuple[tuple[Kind, float], ...] = (("click", 0.4), ("box", 0.2), ("mask", 0.4))
+#: How much of the moving average stays in a step.
+_AVERAGE = 0.98
+#: Parts of the network that see images, and are left alone if only the rest is trained.
+_ENCODER = "image_encoder."
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """One step, or one look at held-out windows.
+
+    Attributes
+    ----------
+    step, total
+        How many steps were made, and how many there will be, by what they have taken so far.
+    loss
+        Mean over the last steps.
+    scores
+        On held-out windows, if they were looked at: see `validate`; else None.
+    best
+        The best mean of them so far.
+    """
+
+    step: int
+    total: int
+    loss: float
+    scores: dict[str, float] | None = None
+    best: float = math.nan
+
+
+@dataclass(eq=False)
+class Tuning:
+    """A model that is being fine-tuned.
+
+    Parameters
+    ----------
+    network
+        Fresh from its config, with the weights to begin with; changed in place.
+    train, held
+        Examples, and those that it is judged by.
+    params
+        See `TuneParams`.
+    device
+        Where to compute.
+
+    Raises
+    ------
+    UsageError
+        If there is too little to learn from, or to judge by.
+    """
+
+    network: nn.Module
+    train: Examples
+    held: Examples
+    params: TuneParams
+    device: str = "cpu"
+    before: dict[str, float] = field(default_factory=dict, init=False)
+    after: dict[str, float] = field(default_factory=dict, init=False)
+    best: dict[str, Tensor] = field(default_factory=dict, init=False)
+    steps: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        check(self.train, self.held)
+        self.network = self.network.to(self.device)
+        self._average = deepcopy(self.network)
+        # in training, what is asked for decides how many masks there are, as in sam2's own
+        decoder: Any = self.network.sam_mask_decoder
+        decoder.dynamic_multimask_via_stability = False
+        for name, parameter in self.network.named_parameters():
+            parameter.requires_grad_(self.params.what == "all" or not name.startswith(_ENCODER))
+        self._size = Network(self.network).image_size
+        self._frames = min(self.params.frames, _longest(self.train))
+
+    @property
+    def improved(self) -> bool:
+        """Whether held-out windows are seen better than before."""
+        return _mean(self.after) > _mean(self.before)
+
+    def run(self) -> Generator[Progress, None, None]:
+        """Learn; closing the generator keeps the best weights that were found.
+
+        Yields
+        ------
+        Progress
+            After each step.
+        """
+        params = self.params
+        self.before = self.after = self._validate()
+        self.best = _copy(self._average)
+        yield Progress(0, 0, math.nan, self.before, _mean(self.before))
+        trained = [p for p in self.network.parameters() if p.requires_grad]
+        optimiser = torch.optim.AdamW(
+            trained, lr=params.rate, betas=(0.9, 0.98), weight_decay=params.decay
+        )
+        begin = time.monotonic()
+        losses: list[float] = []
+        waited, looked = 0, 0.0
+        while True:
+            # looks at held-out windows are a part of the time, as they are for who waits
+            done = (time.monotonic() - begin) / (60 * params.minutes)
+            if params.steps is not None:
+                done = self.steps / params.steps
+            if done >= 1:
+                break
+            for group in optimiser.param_groups:
+                group["lr"] = params.rate * _pace(done, self.steps)
+            losses.append(self._step(optimiser, trained))
+            self.steps += 1
+            recent = float(np.mean(losses[-20:]))
+            total = round(self.steps / max(done, 1e-6)) if params.steps is None else params.steps
+            if done - looked < params.every:
+                yield Progress(self.steps, max(total, self.steps), recent)
+                continue
+            looked = done
+            scores = self._validate()
+            waited += 1
+            if _mean(scores) > _mean(self.after):
+                self.after, self.best, waited = scores, _copy(self._average), 0
+            yield Progress(self.steps, max(total, self.steps), recent, scores, _mean(self.after))
+            if waited >= params.patience:
+                return
+        scores = self._validate()
+        if _mean(scores) > _mean(self.after):
+            self.after, self.best = scores, _copy(self._average)
+        recent = float(np.mean(losses[-20:])) if losses else math.nan
+        yield Progress(self.steps, self.steps, recent, scores, _mean(self.after))
+
+    def _step(self, optimiser: torch.optim.Optimizer, trained: list[nn.Parameter]) -> float:
+        params = self.params
+        rng = np.random.default_rng([params.seed, self.steps])
+        still = self._frames == 1 or rng.random() < 0.35
+        frames = 1 if still else self._frames
+        n = params.windows * (2 if still else 1)
+        how = Drawing(frames, 2, self._size, sides=(20.0, 1e5))
+        sample = self.train.draw(rng, n, how)
+        sample = _to(replace(sample, images=augment(rng, sample.images)), self.device)
+        kinds = _KINDS[:2] if still else _KINDS  # from a mask alone there is nothing to learn
+        odds = np.array([weight for _, weight in kinds])
+        kind = kinds[int(rng.choice(len(kinds), p=odds / odds.sum()))][0]
+        fixes = int(rng.random() < 0.35)
+        fix_at = int(rng.integers(1, frames)) if frames > 2 and rng.random() < 0.3 else None
+        self.network.train()
+        with self._autocast():
+            network = Network(self.network)
+            tally = run_sample(network, sample, kind, rng, Weights(full_size=0.3), fixes, fix_at)
+        optimiser.zero_grad(set_to_none=True)
+        assert isinstance(tally.loss, Tensor)
+        tally.loss.backward()
+        nn.utils.clip_grad_norm_(trained, 1.0)
+        optimiser.step()
+        keep = min(_AVERAGE, (1 + self.steps) / (10 + self.steps))
+        with torch.no_grad():
+            for mean, value in zip(
+                self._average.state_dict().values(), self.network.state_dict().values(), strict=True
+            ):
+                if value.is_floating_point():
+                    mean.lerp_(value, 1 - keep)
+                else:
+                    mean.copy_(value)
+        return float(tally.loss.detach())
+
+    def _validate(self) -> dict[str, float]:
+        with self._autocast():
+            return validate(self._average, self.held, self.params.frames, self.device)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.device.startswith("cuda"):
+            return torch.autocast("cuda", torch.bfloat16)
+        return nullcontext()
+
+
+def check(train: Examples, held: Examples) -> None:
+    """Refuse what would teach a network nothing but these pixels.
+
+    Raises
+    ------
+    UsageError
+        If there are too few objects.
+    """
+    for examples, what, fewest in ((train, "train on", FEWEST), (held, "judge by", 8)):
+        n = sum(len(movie.rows) for movie in examples.movies)
+        if n < fewest:
+            names = ", ".join(movie.name for movie in examples.movies)
+            raise UsageError(
+                f"{names}: {n} objects on all frames together are too few to {what} (at least "
+                f"{fewest} of 30 pixels or more); label more frames, or give more --data"
+            )
+
+
+@torch.no_grad()
+def validate(
+    model: nn.Module, held: Examples, n_frames: int, device: str = "cpu"
+) -> dict[str, float]:
+    """Mean IoUs on held-out windows, the same in every call.
+
+    Returns
+    -------
+    dict
+        ``click``, ``box``, and ``J``: objects followed from their masks.
+    """
+    network, tallies = Network(model.eval()), []
+    asked: list[tuple[Kind, int]] = [("click", 1), ("box", 1)]
+    if min(n_frames, _longest(held)) > 1:
+        asked.append(("mask", min(n_frames, _longest(held))))
+    for kind, frames in asked:
+        rng = np.random.default_rng(99)
+        how = Drawing(frames, 1, network.image_size, sides=(20.0, 1e5))
+        for _ in range(_HELD // 8):
+            sample = _to(held.draw(rng, 8, how), device)
+            tallies.append(run_sample(network, sample, kind, None, Weights()))
+    found = mean_ious(tallies)
+    return {name: found[key] for name, key in _SHOWN if key in found}
+
+
+_SHOWN = (("click", "click"), ("box", "box"), ("J", "follow"))
+
+
+def _longest(examples: Examples) -> int:
+    """Frames of the longest movie."""
+    return max(movie.end - movie.first for movie in examples.movies)
+
+
+def _mean(scores: dict[str, float]) -> float:
+    return float(np.mean(list(scores.values()))) if scores else math.nan
+
+
+def _pace(done: float, step: int) -> float:
+    """Part of the highest rate: a short warm-up, then down along a cosine."""
+    return min(1.0, (step + 1) / 20) * (0.49 * (1 + math.cos(math.pi * min(done, 1.0))) + 0.02)
+
+
+def _copy(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+
+
+def _to(sample: Sample, device: str) -> Sample:
+    return Sample(*(x.to(device) for x in (sample.images, sample.masks, sample.known)))
