@@ -80,6 +80,8 @@ class Drawing:
         Most that the object is off-centre, as a fraction of the free space.
     sides
         Smallest and largest side of a window in pixels.
+    fullest
+        Most of a window that an object may fill.
     """
 
     n_frames: int
@@ -88,6 +90,7 @@ class Drawing:
     zoom: tuple[float, float] = (0.62, 1.9)
     jitter: float = 0.25
     sides: tuple[float, float] = (20.0, 480.0)
+    fullest: float = 0.7
 
 
 def draw_windows(rng: Rng, clips: Clips, n: int, how: Drawing) -> Sample:
@@ -184,7 +187,7 @@ def cut_around(
     windows = _windows(rng, target, how)
     cut = np.stack([_cut_labels(target.labels(n), w, size) for n, w in enumerate(windows)])
     seen, areas = np.unique(cut[0], return_counts=True)
-    good = seen[(seen > 0) & (areas >= 40) & (areas < 0.7 * size * size)].astype(np.int64)
+    good = seen[(seen > 0) & (areas >= 40) & (areas < how.fullest * size * size)].astype(np.int64)
     if target.label not in good:
         return None
     others = good[good != target.label]

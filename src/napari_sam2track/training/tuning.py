@@ -20,17 +20,19 @@ import torch
 from torch import Tensor, nn
 
 from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.errors import UsageError
-from napari_sam2track.params import TuneParams
+from napari_sam2track.params import EngineParams, TuneParams
+from napari_sam2track.prompts import Point, Prompt, PromptSet
 from napari_sam2track.training.labelled import Examples
 from napari_sam2track.training.losses import Weights
-from napari_sam2track.training.sampling import Drawing, Sample, augment
+from napari_sam2track.training.sampling import Drawing, Sample, augment, deepest_point
 from napari_sam2track.training.steps import Kind, mean_ious, run_sample
 
 #: Fewer objects than this, counted once on every frame, teach a network to know them by heart.
 FEWEST = 40
-#: Held-out windows that are looked at.
-_HELD = 24
+#: Held-out windows, and clicks, that are looked at.
+_HELD, _CLICKED = 24, 16
 #: How often prompts of each kind are the first ones.
 _KINDS: tuple[tuple[Kind, float], ...] = (("click", 0.4), ("box", 0.2), ("mask", 0.4))
 #: How much of the moving average stays in a step.
@@ -165,7 +167,11 @@ class Tuning:
         still = self._frames == 1 or rng.random() < 0.35
         frames = 1 if still else self._frames
         n = params.windows * (2 if still else 1)
-        how = Drawing(frames, 2, self._size, sides=(20.0, 1e5))
+        how = _drawing(frames, 2, self._size)
+        if still and rng.random() < 0.6:
+            # from a click alone the engine looks at windows of all sizes: what is too large, or
+            # too small, must be known as such
+            how = replace(how, zoom=(0.25, 4.0), fullest=0.95)
         sample = self.train.draw(rng, n, how)
         sample = _to(replace(sample, images=augment(rng, sample.images)), self.device)
         kinds = _KINDS[:2] if still else _KINDS  # from a mask alone there is nothing to learn
@@ -230,7 +236,8 @@ def validate(
     Returns
     -------
     dict
-        ``click``, ``box``, and ``J``: objects followed from their masks.
+        ``click``, ``box``, ``J``: objects followed from their masks, all in windows of about their
+        size; ``any size``: a click whose window the engine has to find.
     """
     network, tallies = Network(model.eval()), []
     asked: list[tuple[Kind, int]] = [("click", 1), ("box", 1)]
@@ -238,12 +245,35 @@ def validate(
         asked.append(("mask", min(n_frames, _longest(held))))
     for kind, frames in asked:
         rng = np.random.default_rng(99)
-        how = Drawing(frames, 1, network.image_size, sides=(20.0, 1e5))
+        how = _drawing(frames, 1, network.image_size)
         for _ in range(_HELD // 8):
             sample = _to(held.draw(rng, 8, how), device)
             tallies.append(run_sample(network, sample, kind, None, Weights()))
     found = mean_ious(tallies)
-    return {name: found[key] for name, key in _SHOWN if key in found}
+    scores = {name: found[key] for name, key in _SHOWN if key in found}
+    return scores | {"any size": _clicked(network, held)}
+
+
+def _clicked(network: Network, held: Examples) -> float:
+    """Mean IoU of the engine's masks from one click in the middle of some objects."""
+    ious = []
+    for movie in held.movies:
+        most = max(1, _CLICKED // len(held.movies))
+        chosen = np.random.default_rng(99).permutation(len(movie.rows))[:most]
+        for row in movie.rows[chosen]:
+            t, truth = int(row["frame"]), movie.read(int(row["frame"])) == row["track"]
+            x, y = deepest_point(truth)
+            prompts = PromptSet({(1, t): Prompt(points=(Point(y - 0.5, x - 0.5),))})
+            params = EngineParams(mode="window")
+            (result,) = Pass.over(network, movie.frames, prompts, params, "window", range(t, t + 1))
+            mask = result.labels_yx > 0
+            ious.append(float((mask & truth).sum() / (mask | truth).sum()))
+    return float(np.mean(ious))
+
+
+def _drawing(frames: int, per_window: int, size: int) -> Drawing:
+    """Windows of any size, as movies of others have them."""
+    return Drawing(frames, per_window, size, sides=(20.0, 1e5))
 
 
 _SHOWN = (("click", "click"), ("box", "box"), ("J", "follow"))
