@@ -420,7 +420,7 @@ class TuneParams(Params):
     )
     steps: int | None = Field(
         default=None,
-        gt=0,
+        ge=1,
         title="Steps",
         description="So many steps instead of a time: the same result on every machine of a kind.",
     )
