@@ -116,6 +116,15 @@ def _count(
         scores[f"absence after {name}"].append(float(not found.any()))
 
 
+def mask_of_click(network: Network, movie: Movie, t: int, x: float, y: float) -> NDArray[np.bool_]:
+    """(Y, X) mask from one click in edge coordinates; the engine has to find the window."""
+    prompts = PromptSet({(1, t): Prompt(points=(Point(y - 0.5, x - 0.5),))})
+    params = EngineParams(mode="window")
+    (result,) = Pass.over(network, movie, prompts, params, "window", range(t, t + 1))
+    mask: NDArray[np.bool_] = result.labels_yx > 0
+    return mask
+
+
 @torch.inference_mode()
 def one_click(
     network: Network, movie: Movie, labels_tyx: LabelsByFrame, frames: Iterable[int]
@@ -126,7 +135,6 @@ def one_click(
     engine finds the window; beside the Otsu component under the click.
     """
     scores: dict[str, list[float]] = defaultdict(list)
-    params = EngineParams(mode="window")
     for t in frames:
         labels = labels_tyx[t]
         for label in np.unique(labels[labels > 0]).tolist():
@@ -147,13 +155,10 @@ def one_click(
             )
             known = np.zeros_like(truth)
             known[y0 : y0 + patch.shape[0], x0 : x0 + patch.shape[1]] = patch > 0
-            (result,) = Pass.over(
-                network, movie, PromptSet({(1, t): prompt}), params, "window", range(t, t + 1)
-            )
             grey = movie.read(t).mean(-1)
             for name, mask in (
                 ("known size", known),
-                ("size unknown", result.labels_yx > 0),
+                ("size unknown", mask_of_click(network, movie, t, x, y)),
                 ("Otsu baseline", otsu_part(grey, int(y), int(x))),
             ):
                 scores[name].append(float((mask & truth).sum() / (mask | truth).sum()))

@@ -165,8 +165,18 @@ def train(recipe: Recipe, config: dict[str, Any], work: Path) -> Path:
 
 
 def _rate(stage: Stage, step: int) -> float:
-    warm = min(1.0, (step + 1) / max(stage.warm_up, 1))
-    return stage.rate * warm * (0.49 * (1 + math.cos(math.pi * step / stage.steps)) + 0.02)
+    return stage.rate * pace(step / stage.steps, step, stage.warm_up)
+
+
+def pace(done: float, step: int, warm_up: int) -> float:
+    """Part of the highest rate: a warm-up over some steps, then down along a cosine.
+
+    Parameters
+    ----------
+    done
+        Part of the training that is done, 0 to 1.
+    """
+    return min(1.0, (step + 1) / max(warm_up, 1)) * (0.49 * (1 + math.cos(math.pi * done)) + 0.02)
 
 
 def _worker(rank: int, recipe: Recipe, config: dict[str, Any], work: Path, shared: _Shared) -> None:
@@ -210,7 +220,7 @@ def _worker(rank: int, recipe: Recipe, config: dict[str, Any], work: Path, share
             shared.average(rank, parameters)
             nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
             optimiser.step()
-            _follow(average, model, recipe.average if s or step > 500 else 0.98)
+            follow_average(average, model, recipe.average if s or step > 500 else 0.98)
             if rank:
                 continue
             recent.append(tally)
@@ -253,7 +263,8 @@ def _step(
 
 
 @torch.no_grad()
-def _follow(average: dict[str, Tensor], model: nn.Module, keep: float) -> None:
+def follow_average(average: dict[str, Tensor], model: nn.Module, keep: float) -> None:
+    """Let a moving average of weights go on, in place; ``keep`` of it stays."""
     for name, value in model.state_dict().items():
         if value.is_floating_point():
             average[name].lerp_(value, 1 - keep)

@@ -20,11 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from napari_sam2track.engine.network import Network
-from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.errors import UsageError
-from napari_sam2track.params import EngineParams, TuneParams
-from napari_sam2track.prompts import Point, Prompt, PromptSet
+from napari_sam2track.params import TuneParams
+from napari_sam2track.training.evaluate import mask_of_click
 from napari_sam2track.training.labelled import Examples
+from napari_sam2track.training.loop import follow_average, pace
 from napari_sam2track.training.losses import Weights
 from napari_sam2track.training.sampling import Drawing, Sample, augment, deepest_point
 from napari_sam2track.training.steps import Kind, mean_ious, run_sample
@@ -37,6 +37,8 @@ _HELD, _CLICKED = 24, 16
 _KINDS: tuple[tuple[Kind, float], ...] = (("click", 0.4), ("box", 0.2), ("mask", 0.4))
 #: How much of the moving average stays in a step.
 _AVERAGE = 0.98
+#: Steps until the learning rate is the highest.
+_WARM_UP = 20
 #: Parts of the network that see images, and are left alone if only the rest is trained.
 _ENCODER = "image_encoder."
 
@@ -139,7 +141,7 @@ class Tuning:
             if done >= 1:
                 break
             for group in optimiser.param_groups:
-                group["lr"] = params.rate * _pace(done, self.steps)
+                group["lr"] = params.rate * pace(done, self.steps, _WARM_UP)
             losses.append(self._step(optimiser, trained))
             self.steps += 1
             recent = float(np.mean(losses[-20:]))
@@ -189,14 +191,7 @@ class Tuning:
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimiser.step()
         keep = min(_AVERAGE, (1 + self.steps) / (10 + self.steps))
-        with torch.no_grad():
-            for mean, value in zip(
-                self._average.state_dict().values(), self.network.state_dict().values(), strict=True
-            ):
-                if value.is_floating_point():
-                    mean.lerp_(value, 1 - keep)
-                else:
-                    mean.copy_(value)
+        follow_average(self._average.state_dict(), self.network, keep)
         return float(tally.loss.detach())
 
     def _validate(self) -> dict[str, float]:
@@ -263,10 +258,7 @@ def _clicked(network: Network, held: Examples) -> float:
         for row in movie.rows[chosen]:
             t, truth = int(row["frame"]), movie.read(int(row["frame"])) == row["track"]
             x, y = deepest_point(truth)
-            prompts = PromptSet({(1, t): Prompt(points=(Point(y - 0.5, x - 0.5),))})
-            params = EngineParams(mode="window")
-            (result,) = Pass.over(network, movie.frames, prompts, params, "window", range(t, t + 1))
-            mask = result.labels_yx > 0
+            mask = mask_of_click(network, movie.frames, t, x, y)
             ious.append(float((mask & truth).sum() / (mask | truth).sum()))
     return float(np.mean(ious))
 
@@ -286,11 +278,6 @@ def _longest(examples: Examples) -> int:
 
 def _mean(scores: dict[str, float]) -> float:
     return float(np.mean(list(scores.values()))) if scores else math.nan
-
-
-def _pace(done: float, step: int) -> float:
-    """Part of the highest rate: a short warm-up, then down along a cosine."""
-    return min(1.0, (step + 1) / 20) * (0.49 * (1 + math.cos(math.pi * min(done, 1.0))) + 0.02)
 
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:

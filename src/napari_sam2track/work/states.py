@@ -164,7 +164,8 @@ def fill(
             states, probable, keys = (values[part] for values in found)
             has, holds = states != NONE, np.zeros(len(codes), bool)
             for s in plan.segments(i):
-                inside = slice(max(min(s.frames) - first, 0), max(max(s.frames) + 1 - first, 0))
+                low, high = sorted((s.frames[0], s.frames[-1]))  # min of a range would walk it
+                inside = slice(max(low - first, 0), max(high + 1 - first, 0))
                 holds[inside] = keys[inside] == s.key
             codes[has] = np.where(holds, states, STALE)[has]
             scores[has] = probable[has]
