@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from typer.testing import CliRunner
 
@@ -30,6 +32,25 @@ def test_info():
     assert result.exit_code == 0
     for words in ("sam2.1_hiera_tiny", "1024 x 1024 pixels", "7402e0d8", "https://", "Apache-2.0"):
         assert words in result.stdout
+
+
+def test_a_card_is_printed_in_lines():
+    from napari_sam2track.cli.models import _plain
+
+    card = {
+        "seed": 0,
+        "data": {"clips": 3, "families": {"rods": 2, "blobs": 1}, "areas": [1, 2]},
+        "scores": {"windows": {"box": 0.75}, "clips": {"J": 0.8, "absence": 0.5}},
+    }
+    assert _plain("", card) == {
+        "seed": "0",
+        "data": "clips 3, areas 1, 2",
+        "data: families": "rods 2, blobs 1",
+        "scores: windows": "box 0.75",
+        "scores: clips": "J 0.8, absence 0.5",
+    }
+    shown = models("info", "bundled").output
+    assert re.search(r"scores: windows +box 0\.\d+", shown)
 
 
 @pytest.mark.parametrize("command", ["info", "download", "verify"])

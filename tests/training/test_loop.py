@@ -15,8 +15,8 @@ from napari_sam2track.training.loop import (
     BUNDLED,
     Recipe,
     Stage,
-    _rate,
     build_model,
+    pace,
     shortened,
     train,
 )
@@ -164,8 +164,7 @@ def test_run_sample(config, clips, kind):
 
 
 def test_rate():
-    stage = replace(BUNDLED.stages[0], steps=1000, warm_up=100, rate=1.0)
-    rates = [_rate(stage, k) for k in range(1000)]
+    rates = [pace(k / 1000, k, 100) for k in range(1000)]
     assert rates[0] == pytest.approx(0.01, rel=0.02)
     assert max(rates) > 0.95
     assert 90 < int(np.argmax(rates)) < 110
@@ -174,8 +173,8 @@ def test_rate():
 
 def test_shortened():
     short = shortened(BUNDLED, 0.01)
-    assert [s.steps for s in short.stages] == [42, 19, 8]
-    assert short.clips.n_clips == 28
+    assert [s.steps for s in short.stages] == [int(s.steps * 0.01) for s in BUNDLED.stages]
+    assert short.clips.n_clips == int(BUNDLED.clips.n_clips * 0.01)
     assert short.held_out == BUNDLED.held_out
 
 
@@ -186,6 +185,7 @@ TINY = Recipe(
     ),
     clips=ClipSet(2, n_frames=2, size=96, seed=5),
     held_out=ClipSet(2, n_frames=8, size=96, seed=6),
+    unseen=ClipSet(1, n_frames=2, size=96, seed=7, unseen=True),
     processes=1,
     save_every=4,
 )
@@ -237,7 +237,9 @@ def test_a_small_run(config, tmp_path, monkeypatch, short_validation):
     build_network(config).load_state_dict(checkpoint["model"], strict=True)
     assert checkpoint["recipe"]["seed"] == 0
     rows = (whole / "log.csv").read_text().splitlines()
-    assert [row.split(",")[0] for row in rows] == ["images: held out", "clips: held out"]
+    assert rows[0].startswith("stage,step,held out,")
+    assert [row.split(",")[:3] for row in rows[1:]] == [["images", "30", "1"], ["clips", "6", "1"]]
+    assert all(",0.5000," in row for row in rows[1:])
 
     # stopped twice: within the first stage, and within the second, not where it saves
     stopped = tmp_path / "stopped"

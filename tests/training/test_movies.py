@@ -8,15 +8,30 @@ import numpy as np
 import pytest
 from scipy import ndimage as ndi
 
-from napari_sam2track.training import looks, shapes
-from napari_sam2track.training.looks import LOOKS, render, render_cells, render_things
+from napari_sam2track.training import looks
+from napari_sam2track.training.looks import (
+    LOOKS,
+    UNSEEN_LOOKS,
+    render,
+    render_cells,
+    render_things,
+)
 from napari_sam2track.training.movies import ClipSet, make_clip, open_clips
-from napari_sam2track.training.shapes import MAX_OBJECTS, blobs, make_scene, rods, tiling
+from napari_sam2track.training.scene import MAX_OBJECTS, Canvas, harmonic_depth
+from napari_sam2track.training.shapes import (
+    _Stage,
+    blobs,
+    filaments,
+    make_scene,
+    rods,
+    tiling,
+)
 
 FAMILIES = {
     "blobs": blobs,
     "things": lambda rng, n, size: blobs(rng, n, size, things=True),
     "rods": rods,
+    "filaments": filaments,
     "tiling": tiling,
 }
 
@@ -47,7 +62,7 @@ def test_truth(name, seed):
     assert scene.labels_tyx.max() <= MAX_OBJECTS
     assert scene.labels_tyx.max() < len(scene.ended_n)
     assert (scene.ended_n <= n_frames).all()
-    if name != "rods":
+    if name not in ("rods", "blobs"):
         assert (scene.ended_n == n_frames).all()
     for i in np.flatnonzero(scene.ended_n < n_frames):
         end = scene.ended_n[i]
@@ -86,20 +101,75 @@ def test_rods_divide():
     assert np.mean([n >= 2 for n in heirs_of]) > 0.8
 
 
+def test_nuclei_divide():
+    """A mother ends, and most often both daughters lie where she was, with about her area."""
+    both, areas = [], []
+    for seed in range(60):
+        scene = blobs(np.random.default_rng(seed), 6, 160)
+        for i in np.flatnonzero(scene.ended_n < 6):
+            end = int(scene.ended_n[i])
+            before = scene.labels_tyx[end - 1] == i
+            edge = np.ones_like(before)
+            edge[12:-12, 12:-12] = False
+            if before.sum() < 100 or (before & edge).any():
+                continue
+            after = scene.labels_tyx[end]
+            heirs = np.bincount(after[ndi.binary_dilation(before)], minlength=256)
+            new = [k for k in range(1, 256) if heirs[k] > 15 and k not in scene.labels_tyx[end - 1]]
+            both.append(len(new) == 2)
+            if len(new) == 2:
+                areas.append(np.isin(after, new).sum() / before.sum())
+    assert len(both) >= 20
+    assert np.mean(both) > 0.8
+    assert 0.7 < np.median(areas) < 1.3
+
+
+def test_some_vanish_and_some_return():
+    gone = back = 0
+    for seed in range(30):
+        scene = blobs(np.random.default_rng(seed), 8, 160)
+        for i in range(1, len(scene.ended_n)):
+            seen = (scene.labels_tyx[: scene.ended_n[i]] == i).any((1, 2))
+            gone += bool(seen[0] and not seen.all())
+            back += bool((~seen[:-1] & seen[1:]).any() and seen[0])
+    assert gone > 20
+    assert back > 5
+
+
+def test_a_stage_moves_all_alike():
+    stage = _Stage(np.array([1.0, 2.0]), 0.0, 0.0, np.array([[0.0, 0.0], [5.0, -3.0]]))
+    pos = np.random.default_rng(0).uniform(0, 100, (7, 2))
+    np.testing.assert_allclose(stage.move(pos, 0, 100), pos + np.array([1, 2]))
+    np.testing.assert_allclose(stage.move(pos, 1, 100), pos + np.array([6, -1]))
+    still = np.zeros(2), np.zeros((1, 2))
+    turned = _Stage(still[0], 0.3, 0.0, still[1]).move(pos, 0, 100) - 50
+    np.testing.assert_allclose(np.hypot(*turned.T), np.hypot(*(pos - 50).T))
+    # the angle of a shape is that of its long axis (sin, cos) in (y, x); it turns with the stage
+    axis = np.array([[np.sin(0.7), np.cos(0.7)]])
+    was, now = (_Stage(still[0], 0.3, 0.0, still[1]).move(p, 0, 0) for p in (0 * axis, axis))
+    np.testing.assert_allclose(now - was, [[np.sin(0.7 - 0.3), np.cos(0.7 - 0.3)]])
+    grown = _Stage(still[0], 0.0, 0.1, still[1]).move(pos, 0, 100) - 50
+    np.testing.assert_allclose(grown, 1.1 * (pos - 50))
+
+
 @pytest.fixture(scope="module")
 def scene():
-    return blobs(np.random.default_rng(5), 3, 96)
+    scene = blobs(np.random.default_rng(2), 3, 96)
+    assert scene.labels_tyx.any((1, 2)).all()
+    return scene
 
 
-@pytest.mark.parametrize("name", LOOKS)
-def test_every_look_shows_something(name, scene, monkeypatch):
-    monkeypatch.setattr(looks, "choose_look", lambda rng, scene: name)
+ALL_LOOKS = {name: look for name, (look, _) in LOOKS.items()} | UNSEEN_LOOKS
+
+
+@pytest.mark.parametrize("name", ALL_LOOKS)
+def test_every_look_shows_something(name, scene):
+    look = ALL_LOOKS[name]
     for seed in range(3):
-        images = render_cells(np.random.default_rng(seed), scene)
+        images = render_cells(np.random.default_rng(seed), scene, look)
         assert images.dtype == np.uint8
         assert images.shape == scene.labels_tyx.shape
         assert all(frame.std() > 2 for frame in images)
-    look = LOOKS[name][0]
     rng = np.random.default_rng(0)
     noise = looks.smooth_noise(rng, 96, 5)
     flat = np.ones(256, np.float32)
@@ -128,7 +198,9 @@ def test_render_gives_rgb_for_all_families():
 
 
 def test_looks_suit_shapes():
-    assert set(looks.ROD_LOOKS) | set(looks.TILE_LOOKS) <= set(LOOKS)
+    tables = (looks.ROD_LOOKS, looks.TILE_LOOKS, looks.FILAMENT_LOOKS)
+    assert {name for table in tables for name in table} <= set(LOOKS)
+    assert not set(UNSEEN_LOOKS) & set(LOOKS)
     rng = np.random.default_rng(0)
     chosen = {looks.choose_look(rng, rods(rng, 1, 64)) for _ in range(20)}
     assert chosen <= set(looks.ROD_LOOKS)
@@ -156,9 +228,9 @@ def test_clips_are_kept_on_disk(tmp_path, monkeypatch):
 
 def test_depth_is_a_distance():
     """In a lone disc it is the distance to the outline."""
-    canvas = shapes._Canvas(1, 64)
+    canvas = Canvas(1, 64)
     crop = canvas.crop(32, 32, 40)
-    depth = shapes._harmonic_depth(*canvas.grid(crop), 32, 32, 12, 1.0, 0.3, np.zeros((3, 2)))
+    depth = harmonic_depth(*canvas.grid(crop), 32, 32, 12, 1.0, 0.3, np.zeros((3, 2)))
     canvas.put(0, crop, depth, 1, over=False)
     yy, xx = np.mgrid[:64, :64]
     np.testing.assert_allclose(canvas.depth[0], 12 - np.hypot(yy - 32, xx - 32), atol=1e-4)

@@ -74,6 +74,29 @@ def test_what_divided_is_unknown():
     assert sample.known.T.tolist() == [[True, True, False, False]] * 8  # and never backwards
 
 
+def test_a_window_that_looks_away_does_not_show_its_object(clips):
+    how = Drawing(5, 1, 64, away=1.0, zoom=(0.8, 1.2), jitter=0.1)
+    sample = draw_windows(np.random.default_rng(0), clips, 30, how)
+    there = sample.masks.flatten(2).any(2)
+    assert there[0].all()
+    assert (~there[1:]).any(0).float().mean() > 0.8  # a bent object may reach into the window
+    plain = draw_windows(np.random.default_rng(0), clips, 30, Drawing(5, 1, 64, zoom=(0.8, 1.2)))
+    assert (~plain.masks.flatten(2).any(2)[1:]).any(0).float().mean() < 0.4
+
+
+def test_objects_that_are_cut_by_the_border_are_rarer():
+    labels = np.zeros((1, 1, 120, 120), np.uint8)
+    labels[0, 0, :14, 40:54] = 1
+    labels[0, 0, 60:74, 60:74] = 2
+    images = np.repeat((labels * np.uint8(100))[..., None], 3, -1)
+    clips = Clips(images, labels, np.full((1, 256), 1, np.int16))
+    how = Drawing(1, 1, 64)
+    sample = draw_windows(np.random.default_rng(0), clips, 200, how)
+    shown = sample.images[0, ..., 0].numpy()[sample.masks[0].numpy()]
+    cut = (shown < 130).mean()
+    assert 0.1 < cut < 0.4
+
+
 def test_augment(clips):
     sample = draw_windows(np.random.default_rng(0), clips, 6, HOW)
     a = augment(np.random.default_rng(1), sample.images)

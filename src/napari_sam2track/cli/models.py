@@ -83,11 +83,27 @@ def info_model(name: Name) -> None:
         "state": status(info).value,
     }
     card = bundled_card() if info.name == BUNDLED else _card_in(info)
-    lines |= {k: str(v) for k, v in card.items() if k not in lines | {"n_bytes": 0}}
+    known = set(lines) | {"n_bytes"}
+    lines |= {k: v for k, v in _plain("", card).items() if k not in known}
     width = max(len(key) for key in lines)
     for key, value in lines.items():
         if value:
             typer.echo(f"{key:<{width}}  {value}")
+
+
+def _plain(name: str, value: Any) -> dict[str, str]:
+    """Lines of a card: a line for every innermost group of values."""
+    if not isinstance(value, dict):
+        return {name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)}
+    lines: dict[str, str] = {}
+    flat = {k: v for k, v in value.items() if name and not isinstance(v, dict)}
+    if flat:
+        words = (f"{k} {w}" for k, v in flat.items() for w in _plain("", v).values())
+        lines[name] = ", ".join(words)
+    for key, inner in value.items():
+        if key not in flat:
+            lines |= _plain(f"{name}: {key}" if name else key, inner)
+    return lines
 
 
 def _card_in(info: ModelInfo) -> dict[str, Any]:

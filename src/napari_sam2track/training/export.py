@@ -90,7 +90,11 @@ def tuned_card(
 
 
 def write_card(
-    path: Path, parameters: int, recipe: Recipe, scores: dict[str, dict[str, float]]
+    path: Path,
+    parameters: int,
+    recipe: Recipe,
+    data: dict[str, object],
+    scores: dict[str, dict[str, float]],
 ) -> Path:
     """Write the card beside exported weights; returns its path.
 
@@ -102,6 +106,8 @@ def write_card(
         How many the network has.
     recipe
         What they were made with.
+    data
+        What is in its clips (`movies.describe`).
     scores
         Name of a test to its scores.
     """
@@ -113,8 +119,8 @@ def write_card(
         "parameters": parameters,
         "made_with": f"napari-sam2track {__version__}",
         "licence": "BSD-3-Clause",
-        "data": f"{recipe.clips.n_clips} synthetic clips of {recipe.clips.n_frames} frames "
-        f"(seed {recipe.clips.seed}); no real image",
+        "data": data,
+        "start": recipe.start,
         "stages": {s.name: s.steps for s in recipe.stages},
         "seed": recipe.seed,
         "scores": {k: {n: round(x, 4) for n, x in v.items()} for k, v in scores.items()},

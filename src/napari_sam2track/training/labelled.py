@@ -20,7 +20,7 @@ from napari_sam2track.results_folder import LABELS
 from napari_sam2track.session_file import movie_of_session, read_session
 from napari_sam2track.tracks.movie import TrackedMovie
 from napari_sam2track.training.sampling import Drawing, Object, Sample, cut_around
-from napari_sam2track.training.shapes import Rng
+from napari_sam2track.training.scene import Rng
 
 #: Objects with fewer pixels are no examples.
 MIN_AREA = 30

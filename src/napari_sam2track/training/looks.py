@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-from napari_sam2track.training.shapes import Rng, Scene
+from napari_sam2track.training.scene import Rng, Scene
 
 Image = NDArray[np.floating]
 TEXTURE = 512  # side of the noise images that objects carry with them
@@ -109,6 +109,20 @@ def _mixed(p: Paint, k: dict[str, float]) -> Image:
     return 0.25 + 0.5 * k["base"] + k["contrast"] * np.where(p.inside, body, 0)
 
 
+def _dark_field(p: Paint, k: dict[str, float]) -> Image:
+    """Only outlines and grains scatter light, on black."""
+    rim = np.exp(-((p.depth / k["wall"]) ** 2)) * (0.6 + 0.4 * p.gain[p.labels])
+    grains = np.maximum(p.carried - 1.2, 0) * p.inside
+    return 0.05 + k["contrast"] * (0.9 * rim + (0.3 + k["texture"]) * grains)
+
+
+def _interference(p: Paint, k: dict[str, float]) -> Image:
+    """Fringes that follow the thickness."""
+    height = np.sqrt(np.clip(p.depth, 0, None) / p.radius) * p.gain[p.labels]
+    fringes = np.cos(2 * np.pi * (1 + 3 * k["rim"]) * height + k["angle"])
+    return 0.5 + 0.4 * k["contrast"] * np.where(p.inside, fringes, 0.3 * p.ground)
+
+
 LOOKS: dict[str, tuple[Look, float]] = {
     "fluorescence": (_fluorescence, 0.30),
     "bright field": (_bright_field, 0.10),
@@ -119,6 +133,8 @@ LOOKS: dict[str, tuple[Look, float]] = {
     "dic": (_dic, 0.07),
     "mixed": (_mixed, 0.10),
 }
+#: Looks that training never shows: what they score tells how well the rest carries over.
+UNSEEN_LOOKS: dict[str, Look] = {"dark field": _dark_field, "interference": _interference}
 ROD_LOOKS = {
     "phase": 0.55,
     "fluorescence": 0.2,
@@ -128,13 +144,19 @@ ROD_LOOKS = {
     "mixed": 0.04,
 }
 TILE_LOOKS = {"membrane": 0.45, "fluorescence": 0.25, "granular": 0.1, "phase": 0.1, "mixed": 0.1}
+FILAMENT_LOOKS = {
+    "fluorescence": 0.4,
+    "phase": 0.2,
+    "bright field": 0.2,
+    "dic": 0.1,
+    "mixed": 0.1,
+}
 
 
 def choose_look(rng: Rng, scene: Scene) -> str:
     """A look that suits the family of shapes."""
-    table = {"rods": ROD_LOOKS, "tiling": TILE_LOOKS}.get(
-        scene.kind, {name: weight for name, (_, weight) in LOOKS.items()}
-    )
+    tables = {"rods": ROD_LOOKS, "tiling": TILE_LOOKS, "filaments": FILAMENT_LOOKS}
+    table = tables.get(scene.kind, {name: weight for name, (_, weight) in LOOKS.items()})
     return str(rng.choice(list(table), p=np.array(list(table.values())) / sum(table.values())))
 
 
@@ -144,7 +166,7 @@ def _knobs(rng: Rng, radius: float) -> dict[str, float]:
         "contrast": rng.uniform(0.15, 0.75),
         "soft": rng.uniform(1, max(2, 0.6 * radius)),
         "wall": rng.uniform(1.0, max(1.4, 0.14 * radius)),
-        "texture": rng.uniform(0, 0.35),
+        "texture": rng.uniform(0, rng.choice([0.35, 0.35, 0.7])),
         "glow": rng.choice([0, 0, rng.uniform(0, 0.3)]),
         "rim": rng.uniform(0, 0.6),
         "halo": rng.uniform(0.1, 1.1),
@@ -170,23 +192,26 @@ def _carried_noise(labels: NDArray[np.uint8], noise: Image) -> Image:
     return noise[iy, ix]
 
 
-def render_cells(rng: Rng, scene: Scene) -> NDArray[np.uint8]:
+def render_cells(rng: Rng, scene: Scene, look: Look) -> NDArray[np.uint8]:
     """A grey microscopy look, shape (T, S, S), uint8."""
     n_frames, size, _ = scene.labels_tyx.shape
-    look = LOOKS[choose_look(rng, scene)][0]
     knobs = _knobs(rng, scene.radius)
     gain = np.clip(1 + rng.normal(0, rng.uniform(0, 0.4), 256), 0.3, 2.2).astype(np.float32)
     sign = rng.uniform(-1, 1, 256).astype(np.float32)
     noise = smooth_noise(rng, TEXTURE, rng.uniform(2, 10))
     ground = smooth_noise(rng, size, rng.uniform(1.5, 8))
     # disturbances are scaled to the contrast: what nobody could see teaches nothing
-    uneven = smooth_noise(rng, size, rng.uniform(20, 120)) * rng.uniform(0, 0.3) * knobs["contrast"]
-    fine = ground * rng.uniform(0, 0.15) * knobs["contrast"]
+    dirt = rng.uniform(0, 1) * knobs["contrast"]
+    uneven = smooth_noise(rng, size, rng.uniform(20, 120)) * rng.uniform(0, 0.4) * dirt
+    fine = ground * rng.uniform(0, 0.2) * dirt
     blur = rng.uniform(0.3, max(0.6, min(2.5, 0.12 * scene.radius)))
-    grain = rng.uniform(0, 0.35) * knobs["contrast"]
+    grain = rng.uniform(0, 0.45) * dirt
     bleach = 1 - rng.uniform(0, 0.05)
     saturate = rng.random() < 0.12
     dim = rng.random() < 0.15
+    flicker = 1 + rng.normal(0, rng.choice([0, 0, 0.05]), n_frames)
+    defocus = np.abs(rng.normal(0, rng.choice([0, 0, 0.5]), n_frames))
+    read_noise = rng.uniform(0, 0.1) * dirt
     frames = np.empty((n_frames, size, size), np.float32)
     for t in range(n_frames):
         labels = scene.labels_tyx[t]
@@ -199,12 +224,16 @@ def render_cells(rng: Rng, scene: Scene) -> NDArray[np.uint8]:
             sign,
             scene.radius,
         )
-        image = ndi.gaussian_filter((look(paint, knobs) + uneven + fine).astype(np.float32), blur)
+        sharp = (look(paint, knobs) + uneven + fine).astype(np.float32)
+        image = ndi.gaussian_filter(sharp, blur + min(defocus[t], 0.1 * scene.radius))
         if dim:
             image = image * 0.15
         shot = rng.standard_normal((size, size)).astype(np.float32)
-        image = image * bleach**t
-        frames[t] = image + shot * grain * (0.25 if dim else 1) * np.sqrt(np.clip(image, 0.02, 1))
+        image = image * bleach**t * flicker[t]
+        weak = 0.25 if dim else 1
+        # photons come with the root of the light, the camera's own noise everywhere
+        noisy = shot * weak * (grain * np.sqrt(np.clip(image, 0.02, 1)) + read_noise)
+        frames[t] = image + noisy
     lo, hi = np.percentile(frames[:, ::2, ::2], (0.5, 96 if saturate else 99.8))
     return (np.clip((frames - lo) / max(hi - lo, 0.03), 0, 1) * 255).astype(np.uint8)
 
@@ -241,11 +270,20 @@ def render_things(rng: Rng, scene: Scene) -> NDArray[np.uint8]:
     return out
 
 
-def render(rng: Rng, scene: Scene) -> NDArray[np.uint8]:
-    """The clip as a camera saw it, shape (T, S, S, 3), uint8."""
+def render(rng: Rng, scene: Scene, unseen: bool = False) -> NDArray[np.uint8]:
+    """The clip as a camera saw it, shape (T, S, S, 3), uint8.
+
+    Parameters
+    ----------
+    unseen
+        Whether to paint one of the looks that training does not show.
+    """
+    if unseen:
+        name = str(rng.choice(list(UNSEEN_LOOKS)))
+        return np.repeat(render_cells(rng, scene, UNSEEN_LOOKS[name])[..., None], 3, axis=-1)
     if scene.kind == "things" and rng.random() < 0.85:
         return render_things(rng, scene)
-    grey = render_cells(rng, scene)
+    grey = render_cells(rng, scene, LOOKS[choose_look(rng, scene)][0])
     if rng.random() < 0.08:  # a false colour, as of a stain or a display
         tint = rng.uniform(0.1, 1, 3).astype(np.float32)
         return (grey[..., None] * (tint / tint.max())).astype(np.uint8)

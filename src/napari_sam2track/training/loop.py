@@ -19,7 +19,8 @@ from napari_sam2track.engine.network import Network
 from napari_sam2track.errors import FormatError
 from napari_sam2track.training.losses import Weights
 from napari_sam2track.training.movies import Clips, ClipSet, open_clips
-from napari_sam2track.training.sampling import Drawing, augment, draw_windows
+from napari_sam2track.training.optimiser import Optimisers
+from napari_sam2track.training.sampling import ANY_SIZE, Drawing, augment, draw_windows
 from napari_sam2track.training.steps import Kind, Tally, mean_ious, run_sample
 
 
@@ -37,6 +38,11 @@ class Stage:
         Probability of a corrective click on the first frame, and of a second one after it.
     fix_later
         Probability of a corrective click on some later frame.
+    any_size
+        Part of the steps that show windows far too small and far too large: to find the size of
+        what was clicked, the engine looks at such, and they must be known as such.
+    away
+        How often an object is out of its window for some frames.
     """
 
     name: str
@@ -47,6 +53,8 @@ class Stage:
     kinds: tuple[tuple[Kind, float], ...]
     fix_first: float = 0.5
     fix_later: float = 0.0
+    any_size: float = 0.0
+    away: float = 0.0
     per_window: int = 2
     warm_up: int = 150
     weights: Weights = Weights()  # noqa: RUF009  (frozen)
@@ -54,11 +62,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that the weights depend on, with the code."""
+    """All that the weights depend on, with the code.
+
+    ``start`` is the SHA-256 of the weights that the training begins from; None for random ones.
+    """
 
     stages: tuple[Stage, ...]
     clips: ClipSet
     held_out: ClipSet
+    unseen: ClipSet
+    start: str | None = None
     seed: int = 0
     processes: int = 2
     decay: float = 0.05
@@ -67,35 +80,42 @@ class Recipe:
     save_every: int = 200
 
 
-#: What the bundled model is made of: 98 minutes on two cores that did other work as well.
+_CLIP_KINDS: tuple[tuple[Kind, float], ...] = (("click", 0.4), ("box", 0.2), ("mask", 0.4))
+
+#: What the bundled model is made of, beginning from the weights of version 0.1 (docs/training.md).
 BUNDLED = Recipe(
     stages=(
-        Stage("images", 1, 16, 4200, 1e-3, (("click", 0.7), ("box", 0.3))),
+        Stage("images", 1, 16, 2400, 1e-3, (("click", 0.7), ("box", 0.3)), any_size=0.3),
         Stage(
             "clips of 4",
             4,
             6,
-            1900,
-            5e-4,
-            (("click", 0.4), ("box", 0.2), ("mask", 0.4)),
+            1100,
+            6e-4,
+            _CLIP_KINDS,
             fix_first=0.35,
             fix_later=0.15,
+            away=0.15,
             weights=Weights(full_size=0.3),
         ),
         Stage(
             "clips of 8",
             8,
             4,
-            800,
-            2.5e-4,
-            (("click", 0.4), ("box", 0.15), ("mask", 0.45)),
+            700,
+            3e-4,
+            _CLIP_KINDS,
             fix_first=0.35,
             fix_later=0.35,
+            away=0.2,
             weights=Weights(full_size=0.3),
         ),
     ),
-    clips=ClipSet(2800, seed=0),
+    clips=ClipSet(1200, seed=0),
     held_out=ClipSet(200, seed=1),
+    unseen=ClipSet(60, seed=2, unseen=True),
+    start="7652240788091b2328e61dfcb2cc77f6bb92171faa0c28ca46f4958147b917aa",
+    seed=1,
 )
 
 
@@ -145,16 +165,32 @@ class _Shared:
         self.barrier.wait()
 
 
-def train(recipe: Recipe, config: dict[str, Any], work: Path) -> Path:
+def train(
+    recipe: Recipe, config: dict[str, Any], work: Path, start: dict[str, Tensor] | None = None
+) -> Path:
     """Run a recipe, resuming what ``work`` holds of it; returns the path of the weights.
 
     Writes ``state.pt`` (to resume), ``log.csv``, and at the end ``weights.pt`` with the moving
     average of the weights.
+
+    Parameters
+    ----------
+    recipe
+        What to do.
+    config
+        Architecture, as `models.config` reads it.
+    work
+        Folder for all files.
+    start
+        Weights to begin from; random ones if None.
     """
+    work.mkdir(parents=True, exist_ok=True)
     open_clips(work / "train", recipe.clips, recipe.processes)
     open_clips(work / "held", recipe.held_out, recipe.processes)
     n_values = sum(p.numel() for p in build_model(config).parameters())
     shared = _Shared(recipe.processes, n_values)
+    if start is not None:
+        _save(work / "start.pt", start)
     if recipe.processes == 1:
         _worker(0, recipe, config, work, shared)
     else:
@@ -162,10 +198,6 @@ def train(recipe: Recipe, config: dict[str, Any], work: Path) -> Path:
             _worker, (recipe, config, work, shared), nprocs=recipe.processes
         )
     return work / "weights.pt"
-
-
-def _rate(stage: Stage, step: int) -> float:
-    return stage.rate * pace(step / stage.steps, step, stage.warm_up)
 
 
 def pace(done: float, step: int, warm_up: int) -> float:
@@ -186,7 +218,8 @@ def _worker(rank: int, recipe: Recipe, config: dict[str, Any], work: Path, share
     network = Network(model)
     clips = open_clips(work / "train", recipe.clips)
     held = open_clips(work / "held", recipe.held_out)
-    parameters = list(model.parameters())
+    if recipe.start is not None:
+        model.load_state_dict(torch.load(work / "start.pt", weights_only=True))
     average = {k: v.clone() for k, v in model.state_dict().items()}
     first_stage = first_step = 0
     state_file, log_file = work / "state.pt", work / "log.csv"
@@ -201,25 +234,25 @@ def _worker(rank: int, recipe: Recipe, config: dict[str, Any], work: Path, share
         first_stage, first_step = saved["stage"], saved["step"]
         model.load_state_dict(saved["model"])
         average = saved["average"]
+
+    def keep(stage: int, step: int, optimiser: list[dict[str, Any]] | None) -> None:
+        whole = {"recipe": _plain(recipe, config), "stage": stage, "step": step}
+        learnt = {"model": model.state_dict(), "average": average, "optimiser": optimiser}
+        _save(state_file, whole | learnt)
+
     for s in range(first_stage, len(recipe.stages)):
         stage = recipe.stages[s]
-        optimiser = torch.optim.AdamW(
-            parameters, lr=stage.rate, betas=(0.9, 0.98), weight_decay=recipe.decay
-        )
-        if saved is not None:
+        optimiser = Optimisers(model, stage.rate, recipe.decay)
+        if saved is not None and saved["optimiser"] is not None:
             optimiser.load_state_dict(saved["optimiser"])
-            saved = None
+        saved = None
         start, recent = time.monotonic(), []
         for step in range(first_step, stage.steps):
-            for group in optimiser.param_groups:
-                group["lr"] = _rate(stage, step)
             tally = _step(recipe, stage, s, step, rank, network, clips)
-            optimiser.zero_grad(set_to_none=True)
             assert isinstance(tally.loss, Tensor)
             tally.loss.backward()
-            shared.average(rank, parameters)
-            nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
-            optimiser.step()
+            shared.average(rank, optimiser.parameters)
+            optimiser.step(pace(step / stage.steps, step, stage.warm_up), recipe.clip_norm)
             follow_average(average, model, recipe.average if s or step > 500 else 0.98)
             if rank:
                 continue
@@ -229,21 +262,12 @@ def _worker(rank: int, recipe: Recipe, config: dict[str, Any], work: Path, share
                 _log(log_file, stage.name, step + 1, took, recent)
                 recent = []
             if (step + 1) % recipe.save_every == 0:
-                _save(
-                    state_file,
-                    {
-                        "recipe": _plain(recipe, config),
-                        "stage": s,
-                        "step": step + 1,
-                        "model": model.state_dict(),
-                        "average": average,
-                        "optimiser": optimiser.state_dict(),
-                    },
-                )
+                keep(s, step + 1, optimiser.state_dict())
         first_step = 0
         if rank == 0:
+            keep(s + 1, 0, None)
             scores = validate(config, average, held)
-            _log(log_file, f"{stage.name}: held out", stage.steps, 0.0, [], scores)
+            _log(log_file, stage.name, stage.steps, 0.0, [], scores)
             _save(work / "weights.pt", {"model": average, "recipe": asdict(recipe)})
 
 
@@ -252,7 +276,10 @@ def _step(
 ) -> Tally:
     # a generator for each step: what is drawn does not depend on where a run was resumed
     rng = np.random.default_rng([recipe.seed, s, step, rank])
-    sample = draw_windows(rng, clips, stage.windows, Drawing(stage.n_frames, stage.per_window))
+    how = Drawing(stage.n_frames, stage.per_window, away=stage.away)
+    if rng.random() < stage.any_size:
+        how = replace(how, zoom=ANY_SIZE, fullest=0.95)
+    sample = draw_windows(rng, clips, stage.windows, how)
     sample = replace(sample, images=augment(rng, sample.images))
     names, odds = zip(*stage.kinds, strict=True)
     kind: Kind = names[int(rng.choice(len(names), p=odds))]
@@ -302,6 +329,10 @@ def _save(path: Path, state: dict[str, Any]) -> None:
     part.replace(path)
 
 
+_COLUMNS = ("click", "box", "fix 1", "fix 2", "follow", "fix later")
+_HELD_COLUMNS = ("follow after click", "follow after mask")
+
+
 def _log(
     path: Path,
     name: str,
@@ -310,9 +341,23 @@ def _log(
     tallies: list[Tally],
     scores: dict[str, float] | None = None,
 ) -> None:
-    scores = scores or mean_ious(tallies)
+    """Add a row to the log: mean IoUs since the last one, or ``scores`` of held-out windows."""
+    held_out = scores is not None
+    scores = mean_ious(tallies) if scores is None else scores
     losses = [float(torch.as_tensor(t.loss).detach()) for t in tallies]
-    loss = float(np.mean(losses)) if losses else float("nan")
+    columns = (*_COLUMNS, *_HELD_COLUMNS)
+    new = not path.exists()
     with path.open("a", newline="") as file:
-        text = " ".join(f"{k}={v:.3f}" for k, v in scores.items())
-        csv.writer(file).writerow([name, step, f"{took:.3f}", f"{loss:.4f}", text])
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(["stage", "step", "held out", "seconds a step", "loss", *columns])
+        writer.writerow(
+            [
+                name,
+                step,
+                int(held_out),
+                f"{took:.3f}" if took else "",
+                f"{np.mean(losses):.4f}" if losses else "",
+                *(f"{scores[c]:.4f}" if c in scores else "" for c in columns),
+            ]
+        )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+from collections import defaultdict
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -14,21 +15,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.training.looks import render
-from napari_sam2track.training.shapes import Scene, make_scene
+from napari_sam2track.training.looks import LOOKS, UNSEEN_LOOKS, render
+from napari_sam2track.training.scene import Scene
+from napari_sam2track.training.shapes import family, make_scene
 
 #: Bumped whenever the generator changes, so that a cached set is not taken for a new one.
-RECIPE = 1
+RECIPE = 2
 
 
 @dataclass(frozen=True)
 class ClipSet:
-    """How many clips of which size, and the seed that they come from."""
+    """How many clips of which size, and the seed that they come from.
+
+    ``unseen`` paints them in the looks that training does not show.
+    """
 
     n_clips: int
-    n_frames: int = 8
+    n_frames: int = 12
     size: int = 256
     seed: int = 0
+    unseen: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +67,44 @@ def make_clip(
     scene: Scene = make_scene(rng, spec.n_frames, spec.size)
     ended = np.full(256, spec.n_frames, np.int16)
     ended[: len(scene.ended_n)] = scene.ended_n[:256]
-    return render(rng, scene), scene.labels_tyx, ended, scene.kind
+    return render(rng, scene, spec.unseen), scene.labels_tyx, ended, scene.kind
+
+
+def describe(clips: Clips, spec: ClipSet) -> dict[str, object]:
+    """What is in a set, as plain values: its card.
+
+    Counts what is seen: an object that is hidden by others on a frame counts as gone from it.
+    """
+    families: dict[str, int] = defaultdict(int)
+    totals: dict[str, int] = defaultdict(int)
+    areas: list[NDArray[np.int64]] = []
+    for k in range(len(clips)):
+        families[family(np.random.default_rng([spec.seed, k]))] += 1
+        labels = np.asarray(clips.labels[k])
+        area = np.stack([np.bincount(frame.ravel(), minlength=256) for frame in labels])[:, 1:]
+        seen, ended = area > 0, clips.ended[k][1:]
+        divided = (ended < len(labels)) & seen.any(0)
+        after = np.arange(len(labels))[:, None] >= ended
+        gone = ~seen & ~after & (np.cumsum(seen, 0) > 0)
+        totals["objects"] += int(seen.any(0).sum())
+        totals["masks"] += int(seen.sum())
+        totals["that divide"] += int(divided.sum())
+        totals["that are gone from a later frame"] += int(gone.any(0).sum())
+        totals["that come back"] += int((gone[:-1] & seen[1:]).any(0).sum())
+        areas.append(area[seen])
+    quarters = np.percentile(np.concatenate(areas), (5, 25, 50, 75, 95)).astype(int).tolist()
+    looks = list(UNSEEN_LOOKS) if spec.unseen else [*LOOKS, "colour"]
+    return {
+        "clips": len(clips),
+        "frames": int(clips.labels.shape[1]),
+        "side": int(clips.labels.shape[2]),
+        "seed": spec.seed,
+        "families": dict(sorted(families.items())),
+        "looks": looks,
+        **totals,
+        "areas in pixels, 5 25 50 75 95 %": quarters,
+        "real images": 0,
+    }
 
 
 def open_clips(folder: Path, spec: ClipSet, workers: int = 1) -> Clips:

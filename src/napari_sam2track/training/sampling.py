@@ -13,7 +13,7 @@ from torch import Tensor
 from napari_sam2track.engine.windows import Readable, Window, cut_window, reference_side, resample
 from napari_sam2track.masks import deepest_pixel
 from napari_sam2track.training.movies import Clips
-from napari_sam2track.training.shapes import Rng
+from napari_sam2track.training.scene import Rng
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +82,9 @@ class Drawing:
         Smallest and largest side of a window in pixels.
     fullest
         Most of a window that an object may fill.
+    away
+        How often the window looks beside the object on some later frames: it is absent there,
+        while what looks like it may be in view.
     """
 
     n_frames: int
@@ -91,6 +94,11 @@ class Drawing:
     jitter: float = 0.25
     sides: tuple[float, float] = (20.0, 480.0)
     fullest: float = 0.7
+    away: float = 0.0
+
+
+#: For `Drawing.zoom`: from windows that show a part of the object to such where it is tiny.
+ANY_SIZE = (0.25, 4.0)
 
 
 def draw_windows(rng: Rng, clips: Clips, n: int, how: Drawing) -> Sample:
@@ -138,8 +146,10 @@ def _draw(
     while True:
         k = int(rng.integers(len(clips)))
         n_all = clips.labels.shape[1]
-        t0 = int(rng.integers(n_all - n_frames + 1))
-        times = np.arange(t0, t0 + n_frames)
+        faster = n_frames > 1 and 2 * n_frames - 1 <= n_all and rng.random() < 0.3
+        span = (n_frames - 1) * (1 + faster) + 1
+        t0 = int(rng.integers(n_all - span + 1))
+        times = np.arange(t0, t0 + span, 1 + faster)
         ended = clips.ended[k]
         if (ended >= n_all).all() and rng.random() < 0.5:
             times = times[::-1]  # only where nothing divides: backwards, daughters would merge
@@ -150,11 +160,18 @@ def _draw(
         if len(choice) == 0:
             continue
         target = int(rng.choice(choice))
+        if target in _at_border(labels[0]) and rng.random() < 0.7:
+            continue  # in a small clip there are many, in a movie few
         cut = cut_around(rng, _object(clips.images[k], labels, times, target), how)
         if cut is None:
             continue
         images, masks, ids = cut
         return images, masks, times[:, None] < ended[ids][None]
+
+
+def _at_border(labels_yx: NDArray[np.uint8]) -> set[int]:
+    sides = (labels_yx[0], labels_yx[-1], labels_yx[:, 0], labels_yx[:, -1])
+    return set(np.unique(np.concatenate(sides)).tolist())
 
 
 def _object(
@@ -222,7 +239,23 @@ def _windows(rng: Rng, target: Object, how: Drawing) -> list[Window]:
         if place is not None:
             centre = np.array(place) + rng.normal(0, 0.03 * side, 2)
         out.append(Window(float(centre[0]), float(centre[1]), side))
+    if how.away and len(out) > 2 and rng.random() < how.away:
+        _look_away(rng, target, out)
     return out
+
+
+def _look_away(rng: Rng, target: Object, windows: list[Window]) -> None:
+    """Move some windows, in place, so far that the object is not in them."""
+    start = int(rng.integers(1, len(windows)))
+    stop = min(len(windows), start + int(rng.integers(1, 5)))
+    frame = (target.movie.height, target.movie.width)
+    axis = int(rng.integers(2))
+    for n in range(start, stop):
+        window = windows[n]
+        place = list(target.centre(n) or (window.cy, window.cx))
+        towards = 1 if place[axis] < frame[axis] / 2 else -1  # the side with more to see
+        place[axis] += towards * (0.5 * window.side + 0.8 * target.extent)
+        windows[n] = Window(place[0], place[1], window.side)
 
 
 def augment(rng: Rng, images_tbyxc: Tensor) -> Tensor:
@@ -283,7 +316,7 @@ def boxes(rng: Rng | None, masks_nyx: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def corrections(rng: Rng | None, predicted_nyx: Tensor, truth_nyx: Tensor) -> tuple[Tensor, Tensor]:
-    """One click each on what is wrong: points (N, 1, 2) and labels (N, 1).
+    """One click each on what is wrong: points (N, 1, 2) and labels (N, 1), -1 for none.
 
     Training draws any wrong pixel; evaluation takes the deepest point of the larger error.
     """
@@ -292,8 +325,9 @@ def corrections(rng: Rng | None, predicted_nyx: Tensor, truth_nyx: Tensor) -> tu
         missed, extra = truth & ~mask, mask & ~truth
         a, b = int(missed.sum()), int(extra.sum())
         if a + b == 0:
-            points.append(click(rng, truth))
-            labels.append(1)
+            there = bool(truth.any())
+            points.append(click(rng, truth) if there else (0.0, 0.0))
+            labels.append(1 if there else -1)  # -1: no click at all
             continue
         positive = a >= b if rng is None else bool(rng.random() < a / (a + b))
         points.append(click(rng, missed if positive else extra))

@@ -1,103 +1,20 @@
-"""Populations of moving shapes with known truth.
-
-A scene is a label movie and, beside it, the signed distance to the nearest outline: enough for
-`training.looks` to paint any look on it.
-"""
+"""Populations of moving shapes with known truth."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-Rng = np.random.Generator
-MAX_OBJECTS = 250  # labels are stored as uint8
-
-
-@dataclass(frozen=True, eq=False)
-class Scene:
-    """Truth of one clip.
-
-    Attributes
-    ----------
-    kind
-        Family of shapes: blobs, rods, tiling, things.
-    labels_tyx
-        Shape (T, S, S), uint8; 0 is background.
-    depth_tyx
-        Shape (T, S, S), float32: distance in pixels to the outline of the own object, positive
-        inside; outside the (negative) distance to the nearest object that was drawn.
-    radius
-        Typical radius of an object in pixels.
-    ended_n
-        Per id (from 1, index 0 unused) the frame from which its identity is undefined, because
-        it divided; T if it never is.
-    """
-
-    kind: str
-    labels_tyx: NDArray[np.uint8]
-    depth_tyx: NDArray[np.float32]
-    radius: float
-    ended_n: NDArray[np.int64]
-
-
-class _Canvas:
-    """Draws implicit shapes into label and depth frames."""
-
-    def __init__(self, n_frames: int, size: int) -> None:
-        self.labels = np.zeros((n_frames, size, size), np.uint8)
-        self.depth = np.full((n_frames, size, size), -60.0, np.float32)
-        self.size = size
-
-    def crop(self, cy: float, cx: float, reach: float) -> tuple[slice, slice] | None:
-        y0, y1 = int(max(0, cy - reach)), int(min(self.size, cy + reach + 2))
-        x0, x1 = int(max(0, cx - reach)), int(min(self.size, cx + reach + 2))
-        return None if y1 <= y0 or x1 <= x0 else (slice(y0, y1), slice(x0, x1))
-
-    def grid(self, crop: tuple[slice, slice]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        ys = np.arange(crop[0].start, crop[0].stop, dtype=np.float32)[:, None]
-        xs = np.arange(crop[1].start, crop[1].stop, dtype=np.float32)[None, :]
-        return ys, xs
-
-    def put(
-        self,
-        t: int,
-        crop: tuple[slice, slice],
-        depth: NDArray[np.float32],
-        label: int,
-        over: bool,
-    ) -> None:
-        """Draw one shape; ``over`` hides what lies below, else the deeper shape keeps a pixel."""
-        labels, best = self.labels[t][crop], self.depth[t][crop]
-        inside = depth > 0
-        take = inside if over else inside & ((labels == 0) | (depth > best))
-        labels[take] = label
-        best[take] = depth[take]
-        outside = ~inside & (labels == 0)
-        np.maximum(best, depth, out=best, where=outside)
-
-
-def _harmonic_depth(
-    ys: NDArray[np.float32],
-    xs: NDArray[np.float32],
-    cy: float,
-    cx: float,
-    radius: float,
-    aspect: float,
-    angle: float,
-    amplitudes: NDArray[np.float64],
-) -> NDArray[np.float32]:
-    """Depth inside a star-shaped outline given by its Fourier amplitudes (K, 2) from order 2."""
-    dy, dx = ys - cy, xs - cx
-    c, s = np.cos(angle), np.sin(angle)
-    u, v = (c * dx + s * dy) / np.sqrt(aspect), (-s * dx + c * dy) * np.sqrt(aspect)
-    theta = np.arctan2(v, u)
-    outline = np.ones_like(theta)
-    for k, (a, b) in enumerate(amplitudes, start=2):
-        outline += a * np.cos(k * theta) + b * np.sin(k * theta)
-    return (np.maximum(outline, 0.25) * radius - np.hypot(u, v)).astype(np.float32)
+from napari_sam2track.training.scene import (
+    MAX_OBJECTS,
+    Canvas,
+    Rng,
+    Scene,
+    harmonic_depth,
+    polyline_depth,
+)
 
 
 def _repel(pos: NDArray[np.float64], rad: NDArray[np.float64], rounds: int, gap: float) -> None:
@@ -113,18 +30,63 @@ def _repel(pos: NDArray[np.float64], rad: NDArray[np.float64], rounds: int, gap:
 def _visibility(rng: Rng, n: int, n_frames: int, gone: float, blink: float) -> NDArray[np.bool_]:
     """Per object and frame: some vanish for good, some come back."""
     seen = np.ones((n, n_frames), bool)
+    if n_frames == 1:
+        return seen
     for i in range(n):
         u = rng.random()
         if u < gone:
             seen[i, rng.integers(1, n_frames) :] = False
         elif u < gone + blink:
             start = rng.integers(1, n_frames)
-            seen[i, start : start + rng.integers(1, 4)] = False
+            seen[i, start : start + rng.integers(1, 5)] = False
     return seen
 
 
+@dataclass(frozen=True, eq=False)
+class _Stage:
+    """What moves all objects of a clip together.
+
+    Attributes
+    ----------
+    drift
+        Pixels per frame.
+    turn
+        Radians per frame, about the middle, against the angles of the shapes.
+    swell
+        Relative expansion per frame, from the middle.
+    jumps
+        Shape (T, 2): what the stage does after each frame.
+    """
+
+    drift: NDArray[np.float64]
+    turn: float
+    swell: float
+    jumps: NDArray[np.float64]
+
+    def move(self, pos: NDArray[np.float64], t: int, size: int) -> NDArray[np.float64]:
+        """Positions (..., 2) one frame later."""
+        c, s = np.cos(self.turn), np.sin(self.turn)
+        away = (pos - size / 2) @ np.array([[c, s], [-s, c]])
+        return away * (1 + self.swell) + size / 2 + self.drift + self.jumps[t]
+
+
+def _stage(rng: Rng, n_frames: int, radius: float) -> _Stage:
+    jumps = np.zeros((n_frames, 2))
+    if rng.random() < 0.12:
+        jumps[rng.integers(n_frames)] = rng.normal(0, 0.8 * radius + 2, 2)
+    return _Stage(
+        rng.normal(0, rng.choice([0.2, 0.05 * radius]), 2),
+        float(rng.normal(0, 0.02)) if rng.random() < 0.25 else 0.0,
+        float(rng.normal(0, 0.012)) if rng.random() < 0.25 else 0.0,
+        jumps,
+    )
+
+
+AWAY = -1e4  # where objects wait that are not born yet, or have divided
+
+
 def blobs(rng: Rng, n_frames: int, size: int, things: bool = False) -> Scene:
-    """Star-shaped objects that drift, turn, deform, leave, vanish; ``things`` hide one another."""
+    """Star-shaped objects that drift, turn, deform, divide, leave; ``things`` hide one another."""
     r0 = float(np.exp(rng.uniform(np.log(14 if things else 5), np.log(70))))
     fill = rng.uniform(0.1, 0.75)
     n = int(np.clip(fill * size * size / (np.pi * r0 * r0), 1, 12 if things else 60))
@@ -132,40 +94,102 @@ def blobs(rng: Rng, n_frames: int, size: int, things: bool = False) -> Scene:
     long = rng.random() < 0.3
     aspect = np.exp(np.abs(rng.normal(0.5, 0.4, n)) if long else rng.normal(0, 0.3, n))
     angle = rng.uniform(0, np.pi, n)
-    spin = rng.normal(0, rng.choice([0.02, 0.08, 0.2]), n)
     pos = rng.uniform(-0.05 * size, 1.05 * size, (n, 2))
     speed = rng.choice([0.02, 0.08, 0.25]) * r0 + rng.uniform(0, 1.5)
-    vel = rng.normal(0, speed, (n, 2)) + rng.normal(0, speed * 0.6, 2)
     orders = 5 if not things else 7
-    rough = rng.uniform(0.02, 0.2)
+    rough = rng.uniform(0.02, 0.2) * rng.choice([0.3, 1.0])
     amps = rng.normal(0, rough, (n, orders, 2)) / np.arange(1, orders + 1)[None, :, None]
     breathe = rng.uniform(0, 0.03)
-    grow = 1 + rng.normal(0, 0.01, n)
     crowd = not things and rng.random() < 0.65
     if crowd:
         _repel(pos, rad, 15, rng.uniform(0.85, 1.05))
-    seen = _visibility(rng, n, n_frames, 0.06, 0.05)
-    canvas = _Canvas(n_frames, size)
+    seen = _visibility(rng, n, n_frames, 0.08, 0.08)
+    mothers, births = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    if not things and n_frames > 1 and rng.random() < 0.35:
+        mothers = np.flatnonzero(rng.random(n) < 0.25)
+        births = rng.integers(1, n_frames, len(mothers))
+        twice = np.repeat(mothers, 2)
+        rad = np.concatenate([rad, rad[twice] * 0.72])
+        aspect = np.concatenate([aspect, aspect[twice] ** 0.5])
+        angle = np.concatenate([angle, angle[twice] + rng.normal(0, 0.3, len(twice))])
+        pos = np.concatenate([pos, np.full((len(twice), 2), AWAY)])
+        amps = np.concatenate([amps, amps[twice]])
+        seen = np.concatenate([seen, np.ones((len(twice), n_frames), bool)])
+    total = len(rad)
+    spin = rng.normal(0, rng.choice([0.02, 0.08, 0.2]), total)
+    vel = rng.normal(0, speed, (total, 2))
+    grow = 1 + rng.normal(0, 0.01, total)
+    stage = _stage(rng, n_frames, r0)
+    ended = np.full(total + 1, n_frames)
+    canvas = Canvas(n_frames, size)
     for t in range(n_frames):
-        for i in range(n):
+        for k in np.flatnonzero(births == t):
+            mother, first = mothers[k], n + 2 * k
+            apart = 0.6 * rad[mother] * np.array([np.sin(angle[mother]), np.cos(angle[mother])])
+            pos[first], pos[first + 1] = pos[mother] + apart, pos[mother] - apart
+            vel[first], vel[first + 1] = 0.2 * apart, -0.2 * apart
+            pos[mother] = AWAY
+            ended[mother + 1] = t
+        for i in range(total):
             reach = rad[i] * 2.2 * max(np.sqrt(aspect[i]), 1 / np.sqrt(aspect[i]))
             crop = canvas.crop(*pos[i], reach) if seen[i, t] else None  # type: ignore[call-arg]
             if crop is None:
                 continue
             # numpy's floats, not Python's: they make the arithmetic double
-            depth = _harmonic_depth(  # type: ignore[call-arg]
+            depth = harmonic_depth(  # type: ignore[call-arg]
                 *canvas.grid(crop), *pos[i], rad[i], aspect[i], angle[i], amps[i]
             )
             canvas.put(t, crop, depth, i + 1, over=things)
-        vel = 0.8 * vel + 0.2 * rng.normal(0, speed, (n, 2))
-        pos = pos + vel
-        angle = angle + spin
-        rad = rad * grow
+        vel = 0.8 * vel + 0.2 * rng.normal(0, speed, (total, 2))
+        here = pos[:, 0] > AWAY / 2
+        pos[here] = stage.move((pos + vel)[here], t, size)
+        angle = angle + spin - stage.turn
+        rad = rad * grow * (1 + stage.swell)
         amps = amps + rng.normal(0, breathe, amps.shape) / np.arange(1, orders + 1)[None, :, None]
         if crowd:
-            _repel(pos, rad, 3, 0.9)
-    ended = np.full(n + 1, n_frames)
+            among = pos[here]
+            _repel(among, rad[here], 3, 0.9)
+            pos[here] = among
     return Scene("things" if things else "blobs", canvas.labels, canvas.depth, r0, ended)
+
+
+def filaments(rng: Rng, n_frames: int, size: int) -> Scene:
+    """Long thin bodies that slide along their own curved ways, as worms or threads do."""
+    half = float(np.exp(rng.uniform(np.log(1.8), np.log(7))))
+    n = int(rng.integers(2, 11))
+    slide = rng.choice([0.0, 0.4, 2.0]) * half
+    winding = rng.uniform(0.02, 0.12) / half
+    stage = _stage(rng, n_frames, 3 * half)
+    seen = _visibility(rng, n, n_frames, 0.08, 0.08)
+    step = 1.5 * half
+    ways, starts, speeds, joints = [], [], [], []
+    for _ in range(n):
+        length = half * rng.uniform(12, 45)
+        speed = rng.normal(0, slide) if slide else 0.0
+        n_points = int((length + abs(speed) * n_frames) / step) + 3
+        bend = np.zeros(n_points)
+        for k in range(1, n_points):
+            bend[k] = 0.85 * bend[k - 1] + rng.normal(0, winding * step * 0.6)
+        heading = rng.uniform(0, 2 * np.pi) + np.cumsum(bend)
+        way = np.cumsum(np.stack([np.sin(heading), np.cos(heading)], 1) * step, 0)
+        ways.append(way - way.mean(0) + rng.uniform(0.1, 0.9, 2) * size)
+        starts.append(0.0 if speed >= 0 else abs(speed) * (n_frames - 1))
+        speeds.append(speed)
+        joints.append(max(3, int(length / step)))
+    canvas = Canvas(n_frames, size)
+    for t in range(n_frames):
+        for i, way in enumerate(ways):
+            along = (starts[i] + speeds[i] * t) / step + np.arange(joints[i])
+            body = np.stack(
+                [np.interp(along, np.arange(len(way)), way[:, axis]) for axis in (0, 1)], 1
+            )
+            centre = body.mean(0)
+            reach = np.abs(body - centre).max() + half + 6
+            crop = canvas.crop(*centre, reach) if seen[i, t] else None  # type: ignore[call-arg]
+            if crop is not None:
+                canvas.put(t, crop, polyline_depth(*canvas.grid(crop), body, half), i + 1, True)
+            ways[i] = stage.move(way, t, size)
+    return Scene("filaments", canvas.labels, canvas.depth, half, np.full(n + 1, n_frames))
 
 
 @dataclass
@@ -257,11 +281,13 @@ def rods(rng: Rng, n_frames: int, size: int) -> Scene:
         next_id = len(colony.ids) + 1
         colony.pos += size / 2 + rng.normal(0, 0.12 * size, 2) - colony.pos.mean(0)
     ended: dict[int, int] = {}
-    drift = rng.normal(0, 1.0, 2)
-    canvas = _Canvas(n_frames, size)
+    stage = _stage(rng, n_frames, 2 * half)
+    burst = rng.choice([0.0, 0.005, 0.02])  # chance per frame to be gone for good
+    gone: set[int] = set()
+    canvas = Canvas(n_frames, size)
     for t in range(n_frames):
         for rod, joints in zip(colony.ids.tolist(), colony.joints(7), strict=True):
-            if rod > MAX_OBJECTS:
+            if rod > MAX_OBJECTS or rod in gone:
                 continue
             centre = joints.mean(0)
             reach = np.abs(joints - centre).max() + 1.6 * half + 6
@@ -270,7 +296,7 @@ def rods(rng: Rng, n_frames: int, size: int) -> Scene:
                 canvas.put(
                     t,
                     crop,
-                    _polyline_depth(*canvas.grid(crop), joints, half * 0.97),
+                    polyline_depth(*canvas.grid(crop), joints, half * 0.97),
                     rod,
                     over=False,
                 )
@@ -279,27 +305,14 @@ def rods(rng: Rng, n_frames: int, size: int) -> Scene:
             ended[parent] = t + 1
             next_id += 2
         colony.relax(half, 6)
-        colony.pos += drift + rng.normal(0, 0.25, colony.pos.shape)
-        colony.angle += rng.normal(0, 0.01, len(colony.angle))
+        gone |= set(colony.ids[rng.random(len(colony.ids)) < burst].tolist())
+        colony.pos = stage.move(colony.pos, t, size) + rng.normal(0, 0.25, colony.pos.shape)
+        colony.angle += -stage.turn + rng.normal(0, 0.01, len(colony.angle))
     out = np.full(min(next_id, MAX_OBJECTS) + 1, n_frames)
     for rod, t in ended.items():
         if rod < len(out):
             out[rod] = t
     return Scene("rods", canvas.labels, canvas.depth, half, out)
-
-
-def _polyline_depth(
-    ys: NDArray[np.float32], xs: NDArray[np.float32], joints_kyx: NDArray[np.float64], half: float
-) -> NDArray[np.float32]:
-    """Depth inside a tube of half width ``half`` around a polyline."""
-    best: NDArray[np.float32] | None = None
-    for (ay, ax), (by, bx) in pairwise(joints_kyx):
-        dy, dx = by - ay, bx - ax
-        s = np.clip(((ys - ay) * dy + (xs - ax) * dx) / (dy * dy + dx * dx + 1e-9), 0, 1)
-        dist = np.hypot(ys - ay - s * dy, xs - ax - s * dx).astype(np.float32)
-        best = dist if best is None else np.minimum(best, dist)
-    assert best is not None
-    return np.float32(half) - best
 
 
 def tiling(rng: Rng, n_frames: int, size: int) -> Scene:
@@ -315,16 +328,16 @@ def tiling(rng: Rng, n_frames: int, size: int) -> Scene:
     pos = (pos + rng.normal(0, r0 * rng.uniform(0.15, 0.5), pos.shape))[:MAX_OBJECTS]
     wall = rng.uniform(0.5, max(1.0, 0.12 * r0))
     speed = rng.uniform(0, 0.06) * r0
-    flow = rng.normal(0, 0.5 * speed + 0.2, 2)
-    swell = 1 + rng.normal(0, 0.01)
+    stage = _stage(rng, n_frames, r0)
     holes = rng.random(len(pos)) < rng.choice([0, 0.1, 0.3])
+    leaving = rng.choice([0.0, 0.01])  # chance per frame to be pushed out
     yy, xx = np.mgrid[:size, :size].astype(np.float32)
     wob = rng.uniform(0, 0.25) * r0
     waves = rng.uniform(0, 2 * np.pi, 4)
     wy = yy + wob * np.sin(xx / r0 * 0.9 + waves[0]) * np.cos(yy / r0 * 0.4 + waves[1])
     wx = xx + wob * np.sin(yy / r0 * 0.9 + waves[2]) * np.cos(xx / r0 * 0.4 + waves[3])
     grid = np.stack([wy.ravel(), wx.ravel()], 1)
-    canvas = _Canvas(n_frames, size)
+    canvas = Canvas(n_frames, size)
     for t in range(n_frames):
         dist, idx = map(np.asarray, cKDTree(pos).query(grid, k=2))
         gap = ((dist[:, 1] - dist[:, 0]) / 2).reshape(size, size)
@@ -333,16 +346,23 @@ def tiling(rng: Rng, n_frames: int, size: int) -> Scene:
         canvas.labels[t] = np.where(fg, own + 1, 0)
         outside = distance_transform_edt(~fg)
         canvas.depth[t] = np.where(fg, gap, -outside)
-        pos = (pos + flow + rng.normal(0, speed, pos.shape) - size / 2) * swell + size / 2
+        holes = holes | (rng.random(len(pos)) < leaving)
+        pos = stage.move(pos + rng.normal(0, speed, pos.shape), t, size)
     ended = np.full(len(pos) + 1, n_frames)
     return Scene("tiling", canvas.labels, canvas.depth, r0, ended)
 
 
+FAMILIES = {"blobs": 0.41, "rods": 0.26, "filaments": 0.05, "tiling": 0.13, "things": 0.15}
+
+
+def family(rng: Rng) -> str:
+    """A random family; the first that `make_scene` draws."""
+    return str(rng.choice(list(FAMILIES), p=list(FAMILIES.values())))
+
+
 def make_scene(rng: Rng, n_frames: int, size: int) -> Scene:
     """A scene of a random family."""
-    kind = rng.choice(["blobs", "rods", "tiling", "things"], p=[0.42, 0.26, 0.14, 0.18])
-    if kind == "rods":
-        return rods(rng, n_frames, size)
-    if kind == "tiling":
-        return tiling(rng, n_frames, size)
-    return blobs(rng, n_frames, size, things=kind == "things")
+    kind = family(rng)
+    if kind in ("blobs", "things"):
+        return blobs(rng, n_frames, size, things=kind == "things")
+    return {"rods": rods, "filaments": filaments, "tiling": tiling}[kind](rng, n_frames, size)

@@ -13,17 +13,21 @@ from torch import Tensor
 from napari_sam2track.engine.network import ABSENT_LOGIT, Decoded, Features, MemoryTokens, Network
 from napari_sam2track.training.losses import Weights, total_loss
 from napari_sam2track.training.sampling import Sample, boxes, corrections, first_clicks
-from napari_sam2track.training.shapes import Rng
+from napari_sam2track.training.scene import Rng
 
 Kind = Literal["click", "box", "mask"]
 
 
 @dataclass
 class Tally:
-    """Sum of losses, and IoUs by what was asked (``click``, ``box``, ``fix 1``, ``follow``...)."""
+    """Sum of losses, and IoUs by what was asked (``click``, ``box``, ``fix 1``, ``follow``...).
+
+    ``off`` has how far the predicted IoUs were from the true ones, as mean absolute differences.
+    """
 
     loss: Tensor | float = 0.0
     ious: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    off: list[float] = field(default_factory=list)
 
     def add(self, name: str, decoded: Decoded, truth: Tensor, known: Tensor, w: Weights) -> None:
         """Count the loss and the IoU of one prediction."""
@@ -31,6 +35,7 @@ class Tally:
         self.loss = self.loss + loss
         if not iou.isnan().all():
             self.ious[name].append(float(iou.nanmean()))
+            self.off.append(float((decoded.iou.detach() - iou).abs().nanmean()))
 
 
 @dataclass
@@ -114,7 +119,7 @@ def run_sample(
             decoded = network.decode(conditioned, features, points, labels)
             tally.add(kind if t == 0 else "follow", decoded, truth, known, weights)
         rounds = fixes if t == 0 and kind != "mask" else int(t == fix_at)
-        for k in range(rounds if truth.flatten(1).any(1).all() else 0):
+        for k in range(rounds):
             predicted = network.full_size(decoded.logits.detach())[:, 0] > 0
             extra, sign = corrections(rng, predicted.cpu(), truth.cpu())
             extra, sign = extra.to(device), sign.to(device)

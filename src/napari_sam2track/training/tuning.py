@@ -26,7 +26,8 @@ from napari_sam2track.training.evaluate import mask_of_click
 from napari_sam2track.training.labelled import Examples
 from napari_sam2track.training.loop import follow_average, pace
 from napari_sam2track.training.losses import Weights
-from napari_sam2track.training.sampling import Drawing, Sample, augment, deepest_point
+from napari_sam2track.training.optimiser import Optimisers
+from napari_sam2track.training.sampling import ANY_SIZE, Drawing, Sample, augment, deepest_point
 from napari_sam2track.training.steps import Kind, mean_ious, run_sample
 
 #: Fewer objects than this, counted once on every frame, teach a network to know them by heart.
@@ -126,10 +127,7 @@ class Tuning:
         self.before = self.after = self._validate()
         self.best = _copy(self._average)
         yield Progress(0, 0, math.nan, self.before, _mean(self.before))
-        trained = [p for p in self.network.parameters() if p.requires_grad]
-        optimiser = torch.optim.AdamW(
-            trained, lr=params.rate, betas=(0.9, 0.98), weight_decay=params.decay
-        )
+        optimiser = Optimisers(self.network, params.rate, params.decay)
         begin = time.monotonic()
         losses: list[float] = []
         waited, looked = 0, 0.0
@@ -140,9 +138,7 @@ class Tuning:
                 done = self.steps / params.steps
             if done >= 1:
                 break
-            for group in optimiser.param_groups:
-                group["lr"] = params.rate * pace(done, self.steps, _WARM_UP)
-            losses.append(self._step(optimiser, trained))
+            losses.append(self._step(optimiser, pace(done, self.steps, _WARM_UP)))
             self.steps += 1
             recent = float(np.mean(losses[-20:]))
             total = round(self.steps / max(done, 1e-6)) if params.steps is None else params.steps
@@ -163,7 +159,7 @@ class Tuning:
         recent = float(np.mean(losses[-20:])) if losses else math.nan
         yield Progress(self.steps, self.steps, recent, scores, _mean(self.after))
 
-    def _step(self, optimiser: torch.optim.Optimizer, trained: list[nn.Parameter]) -> float:
+    def _step(self, optimiser: Optimisers, part: float) -> float:
         params = self.params
         rng = np.random.default_rng([params.seed, self.steps])
         still = self._frames == 1 or rng.random() < 0.35
@@ -173,7 +169,7 @@ class Tuning:
         if still and rng.random() < 0.6:
             # from a click alone the engine looks at windows of all sizes: what is too large, or
             # too small, must be known as such
-            how = replace(how, zoom=(0.25, 4.0), fullest=0.95)
+            how = replace(how, zoom=ANY_SIZE, fullest=0.95)
         sample = self.train.draw(rng, n, how)
         sample = _to(replace(sample, images=augment(rng, sample.images)), self.device)
         kinds = _KINDS[:2] if still else _KINDS  # from a mask alone there is nothing to learn
@@ -185,11 +181,9 @@ class Tuning:
         with self._autocast():
             network = Network(self.network)
             tally = run_sample(network, sample, kind, rng, Weights(full_size=0.3), fixes, fix_at)
-        optimiser.zero_grad(set_to_none=True)
         assert isinstance(tally.loss, Tensor)
         tally.loss.backward()
-        nn.utils.clip_grad_norm_(trained, 1.0)
-        optimiser.step()
+        optimiser.step(part, 1.0)
         keep = min(_AVERAGE, (1 + self.steps) / (10 + self.steps))
         follow_average(self._average.state_dict(), self.network, keep)
         return float(tally.loss.detach())
