@@ -2,8 +2,8 @@
 
     python benchmarks/model_quality.py [--model bundled] [--work FOLDER] [--data FOLDER]
 
-Writes a table; needs the held-out clips (made on first use in --work, some 40 s) and, for the
-real images, the project's test data.
+Writes a table; needs the held-out clips (made on first use in --work, some two minutes) and, for
+the real images, the project's test data. --picture writes windows with truth and answer as well.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import tifffile
 import torch
+from PIL import Image
+from skimage.segmentation import find_boundaries
 
 from napari_sam2track.engine.network import Network
 from napari_sam2track.frames import open_frames
@@ -23,7 +25,8 @@ from napari_sam2track.models.loading import load_network
 from napari_sam2track.models.registry import find_model
 from napari_sam2track.training.evaluate import first_masks, on_clips, on_windows, one_click
 from napari_sam2track.training.loop import BUNDLED
-from napari_sam2track.training.movies import open_clips
+from napari_sam2track.training.movies import Clips, open_clips
+from napari_sam2track.training.sampling import Drawing, draw_windows, first_clicks
 
 DATA = Path(os.environ.get("SAM2TRACK_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -34,13 +37,18 @@ def main() -> None:
     parser.add_argument("--config")
     parser.add_argument("--work", type=Path, default=Path("training-work"))
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--n", type=int, default=200)
+    parser.add_argument("--n", type=int, default=500)
+    parser.add_argument("--picture", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
     network = Network(load_network(find_model(args.model, args.config)))
     held = open_clips(args.work / "held", BUNDLED.held_out, workers=2)
-    show("held-out windows", on_windows(network, held, args.n))
-    show("held-out clips of 8 frames", on_clips(network, held, args.n))
+    unseen = open_clips(args.work / "unseen", BUNDLED.unseen, workers=2)
+    if args.picture:
+        Image.fromarray(picture(network, held, unseen)).save(args.picture)
+    for name, clips in (("held-out", held), ("looks never shown,", unseen)):
+        show(f"{name} windows", on_windows(network, clips, args.n))
+        show(f"{name} clips of {clips.labels.shape[1]} frames", on_clips(network, clips, args.n))
     if not args.data.exists():
         print(f"no real data at {args.data}")
         return
@@ -60,6 +68,27 @@ def main() -> None:
         "cellseg, one click",
         one_click(network, open_frames(images, axes="TYX"), masks, range(len(images))),
     )
+
+
+@torch.inference_mode()
+def picture(network: Network, *sets: Clips, columns: int = 12, rows: int = 3) -> np.ndarray:
+    """Windows drawn by chance, (Y, X, 3) uint8: the truth in green, the mask of a click in red."""
+    tiles = []
+    for clips in sets:
+        n = columns * rows // len(sets)
+        sample = draw_windows(np.random.default_rng(11), clips, n, Drawing(1, 1))
+        images = network.normalise(sample.images[0])
+        features = network.encode_images(images.contiguous(memory_format=torch.channels_last))
+        points, signs = first_clicks(None, sample.masks[0])
+        answer = network.decode(network.without_memory(features), features, points, signs)
+        masks = network.full_size(answer.logits)[:, 0] > 0
+        for image, truth, mask in zip(sample.images[0], sample.masks[0], masks, strict=True):
+            tile = image.numpy().copy()
+            tile[find_boundaries(truth.numpy(), mode="inner")] = (0, 255, 0)
+            tile[find_boundaries(mask.numpy(), mode="inner")] = (255, 0, 0)
+            tiles.append(np.pad(tile, ((0, 2), (0, 2), (0, 0))))
+    lines = [np.concatenate(tiles[k : k + columns], 1) for k in range(0, len(tiles), columns)]
+    return np.concatenate(lines)
 
 
 def show(name: str, scores: dict[str, float]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -268,3 +269,29 @@ def test_a_small_run(config, tmp_path, monkeypatch, short_validation):
     assert 0 < len(losses) < 6  # in the second stage
     for name, value in checkpoint["model"].items():
         assert torch.equal(resumed["model"][name], value), name
+
+
+def test_a_recipe_begins_from_weights(config, tmp_path, short_validation):
+    given = build_model(config).state_dict()
+    still = replace(TINY.stages[0], steps=1, rate=0.0)
+    recipe = replace(TINY, stages=(still,), start="0" * 64)
+    path = train(recipe, config, tmp_path, given)
+    learnt = torch.load(path, weights_only=True)["model"]
+    for name, value in given.items():
+        assert torch.equal(learnt[name], value), name
+    before = path.stat().st_mtime_ns
+    train(recipe, config, tmp_path, given)  # nothing is left to be done
+    assert path.stat().st_mtime_ns == before
+    assert short_validation == [2]
+
+
+def test_the_wrong_weights_are_no_beginning(tmp_path):
+    from napari_sam2track.training.__main__ import _start
+
+    file = tmp_path / "other.pt"
+    torch.save({"model": {"a": torch.ones(2, dtype=torch.float16)}}, file)
+    right = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert _start(file, right)["a"].dtype == torch.float32
+    for path in (file, tmp_path / "none.pt", None):
+        with pytest.raises(SystemExit, match="begins from the weights with SHA-256 00"):
+            _start(path, "00")
