@@ -84,6 +84,16 @@ def test_a_window_that_looks_away_does_not_show_its_object(clips):
     assert (~plain.masks.flatten(2).any(2)[1:]).any(0).float().mean() < 0.4
 
 
+def test_looking_away_from_an_object_as_long_as_the_frame():
+    """The window still touches the frame: there is nothing to be seen beyond it."""
+    labels = np.zeros((1, 3, 64, 64), np.uint8)
+    labels[0, :, 6:58, 28:36] = 1
+    clips = Clips(np.repeat(labels[..., None], 3, -1), labels, np.full((1, 256), 3, np.int16))
+    sample = draw_windows(np.random.default_rng(0), clips, 30, Drawing(3, 1, 64, away=1.0))
+    assert sample.masks[0].flatten(1).any(1).all()
+    assert not sample.masks[1:].flatten(2).any(2).all()
+
+
 def test_objects_that_are_cut_by_the_border_are_rarer():
     labels = np.zeros((1, 1, 120, 120), np.uint8)
     labels[0, 0, :14, 40:54] = 1

@@ -255,6 +255,8 @@ def _look_away(rng: Rng, target: Object, windows: list[Window]) -> None:
         place = list(target.centre(n) or (window.cy, window.cx))
         towards = 1 if place[axis] < frame[axis] / 2 else -1  # the side with more to see
         place[axis] += towards * (0.5 * window.side + 0.8 * target.extent)
+        half = 0.5 * window.side  # a window touches the frame at least
+        place[axis] = min(max(place[axis], -half), frame[axis] - 1 + half)
         windows[n] = Window(place[0], place[1], window.side)
 
 
