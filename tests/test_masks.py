@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_sam2track.masks import Mask, paint, resample_logits, tidy
+from napari_sam2track.masks import LEAST_LOGIT, Mask, Patch, paint, resample_logits, tidy
 
 H, W = 9, 11
 
@@ -246,3 +246,11 @@ def test_tidy_of_nothing():
     assert (tidy(nothing, 8, 8) == nothing).all()
     full = np.full((3, 3), 1, np.float32)
     assert (tidy(full, 8, 8) == full).all()
+
+
+def test_logits_that_float16_cannot_hold_stay_finite():
+    """A network that diverges while it is tuned gives such; they are no reason to stop."""
+    patch = Patch(np.array([[1e6, 1e-9, 0.0, 2.5]], np.float32), 3, 4).half()
+    assert patch.logits_yx.dtype == np.float16
+    assert patch.logits_yx.tolist() == [[65504.0, float(LEAST_LOGIT), 0.0, 2.5]]
+    assert (patch.y0, patch.x0) == (3, 4)

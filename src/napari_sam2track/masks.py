@@ -98,7 +98,8 @@ class Patch:
         """The same with float16 logits; no pixel of the object becomes background."""
         logits = self.logits_yx
         if logits.dtype != np.float16:
-            logits = np.where(logits > 0, np.maximum(logits, LEAST_LOGIT), 0).astype(np.float16)
+            clipped = np.clip(logits, LEAST_LOGIT, np.finfo(np.float16).max)
+            logits = np.where(logits > 0, clipped, 0).astype(np.float16)
         return Patch(logits, self.y0, self.x0)
 
     @property
