@@ -295,3 +295,19 @@ def test_the_wrong_weights_are_no_beginning(tmp_path):
     for path in (file, tmp_path / "none.pt", None):
         with pytest.raises(SystemExit, match="begins from the weights with SHA-256 00"):
             _start(path, "00")
+
+
+def test_a_stage_is_done_when_its_weights_are_there(config, tmp_path, monkeypatch):
+    """Switched off while the last stage is judged, the run goes on from where it saved."""
+    from napari_sam2track.training import loop
+
+    def off(*_):
+        raise StoppedError
+
+    recipe = replace(TINY, stages=(replace(TINY.stages[0], steps=1),))
+    monkeypatch.setattr(loop, "validate", off)
+    with pytest.raises(StoppedError):
+        train(recipe, config, tmp_path)
+    assert not (tmp_path / "weights.pt").exists()
+    monkeypatch.setattr(loop, "validate", lambda *_: {"click": 0.5})
+    assert train(recipe, config, tmp_path).exists()

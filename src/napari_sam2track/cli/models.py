@@ -94,16 +94,17 @@ def info_model(name: Name) -> None:
 def _plain(name: str, value: Any) -> dict[str, str]:
     """Lines of a card: a line for every innermost group of values."""
     if not isinstance(value, dict):
-        return {name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)}
-    lines: dict[str, str] = {}
+        return {name: _words(value)}
     flat = {k: v for k, v in value.items() if name and not isinstance(v, dict)}
-    if flat:
-        words = (f"{k} {w}" for k, v in flat.items() for w in _plain("", v).values())
-        lines[name] = ", ".join(words)
+    lines = {name: ", ".join(f"{k} {_words(v)}" for k, v in flat.items())} if flat else {}
     for key, inner in value.items():
         if key not in flat:
             lines |= _plain(f"{name}: {key}" if name else key, inner)
     return lines
+
+
+def _words(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _card_in(info: ModelInfo) -> dict[str, Any]:

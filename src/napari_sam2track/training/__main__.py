@@ -13,7 +13,7 @@ from torch import Tensor
 
 from napari_sam2track.engine.network import Network
 from napari_sam2track.models.config import named_config
-from napari_sam2track.models.loading import load_network
+from napari_sam2track.models.loading import load_network, read_checkpoint
 from napari_sam2track.models.registry import bundled_model, find_model
 from napari_sam2track.training.evaluate import on_clips, on_windows
 from napari_sam2track.training.export import export, write_card
@@ -54,7 +54,7 @@ def _start(path: Path | None, sha256: str) -> dict[str, Tensor]:
     found = hashlib.sha256(path.read_bytes()).hexdigest() if path and path.is_file() else None
     if path is None or found != sha256:
         sys.exit(f"{path}: the recipe begins from the weights with SHA-256 {sha256}; give --start")
-    model: dict[str, Tensor] = torch.load(path, weights_only=True)["model"]
+    model: dict[str, Tensor] = read_checkpoint(path)["model"]
     return {k: v.float() if v.is_floating_point() else v for k, v in model.items()}
 
 

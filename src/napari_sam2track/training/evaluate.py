@@ -25,7 +25,13 @@ from napari_sam2track.prompts import Point, Prompt, PromptSet
 from napari_sam2track.samples import otsu_part
 from napari_sam2track.training.losses import Weights, iou_of
 from napari_sam2track.training.movies import Clips
-from napari_sam2track.training.sampling import Drawing, deepest_point, draw_windows, first_clicks
+from napari_sam2track.training.sampling import (
+    Drawing,
+    at_border,
+    deepest_point,
+    draw_windows,
+    first_clicks,
+)
 from napari_sam2track.training.steps import mean_ious, run_sample
 
 Scores = dict[str, float]
@@ -109,8 +115,7 @@ def _target(rng: np.random.Generator, labels_yx: NDArray[np.uint8]) -> int | Non
     """An object of some size that is not cut by the border."""
     areas = np.bincount(labels_yx.ravel(), minlength=256)
     areas[0] = 0
-    edge = np.concatenate([labels_yx[[0, -1]].ravel(), labels_yx[:, [0, -1]].ravel()])
-    areas[np.unique(edge)] = 0
+    areas[list(at_border(labels_yx))] = 0
     good = np.flatnonzero(areas >= 60)
     return int(rng.choice(good)) if len(good) else None
 

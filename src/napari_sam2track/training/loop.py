@@ -20,7 +20,7 @@ from napari_sam2track.errors import FormatError
 from napari_sam2track.training.losses import Weights
 from napari_sam2track.training.movies import Clips, ClipSet, open_clips
 from napari_sam2track.training.optimiser import Optimisers
-from napari_sam2track.training.sampling import ANY_SIZE, Drawing, augment, draw_windows
+from napari_sam2track.training.sampling import Drawing, augment, draw_windows
 from napari_sam2track.training.steps import Kind, Tally, mean_ious, run_sample
 
 
@@ -265,10 +265,10 @@ def _worker(rank: int, recipe: Recipe, config: dict[str, Any], work: Path, share
                 keep(s, step + 1, optimiser.state_dict())
         first_step = 0
         if rank == 0:
-            keep(s + 1, 0, None)
             scores = validate(config, average, held)
             _log(log_file, stage.name, stage.steps, 0.0, [], scores)
             _save(work / "weights.pt", {"model": average, "recipe": asdict(recipe)})
+            keep(s + 1, 0, None)  # last: a stage is done when its weights are there
 
 
 def _step(
@@ -278,7 +278,7 @@ def _step(
     rng = np.random.default_rng([recipe.seed, s, step, rank])
     how = Drawing(stage.n_frames, stage.per_window, away=stage.away)
     if rng.random() < stage.any_size:
-        how = replace(how, zoom=ANY_SIZE, fullest=0.95)
+        how = how.of_all_sizes()
     sample = draw_windows(rng, clips, stage.windows, how)
     sample = replace(sample, images=augment(rng, sample.images))
     names, odds = zip(*stage.kinds, strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -96,9 +96,13 @@ class Drawing:
     fullest: float = 0.7
     away: float = 0.0
 
+    def of_all_sizes(self) -> Drawing:
+        """The same with windows from such that show a part of the object to such where it is tiny.
 
-#: For `Drawing.zoom`: from windows that show a part of the object to such where it is tiny.
-ANY_SIZE = (0.25, 4.0)
+        From a click alone the engine looks at all of them: what is too large, or too small, must
+        be known as such.
+        """
+        return replace(self, zoom=(0.25, 4.0), fullest=0.95)
 
 
 def draw_windows(rng: Rng, clips: Clips, n: int, how: Drawing) -> Sample:
@@ -160,7 +164,7 @@ def _draw(
         if len(choice) == 0:
             continue
         target = int(rng.choice(choice))
-        if target in _at_border(labels[0]) and rng.random() < 0.7:
+        if target in at_border(labels[0]) and rng.random() < 0.7:
             continue  # in a small clip there are many, in a movie few
         cut = cut_around(rng, _object(clips.images[k], labels, times, target), how)
         if cut is None:
@@ -169,7 +173,8 @@ def _draw(
         return images, masks, times[:, None] < ended[ids][None]
 
 
-def _at_border(labels_yx: NDArray[np.uint8]) -> set[int]:
+def at_border(labels_yx: NDArray[np.uint8]) -> set[int]:
+    """Labels that the frame may cut, and 0 where it is among them."""
     sides = (labels_yx[0], labels_yx[-1], labels_yx[:, 0], labels_yx[:, -1])
     return set(np.unique(np.concatenate(sides)).tolist())
 

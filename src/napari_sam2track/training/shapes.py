@@ -82,7 +82,7 @@ def _stage(rng: Rng, n_frames: int, radius: float) -> _Stage:
     )
 
 
-AWAY = -1e4  # where objects wait that are not born yet, or have divided
+_AWAY = -1e4  # where objects wait that are not born yet, or have divided
 
 
 def blobs(rng: Rng, n_frames: int, size: int, things: bool = False) -> Scene:
@@ -112,7 +112,7 @@ def blobs(rng: Rng, n_frames: int, size: int, things: bool = False) -> Scene:
         rad = np.concatenate([rad, rad[twice] * 0.72])
         aspect = np.concatenate([aspect, aspect[twice] ** 0.5])
         angle = np.concatenate([angle, angle[twice] + rng.normal(0, 0.3, len(twice))])
-        pos = np.concatenate([pos, np.full((len(twice), 2), AWAY)])
+        pos = np.concatenate([pos, np.full((len(twice), 2), _AWAY)])
         amps = np.concatenate([amps, amps[twice]])
         seen = np.concatenate([seen, np.ones((len(twice), n_frames), bool)])
     total = len(rad)
@@ -128,7 +128,7 @@ def blobs(rng: Rng, n_frames: int, size: int, things: bool = False) -> Scene:
             apart = 0.6 * rad[mother] * np.array([np.sin(angle[mother]), np.cos(angle[mother])])
             pos[first], pos[first + 1] = pos[mother] + apart, pos[mother] - apart
             vel[first], vel[first + 1] = 0.2 * apart, -0.2 * apart
-            pos[mother] = AWAY
+            pos[mother] = _AWAY
             ended[mother + 1] = t
         for i in range(total):
             reach = rad[i] * 2.2 * max(np.sqrt(aspect[i]), 1 / np.sqrt(aspect[i]))
@@ -141,7 +141,7 @@ def blobs(rng: Rng, n_frames: int, size: int, things: bool = False) -> Scene:
             )
             canvas.put(t, crop, depth, i + 1, over=things)
         vel = 0.8 * vel + 0.2 * rng.normal(0, speed, (total, 2))
-        here = pos[:, 0] > AWAY / 2
+        here = pos[:, 0] > _AWAY / 2
         pos[here] = stage.move((pos + vel)[here], t, size)
         angle = angle + spin - stage.turn
         rad = rad * grow * (1 + stage.swell)

@@ -27,7 +27,7 @@ from napari_sam2track.training.labelled import Examples
 from napari_sam2track.training.loop import follow_average, pace
 from napari_sam2track.training.losses import Weights
 from napari_sam2track.training.optimiser import Optimisers
-from napari_sam2track.training.sampling import ANY_SIZE, Drawing, Sample, augment, deepest_point
+from napari_sam2track.training.sampling import Drawing, Sample, augment, deepest_point
 from napari_sam2track.training.steps import Kind, mean_ious, run_sample
 
 #: Fewer objects than this, counted once on every frame, teach a network to know them by heart.
@@ -167,9 +167,7 @@ class Tuning:
         n = params.windows * (2 if still else 1)
         how = _drawing(frames, 2, self._size)
         if still and rng.random() < 0.6:
-            # from a click alone the engine looks at windows of all sizes: what is too large, or
-            # too small, must be known as such
-            how = replace(how, zoom=ANY_SIZE, fullest=0.95)
+            how = how.of_all_sizes()
         sample = self.train.draw(rng, n, how)
         sample = _to(replace(sample, images=augment(rng, sample.images)), self.device)
         kinds = _KINDS[:2] if still else _KINDS  # from a mask alone there is nothing to learn
