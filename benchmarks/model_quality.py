@@ -4,6 +4,8 @@
 
 Writes a table; needs the held-out clips (made on first use in --work, some two minutes) and, for
 the real images, the project's test data. --picture writes windows with truth and answer as well.
+--image and --labels add one more real image. The README's nuclei are those that StarDist's wheel
+has in stardist/data/images (img2d.tif, mask2d.tif; `pip download --no-deps stardist`).
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--n", type=int, default=500)
     parser.add_argument("--picture", type=Path)
+    parser.add_argument("--image", type=Path)
+    parser.add_argument("--labels", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
     network = Network(load_network(find_model(args.model, args.config)))
@@ -49,6 +53,9 @@ def main() -> None:
     for name, clips in (("held-out", held), ("looks never shown,", unseen)):
         show(f"{name} windows", on_windows(network, clips, args.n))
         show(f"{name} clips of {clips.labels.shape[1]} frames", on_clips(network, clips, args.n))
+    if args.image:
+        labels = tifffile.imread(args.labels)[None]
+        show(args.image.name, one_click(network, open_frames(args.image), labels, range(1)))
     if not args.data.exists():
         print(f"no real data at {args.data}")
         return

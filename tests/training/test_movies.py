@@ -17,8 +17,9 @@ from napari_sam2track.training.looks import (
     render_things,
 )
 from napari_sam2track.training.movies import ClipSet, make_clip, open_clips
-from napari_sam2track.training.scene import MAX_OBJECTS, Canvas, harmonic_depth
+from napari_sam2track.training.scene import MAX_OBJECTS, Canvas, harmonic_depth, outlined
 from napari_sam2track.training.shapes import (
+    _grow_arms,
     _Stage,
     blobs,
     filaments,
@@ -104,7 +105,7 @@ def test_rods_divide():
 def test_nuclei_divide():
     """A mother ends, and most often both daughters lie where she was, with about her area."""
     both, areas = [], []
-    for seed in range(60):
+    for seed in range(80):
         scene = blobs(np.random.default_rng(seed), 6, 160)
         for i in np.flatnonzero(scene.ended_n < 6):
             end = int(scene.ended_n[i])
@@ -239,3 +240,58 @@ def test_depth_is_a_distance():
         shallow = np.where(depth > 8, np.float32(1), np.float32(-5))
         canvas.put(0, crop, shallow, label, over)
         assert canvas.labels[0, 32, 32] == expected
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_outlines_are_those_of_the_scene_or_a_little_inside(name):
+    kept = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        scene = FAMILIES[name](rng, 2, 128)
+        labels = outlined(rng, scene)
+        assert labels.dtype == np.uint8
+        changed = labels != scene.labels_tyx
+        assert (labels[changed] == 0).all()
+        assert (scene.depth_tyx[changed] <= 0.125 * scene.radius).all()
+        kept.append(not changed.any())
+    assert any(kept)
+    assert all(kept) == (name not in ("blobs", "rods"))
+
+
+@pytest.mark.parametrize("name", ["fluorescence", "bright field"])
+def test_outlines_are_at_half_the_height_of_the_edge_or_above(name):
+    """Where people draw them: a model that learnt them at its foot paints too much."""
+    yy, xx = np.mgrid[:64, :64]
+    depth = (16 - np.hypot(yy - 32, xx - 32)).astype(np.float32)
+    labels, flat = (depth > 0).astype(np.uint8), np.ones(256, np.float32)
+    paint = looks.Paint(labels, depth, np.zeros((64, 64)), np.zeros((64, 64)), flat, flat, 16.0)
+    for seed in range(20):
+        knobs = looks._knobs(np.random.default_rng(seed), 16.0) | {"glow": 0, "rim": 0}
+        image = LOOKS[name][0](paint, knobs)
+        outside, edge, middle = (
+            image[where].mean() for where in (depth < -8, (depth > 0) & (depth < 1), depth > 14)
+        )
+        assert 0.45 < (edge - outside) / (middle - outside) < 1.05
+
+
+def test_cells_with_arms_are_in_one_piece():
+    longest = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        amps = np.zeros((1, 5, 2))
+        _grow_arms(rng, amps)
+        canvas = Canvas(1, 128)
+        crop = canvas.crop(64, 64, 64)
+        depth = harmonic_depth(*canvas.grid(crop), 64, 64, 20, 1.0, 0.3, amps[0])
+        canvas.put(0, crop, depth, 1, over=False)
+        assert ndi.label(canvas.labels[0])[1] == 1
+        ys, xs = np.nonzero(canvas.labels[0])
+        longest.append(np.hypot(ys - 64, xs - 64).max() / 20)
+    assert min(longest) > 1.15  # of a disc it is 1
+    assert max(longest) < 2.1  # what is drawn reaches 2.2 radii
+
+
+def test_objects_of_a_field_are_alike_or_very_different():
+    spreads = [np.log(looks._gains(np.random.default_rng(seed))).std() for seed in range(60)]
+    assert min(spreads) < 0.1
+    assert max(spreads) > 0.5

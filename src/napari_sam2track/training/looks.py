@@ -51,16 +51,23 @@ class Paint:
 Look = Callable[[Paint, dict[str, float]], Image]
 
 
+def _profile(p: Paint, k: dict[str, float]) -> Image:
+    """Thicker in the middle; at the outline at least half as bright as there.
+
+    So the outline is where people draw it, at half the height of the edge.
+    """
+    return k["edge"] + (1 - k["edge"]) * np.clip(p.depth / k["soft"], 0, 1)
+
+
 def _fluorescence(p: Paint, k: dict[str, float]) -> Image:
-    profile = 0.35 + 0.65 * np.clip(p.depth / k["soft"], 0, 1)
+    profile = _profile(p, k)
     glow = k["glow"] * np.exp(np.minimum(p.depth, 0) / (0.6 * p.radius + 2))
     body = p.gain[p.labels] * profile * (1 + k["texture"] * p.carried)
     return k["base"] * 0.5 + k["contrast"] * (np.where(p.inside, body, 0) + glow)
 
 
 def _bright_field(p: Paint, k: dict[str, float]) -> Image:
-    profile = 0.35 + 0.65 * np.clip(p.depth / k["soft"], 0, 1)
-    body = np.minimum(p.gain[p.labels], 1.2) * profile * (1 + k["texture"] * p.carried)
+    body = np.minimum(p.gain[p.labels], 1.2) * _profile(p, k) * (1 + k["texture"] * p.carried)
     rim = k["rim"] * np.exp(-((p.depth / k["wall"]) ** 2))
     return 0.55 + k["base"] - k["contrast"] * (np.where(p.inside, body, 0) + rim)
 
@@ -80,7 +87,7 @@ def _phase(p: Paint, k: dict[str, float]) -> Image:
     out = np.maximum(-p.depth, 0)
     crowd = ndi.gaussian_filter(p.inside.astype(np.float32), k["halo_width"])
     halo = k["halo"] * crowd * np.exp(-out / k["halo_width"]) * 1.6
-    edge = np.clip(p.depth / k["wall"], 0, 1)
+    edge = np.clip(k["edge"] - 0.5 + p.depth / k["wall"], 0, 1)
     dark = k["contrast"] * edge * (1.15 - k["lift"] * crowd * np.clip(p.depth / k["soft"], 0, 1))
     dark = dark * np.clip(p.gain[p.labels], 0.6, 1.3) * (1 + 0.4 * k["texture"] * p.carried)
     return 0.45 + 0.3 * k["base"] + np.where(p.inside, 0.35 * halo - dark, halo)
@@ -164,6 +171,7 @@ def _knobs(rng: Rng, radius: float) -> dict[str, float]:
     return {
         "base": rng.uniform(0.05, 0.4),
         "contrast": rng.uniform(0.15, 0.75),
+        "edge": rng.uniform(0.5, 1),
         "soft": rng.uniform(1, max(2, 0.6 * radius)),
         "wall": rng.uniform(1.0, max(1.4, 0.14 * radius)),
         "texture": rng.uniform(0, rng.choice([0.35, 0.35, 0.7])),
@@ -175,6 +183,12 @@ def _knobs(rng: Rng, radius: float) -> dict[str, float]:
         "dark": rng.uniform(0, 0.9),
         "angle": rng.uniform(0, 2 * np.pi),
     }
+
+
+def _gains(rng: Rng) -> Image:
+    """Brightness per object, (256,): alike, or from dim to glaring as nuclei in one field are."""
+    spread = rng.uniform(0, 0.35) if rng.random() < 0.7 else rng.uniform(0.35, 0.8)
+    return np.clip(np.exp(rng.normal(0, spread, 256)), 0.2, 4).astype(np.float32)
 
 
 def _carried_noise(labels: NDArray[np.uint8], noise: Image) -> Image:
@@ -196,7 +210,7 @@ def render_cells(rng: Rng, scene: Scene, look: Look) -> NDArray[np.uint8]:
     """A grey microscopy look, shape (T, S, S), uint8."""
     n_frames, size, _ = scene.labels_tyx.shape
     knobs = _knobs(rng, scene.radius)
-    gain = np.clip(1 + rng.normal(0, rng.uniform(0, 0.4), 256), 0.3, 2.2).astype(np.float32)
+    gain = _gains(rng)
     sign = rng.uniform(-1, 1, 256).astype(np.float32)
     noise = smooth_noise(rng, TEXTURE, rng.uniform(2, 10))
     ground = smooth_noise(rng, size, rng.uniform(1.5, 8))
@@ -204,7 +218,9 @@ def render_cells(rng: Rng, scene: Scene, look: Look) -> NDArray[np.uint8]:
     dirt = rng.uniform(0, 1) * knobs["contrast"]
     uneven = smooth_noise(rng, size, rng.uniform(20, 120)) * rng.uniform(0, 0.4) * dirt
     fine = ground * rng.uniform(0, 0.2) * dirt
-    blur = rng.uniform(0.3, max(0.6, min(2.5, 0.12 * scene.radius)))
+    blur = rng.uniform(0.3, max(0.6, min(3.0, 0.16 * scene.radius)))
+    haze = rng.choice([0, 0, rng.uniform(0, 0.5)])  # what lies above and below the focus
+    haze_width = rng.uniform(0.8, 2.5) * scene.radius
     grain = rng.uniform(0, 0.45) * dirt
     bleach = 1 - rng.uniform(0, 0.05)
     saturate = rng.random() < 0.12
@@ -226,6 +242,8 @@ def render_cells(rng: Rng, scene: Scene, look: Look) -> NDArray[np.uint8]:
         )
         sharp = (look(paint, knobs) + uneven + fine).astype(np.float32)
         image = ndi.gaussian_filter(sharp, blur + min(defocus[t], 0.1 * scene.radius))
+        if haze:
+            image = image + haze * ndi.gaussian_filter(image, haze_width, truncate=2)
         if dim:
             image = image * 0.15
         shot = rng.standard_normal((size, size)).astype(np.float32)

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.training.looks import LOOKS, UNSEEN_LOOKS, render
-from napari_sam2track.training.scene import Scene
+from napari_sam2track.training.scene import Scene, outlined
 from napari_sam2track.training.shapes import family, make_scene
 
 #: Bumped whenever the generator changes, so that a cached set is not taken for a new one.
-RECIPE = 2
+RECIPE = 3
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def make_clip(
     scene: Scene = make_scene(rng, spec.n_frames, spec.size)
     ended = np.full(256, spec.n_frames, np.int16)
     ended[: len(scene.ended_n)] = scene.ended_n[:256]
-    return render(rng, scene, spec.unseen), scene.labels_tyx, ended, scene.kind
+    return render(rng, scene, spec.unseen), outlined(rng, scene), ended, scene.kind
 
 
 def describe(clips: Clips, spec: ClipSet) -> dict[str, object]:

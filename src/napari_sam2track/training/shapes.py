@@ -82,6 +82,16 @@ def _stage(rng: Rng, n_frames: int, radius: float) -> _Stage:
     )
 
 
+def _grow_arms(rng: Rng, amps_nk2: NDArray[np.float64]) -> None:
+    """Give objects two to five arms, as cells that spread on glass have; in place."""
+    for amps in amps_nk2:
+        order = int(rng.integers(0, 4))  # the first is of order 2
+        turn = rng.uniform(0, 2 * np.pi)
+        amps[order] += rng.uniform(0.2, 0.55) * np.array([np.cos(turn), np.sin(turn)])
+        if order == 0:  # spindles: the harmonic of twice the order makes the ends sharper
+            amps[2] += 0.4 * amps[0, 0] * np.array([np.cos(2 * turn), np.sin(2 * turn)])
+
+
 _AWAY = -1e4  # where objects wait that are not born yet, or have divided
 
 
@@ -99,6 +109,8 @@ def blobs(rng: Rng, n_frames: int, size: int, things: bool = False) -> Scene:
     orders = 5 if not things else 7
     rough = rng.uniform(0.02, 0.2) * rng.choice([0.3, 1.0])
     amps = rng.normal(0, rough, (n, orders, 2)) / np.arange(1, orders + 1)[None, :, None]
+    if not things and rng.random() < 0.15:
+        _grow_arms(rng, amps)
     breathe = rng.uniform(0, 0.03)
     crowd = not things and rng.random() < 0.65
     if crowd:
