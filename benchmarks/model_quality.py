@@ -3,7 +3,8 @@
     python benchmarks/model_quality.py [--model bundled] [--work FOLDER] [--data FOLDER]
 
 Writes a table; needs the held-out clips (made on first use in --work, some two minutes) and, for
-the real images, the project's test data. --picture writes windows with truth and answer as well.
+the real images, the project's test data. --picture writes windows with truth and answer as well,
+and beside it the worst of 240.
 --image and --labels add one more real image. The README's nuclei are those that StarDist's wheel
 has in stardist/data/images (img2d.tif, mask2d.tif; `pip download --no-deps stardist`).
 """
@@ -27,6 +28,7 @@ from napari_sam2track.models.loading import load_network
 from napari_sam2track.models.registry import find_model
 from napari_sam2track.training.evaluate import first_masks, on_clips, on_windows, one_click
 from napari_sam2track.training.loop import BUNDLED
+from napari_sam2track.training.losses import iou_of
 from napari_sam2track.training.movies import Clips, open_clips
 from napari_sam2track.training.sampling import Drawing, draw_windows, first_clicks
 
@@ -49,7 +51,9 @@ def main() -> None:
     held = open_clips(args.work / "held", BUNDLED.held_out, workers=2)
     unseen = open_clips(args.work / "unseen", BUNDLED.unseen, workers=2)
     if args.picture:
-        Image.fromarray(picture(network, held, unseen)).save(args.picture)
+        by_chance, worst = pictures(network, held, unseen)
+        Image.fromarray(by_chance).save(args.picture)
+        Image.fromarray(worst).save(args.picture.with_stem(f"{args.picture.stem}_worst"))
     for name, clips in (("held-out", held), ("looks never shown,", unseen)):
         show(f"{name} windows", on_windows(network, clips, args.n))
         show(f"{name} clips of {clips.labels.shape[1]} frames", on_clips(network, clips, args.n))
@@ -78,23 +82,35 @@ def main() -> None:
 
 
 @torch.inference_mode()
-def picture(network: Network, *sets: Clips, columns: int = 12, rows: int = 3) -> np.ndarray:
-    """Windows drawn by chance, (Y, X, 3) uint8: the truth in green, the mask of a click in red."""
-    tiles = []
+def pictures(network: Network, *sets: Clips, columns: int = 12) -> tuple[np.ndarray, np.ndarray]:
+    """Windows with the truth in green and the mask of one click in red, each (Y, X, 3) uint8.
+
+    First three rows drawn by chance, as many from each set; then the worst, two rows, among 120
+    of each.
+    """
+    by_chance, all_tiles = [], []
     for clips in sets:
-        n = columns * rows // len(sets)
-        sample = draw_windows(np.random.default_rng(11), clips, n, Drawing(1, 1))
+        sample = draw_windows(np.random.default_rng(11), clips, 120, Drawing(1, 1))
         images = network.normalise(sample.images[0])
         features = network.encode_images(images.contiguous(memory_format=torch.channels_last))
         points, signs = first_clicks(None, sample.masks[0])
         answer = network.decode(network.without_memory(features), features, points, signs)
         masks = network.full_size(answer.logits)[:, 0] > 0
+        tiles = []
         for image, truth, mask in zip(sample.images[0], sample.masks[0], masks, strict=True):
             tile = image.numpy().copy()
             tile[find_boundaries(truth.numpy(), mode="inner")] = (0, 255, 0)
             tile[find_boundaries(mask.numpy(), mode="inner")] = (255, 0, 0)
-            tiles.append(np.pad(tile, ((0, 2), (0, 2), (0, 0))))
-    lines = [np.concatenate(tiles[k : k + columns], 1) for k in range(0, len(tiles), columns)]
+            tiles.append((float(iou_of(truth, mask)), np.pad(tile, ((0, 2), (0, 2), (0, 0)))))
+        by_chance += tiles[: 3 * columns // len(sets)]
+        all_tiles += tiles
+    worst = sorted(all_tiles, key=lambda tile: tile[0])[: 2 * columns]
+    return _rows(by_chance, columns), _rows(worst, columns)
+
+
+def _rows(tiles: list[tuple[float, np.ndarray]], columns: int) -> np.ndarray:
+    images = [tile for _, tile in tiles]
+    lines = [np.concatenate(images[k : k + columns], 1) for k in range(0, len(images), columns)]
     return np.concatenate(lines)
 
 

@@ -2,6 +2,7 @@
 
     python benchmarks/window_cost.py official [--threads 1]
     python benchmarks/window_cost.py frame-size [--threads 1]
+    python benchmarks/window_cost.py models [--threads 1]
 
 official: the architecture SAM 2.1 tiny with random weights, which cost what real ones do. Ours:
 windows at 256 px, one an object, the last 4 of 12 frames: all spatial memories are there, and 8 to
@@ -13,6 +14,9 @@ objects by its own law, encoder + n * object, since it follows them one by one. 
 frame-size: the bundled model, 5 objects in windows, on a movie that is computed where it is read
 and on a zarr with chunks of 512 x 512. The sizes take turns several times, and the best of each
 is told. From 2048 px on, the objects lie on edges of chunks: up to four are read for a window.
+
+models: the bundled model with 32 objects at once and Meta's architectures (random weights) with 4,
+in the windows that each gets on a CPU, the last 4 of 12 frames.
 """
 
 from __future__ import annotations
@@ -48,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["official", "frame-size"])
+    parser.add_argument("what", choices=["official", "frame-size", "models"])
     parser.add_argument("--objects", type=int, nargs="+", default=[1, 10, 50])
     parser.add_argument("--sizes", type=int, nargs="+", default=[512, 2048, 8192])
     parser.add_argument("--threads", type=int, default=1)
@@ -57,8 +61,10 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     if args.what == "official":
         beside_official(args.objects)
-    else:
+    elif args.what == "frame-size":
         frame_sizes(args.sizes)
+    else:
+        models()
 
 
 def beside_official(counts: list[int], n_theirs: int = 9) -> None:
@@ -115,6 +121,20 @@ def frame_sizes(sizes: list[int], n_frames: int = 24, turns: int = 4) -> None:
             f"{kind:8} {size:5} px: {1000 * seconds:6.1f} ms a frame for 5 objects, "
             f"{seconds / best[kind, sizes[0]]:.2f} times {sizes[0]} px"
         )
+
+
+def models() -> None:
+    """Milliseconds per object and frame in windows, of the bundled model and of Meta's."""
+    show_cost("bundled, 128 px", Network(load_network(find_model("bundled"))), 32)
+    for size in ("t", "s", "b+", "l"):
+        config = f"configs/sam2.1/sam2.1_hiera_{size}.yaml"
+        show_cost(f"sam2.1_hiera_{size}, 256 px", Network(random_network(config, 256)), 4)
+
+
+def show_cost(name: str, network: Network, n: int) -> None:
+    movie = Discs(12, 1024, 1024, n)
+    seconds = seconds_a_frame(network, movie, movie.boxes(), last=4)
+    print(f"{name}: {1000 * seconds / n:.1f} ms per object and frame ({n} objects)", flush=True)
 
 
 def seconds_a_frame(network: Network, movie: Movie, prompts: PromptSet, last: int) -> float:
