@@ -433,7 +433,7 @@ class TuneParams(Params):
     rate: float = Field(
         default=2e-4, gt=0, title="Learning rate", description="Highest learning rate."
     )
-    decay: float = Field(default=0.05, ge=0, title="Weight decay", description="Of AdamW.")
+    decay: float = Field(default=0.05, ge=0, title="Weight decay", description="Of the optimiser.")
     windows: int = Field(
         default=4,
         ge=1,

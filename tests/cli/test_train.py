@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import tifffile
@@ -42,6 +44,8 @@ def test_a_model_with_a_name_is_known_everywhere(data, models):
     assert "my-cells" in [m.name for m in all_models()]
     assert find_model("my_cells").path == models / "my-cells.pt"
     told = CliRunner().invoke(app, ["models", "info", "my-cells"])
+    assert re.search(r"licence +BSD-3-Clause", told.stdout)
+    assert re.search(r"parameters +2\d{6}", told.stdout)
     assert "base" in told.stdout and "bundled" in told.stdout and "judged_by" in told.stdout
     listed = CliRunner().invoke(app, ["models", "list"])
     assert "my-cells" in listed.stdout
@@ -86,3 +90,52 @@ def test_too_little_and_nothing(data, tmp_path):
         tifffile.imwrite(few / name, tifffile.imread(data / name)[:3], photometric="minisblack")
     done = train(few, tmp_path / "a.pt")
     assert done.exit_code == 2 and "too few to train on" in done.stderr
+
+
+def test_a_movie_does_not_judge_what_learnt_from_it(data, tmp_path):
+    done = train(data, tmp_path / "a.pt", "--data", str(data))
+    assert done.exit_code == 2 and "show the same movie" in done.stderr
+
+
+def test_looks_say_whether_they_are_the_best(data, tmp_path):
+    done = train(data, tmp_path / "a.pt", *SHORT)
+    assert done.exit_code == 0, done.output
+    assert "(best)" in done.stdout
+    worse = train(data, tmp_path / "b.pt", *SHORT, "--rate", "10", "--patience", "1")
+    assert "(worse than at 0)" in worse.stdout
+    assert "Stopped: 1 looks in a row brought nothing better" in worse.stdout
+
+
+def test_what_was_learnt_is_written_even_if_it_cannot_be_scored(data, tmp_path, monkeypatch):
+    from napari_sam2track.cli import train as module
+    from napari_sam2track.models.loading import read_checkpoint
+
+    scores, calls = module._engine_scores, []
+
+    def once(*args):
+        calls.append(args)
+        if len(calls) > 1:
+            raise MemoryError
+        return scores(*args)
+
+    monkeypatch.setattr(module, "_engine_scores", once)
+    path = tmp_path / "a.pt"
+    assert train(data, path, *SHORT).exit_code != 0
+    assert set(read_checkpoint(path)["card"]["engine"]) == {"before"}
+
+
+def test_windows_are_as_large_as_the_engine_shows_them(data, monkeypatch):
+    from napari_sam2track.cli.train import _tuning
+    from napari_sam2track.params import TuneParams
+    from napari_sam2track.training.data_folders import open_labelled
+    from napari_sam2track.training.labelled import Examples, split
+
+    monkeypatch.setattr(
+        "napari_sam2track.engine.modes.choose_window_size", lambda *args: (64, "a test")
+    )
+    (movie,) = open_labelled(data)
+    (kept,), (held,) = split([movie], 0.2)
+    work = _tuning(find_model("bundled"), Examples([kept]), Examples([held]), TuneParams(), "cpu")
+    assert work._size == 64
+    assert 0 < next(work.run()).scores["J"] <= 1
+    movie.close()

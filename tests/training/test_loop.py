@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,9 @@ from napari_sam2track.training.loop import (
     BUNDLED,
     Recipe,
     Stage,
+    _cut_log,
+    _log,
+    _Shared,
     build_model,
     pace,
     shortened,
@@ -24,7 +28,7 @@ from napari_sam2track.training.loop import (
 from napari_sam2track.training.losses import Weights, iou_of, mask_loss, total_loss
 from napari_sam2track.training.movies import ClipSet
 from napari_sam2track.training.sampling import Drawing, draw_windows
-from napari_sam2track.training.steps import _Bank, mean_ious, run_sample
+from napari_sam2track.training.steps import Tally, _Bank, mean_ious, run_sample
 
 
 def decoded(logits, ious=None, score=5.0):
@@ -269,6 +273,48 @@ def test_a_small_run(config, tmp_path, monkeypatch, short_validation):
     assert 0 < len(losses) < 6  # in the second stage
     for name, value in checkpoint["model"].items():
         assert torch.equal(resumed["model"][name], value), name
+
+
+def test_a_resumed_run_goes_on_with_the_log(tmp_path):
+    path = tmp_path / "log.csv"
+    _cut_log(path, TINY, 0, 0)  # there is none yet
+    tally = Tally(torch.tensor(1.0), {"click": [0.5]})
+    for stage, step, scores in (
+        *(("images", n, None) for n in (50, 100)),
+        ("images", 100, {"click": 0.6}),
+        *(("clips", n, None) for n in (50, 100, 150)),
+    ):
+        _log(path, stage, step, 0.5, [tally], scores)
+    rows = path.read_text().splitlines()
+    _cut_log(path, TINY, 2, 0)
+    assert path.read_text().splitlines() == rows
+    _cut_log(path, TINY, 1, 120)
+    assert path.read_text().splitlines() == rows[:6]
+    _cut_log(path, TINY, 1, 0)
+    assert path.read_text().splitlines() == rows[:4]
+    _cut_log(path, TINY, 0, 100)  # switched off while it was judged: it is judged again
+    assert path.read_text().splitlines() == rows[:3]
+    _cut_log(path, TINY, 0, 0)
+    assert path.read_text().splitlines() == rows[:1]
+
+
+def test_processes_share_gradients_and_the_lack_of_them():
+    shared, learnt = _Shared(2, 7, 3), {}
+
+    def work(rank):
+        parameters = [torch.nn.Parameter(torch.zeros(n)) for n in (2, 4, 1)]
+        parameters[0].grad = torch.full((2,), 1.0 + rank)
+        if rank:
+            parameters[2].grad = torch.tensor([3.0])
+        shared.average(rank, parameters)
+        learnt[rank] = [None if p.grad is None else p.grad.tolist() for p in parameters]
+
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert learnt[0] == learnt[1] == [[1.5, 1.5], None, [1.5]]
 
 
 def test_a_recipe_begins_from_weights(config, tmp_path, short_validation):

@@ -1,11 +1,15 @@
 """Fine-tuning: it learns, it keeps the best, it refuses too little."""
 
+from collections import OrderedDict
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tifffile
 import torch
 from skimage.segmentation import expand_labels
 
+from napari_sam2track.engine.network import Network
 from napari_sam2track.errors import UsageError
 from napari_sam2track.models import bundled_model, load_config
 from napari_sam2track.models.building import build_network
@@ -14,8 +18,11 @@ from napari_sam2track.models.loading import load_network, load_weights, read_che
 from napari_sam2track.models.registry import find_model
 from napari_sam2track.params import TuneParams
 from napari_sam2track.samples import moving_cells
+from napari_sam2track.training.data_folders import open_labelled
+from napari_sam2track.training.evaluate import mask_of_click
 from napari_sam2track.training.export import save_tuned
-from napari_sam2track.training.labelled import Examples, open_labelled, split
+from napari_sam2track.training.labelled import Examples, split
+from napari_sam2track.training.optimiser import Optimisers
 from napari_sam2track.training.report import lines_of, scores_of
 from napari_sam2track.training.tuning import Tuning, _mean, validate
 
@@ -52,7 +59,9 @@ def test_it_learns_and_keeps_the_best(parts):
     looks = [_mean(p.scores) for p in steps if p.scores is not None]
     assert len(looks) >= 3
     assert _mean(work.after) == max(looks) > looks[0]
-    assert work.improved
+    assert work.improved and not work.gave_up
+    best = max((p for p in steps if p.scores is not None), key=lambda p: _mean(p.scores))
+    assert steps[-1].best_step == work.best_step == best.step
     assert steps[-1].loss < steps[5].loss
     network = bundled()
     network.load_state_dict(work.best)
@@ -77,9 +86,9 @@ def test_the_encoder_stays_if_only_the_rest_is_trained(parts):
 
 def test_what_gets_worse_is_not_kept(parts):
     work = tuning(parts, steps=6, rate=10.0, every=0.2, patience=2)
-    steps = list(work.run())
-    assert work.steps < 6 or not work.improved
-    assert not work.improved and steps[-1].best == steps[0].best
+    list(work.run())
+    assert work.steps < 6 and work.gave_up
+    assert not work.improved and work.best_step == 0
     before = bundled().state_dict()
     assert all(torch.equal(work.best[n], before[n].float()) for n in work.best)
 
@@ -125,3 +134,28 @@ def test_the_file_says_what_it_is(parts, tmp_path):
         == f"one click: {scores['one click']:.3f} -> {scores['one click']:.3f}"
     )
     assert np.isfinite(list(scores.values())).all()
+
+
+def test_a_look_computes_in_half_precision_where_the_training_does(parts, monkeypatch):
+    """As on a GPU: the engine's clicks work in it, and beside it."""
+    work = tuning(parts)
+    half = lambda device: torch.autocast("cpu", torch.bfloat16)  # noqa: E731
+    monkeypatch.setattr("napari_sam2track.training.tuning._autocast", half)
+    scores = work._validate()
+    assert set(scores) == {"click", "box", "J", "any size"}
+    assert scores["any size"] > 0.2
+    work._step(Optimisers(work.network, 1e-4, 0.0), 1.0)
+    network, movie = Network(work._average), parts[1][0]
+    monkeypatch.setattr(Network, "fast", property(lambda self: self))
+    with half("cpu"):
+        row = movie.rows[0]
+        _, y, x = row["centroid"].tolist()
+        assert mask_of_click(network, movie.frames, int(row["frame"]), x + 0.5, y + 0.5).any()
+
+
+def test_scores_begin_where_there_are_labels(parts):
+    movie = parts[0][0]
+    later = replace(movie, _cache=OrderedDict())
+    later.__dict__["labelled"] = frozenset({3, 4})
+    scores = scores_of(bundled(), later)
+    assert scores["objects"] == len(np.unique(movie.read(3))) - 1

@@ -83,7 +83,7 @@ def info_model(name: Name) -> None:
         "state": status(info).value,
     }
     card = bundled_card() if info.name == BUNDLED else _card_in(info)
-    known = set(lines) | {"n_bytes"}
+    known = {key for key, value in lines.items() if value not in (None, "", "?")} | {"n_bytes"}
     lines |= {k: v for k, v in _plain("", card).items() if k not in known}
     width = max(len(key) for key in lines)
     for key, value in lines.items():

@@ -11,7 +11,7 @@ import typer
 from napari_sam2track.cli._inputs import Device, Threads, ready_device, ready_model
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.errors import Sam2TrackError, UsageError
-from napari_sam2track.params import TuneParams
+from napari_sam2track.params import FramesParams, TuneParams
 
 if TYPE_CHECKING:
     from napari_sam2track.models.registry import ModelInfo
@@ -30,7 +30,7 @@ EXAMPLES = """\
 """
 
 
-@with_params(tune=TuneParams)
+@with_params(shown=FramesParams, tune=TuneParams)
 def train(
     *,
     data: Annotated[
@@ -38,8 +38,8 @@ def train(
         typer.Option(
             "--data",
             help="Folder with images and labels that you trust; may be given several times. "
-            "Results of sam2track video, a Cell Tracking Challenge dataset (01 and 01_ST or "
-            "01_GT), NAME.tif beside NAME_labels.tif (or _masks, _seg), or folders images and "
+            "Results of sam2track video, a Cell Tracking Challenge dataset (01 and 01_ST/SEG or "
+            "01_GT/TRA), NAME.tif beside NAME_labels.tif (or _masks, _seg), or folders images and "
             "labels.",
             show_default=False,
         ),
@@ -65,6 +65,7 @@ def train(
     ] = None,
     device: Device = "auto",
     threads: Threads = None,
+    shown: FramesParams,
     tune: TuneParams,
 ) -> None:
     """Fine-tune a model on your own labelled movies.
@@ -81,15 +82,15 @@ def train(
     from napari_sam2track.training.labelled import Examples, split
 
     with ExitStack() as opened:
-        movies = _open(data, opened)
+        movies = _open(data, shown, opened)
         kept, held = split(movies, tune.hold_out)
         for name, part in (("Training on", kept), ("Judged by", held)):
             objects = sum(len(movie.rows) for movie in part)
             typer.echo(f"{name}: {', '.join(m.name for m in part)} ({objects} masks)")
         tuning = _tuning(model, Examples(kept, tune.weight), Examples(held), tune, chosen)
-        before = _engine_scores(tuning, held, chosen)
+        before = _engine_scores(tuning, held[0])
         stopped = _follow(tuning)
-        _keep(tuning, model, path, (kept, held), before, chosen)
+        _keep(tuning, model, path, (kept, held), before)
     if stopped:
         raise typer.Exit(130)
 
@@ -115,31 +116,38 @@ def _target(out: Path) -> Path:
     return out
 
 
-def _open(folders: list[Path], opened: ExitStack) -> list[LabelledMovie]:
-    from napari_sam2track.training.labelled import open_labelled
+def _open(folders: list[Path], asked: FramesParams, opened: ExitStack) -> list[LabelledMovie]:
+    from napari_sam2track.training.data_folders import open_labelled
 
     movies: list[LabelledMovie] = []
     for folder in folders:
-        for movie in open_labelled(folder):
+        for movie in open_labelled(folder, asked):
             opened.callback(movie.close)
+            same = [m.name for m in movies if m.source.resolve() == movie.source.resolve()]
+            if same:
+                raise UsageError(
+                    f"{folder} and {same[0]} show the same movie, {movie.source}: the model would "
+                    "be judged by what it has learnt; give only the labels that you trust most"
+                )
             movies.append(movie)
+            note = movie.frames.describe().get("note")
+            if note:
+                typer.echo(f"{movie.name}: {note} (--channel)", err=True)
     return movies
 
 
 def _tuning(model: ModelInfo, train: Any, held: Any, tune: TuneParams, device: str) -> Tuning:
-    from napari_sam2track.models.building import build_network
-    from napari_sam2track.models.download import model_path, verify
-    from napari_sam2track.models.loading import load_config, load_weights, read_checkpoint
+    from napari_sam2track.engine.modes import choose_window_size
+    from napari_sam2track.models.loading import load_config, load_network
     from napari_sam2track.training.tuning import Tuning
 
-    verify(model)
-    network = build_network(load_config(model))
-    load_weights(network, read_checkpoint(model_path(model))["model"], model.name)
-    return Tuning(network, train, held, tune, device)
+    # windows as large as those that the engine will show to it
+    size, _ = choose_window_size(None, load_config(model)["image_size"], device)
+    return Tuning(load_network(model, image_size=size), train, held, tune, device)
 
 
 def _follow(tuning: Tuning) -> bool:
-    """Train with a bar and a line for each look at held-out windows; whether it was stopped."""
+    """Train with a bar and a line for each look at held-out windows; whether Ctrl-C ended it."""
     from napari_sam2track.cli._progress import progress
 
     steps = tuning.run()
@@ -151,6 +159,10 @@ def _follow(tuning: Tuning) -> bool:
     except KeyboardInterrupt:
         steps.close()
         return True
+    if tuning.gave_up:
+        typer.echo(
+            f"Stopped: {tuning.params.patience} looks in a row brought nothing better (--patience)"
+        )
     return False
 
 
@@ -159,14 +171,21 @@ def _line(one: Progress) -> str:
         ", ".join(f"{name} {value:.3f}" for name, value in one.scores.items()) if one.scores else ""
     )
     loss = f"loss {one.loss:.2f}, " if one.step else ""
-    return f"step {one.step}: {loss}held out: {scores}"
+    verdict = ""
+    if one.step:
+        verdict = " (best)" if one.best_step == one.step else f" (worse than at {one.best_step})"
+    return f"step {one.step}: {loss}held out: {scores}{verdict}"
 
 
-def _engine_scores(tuning: Tuning, held: list[LabelledMovie], device: str) -> dict[str, float]:
-    """Of what the network is now, on the first held-out movie."""
+def _engine_scores(tuning: Tuning, movie: LabelledMovie) -> dict[str, float]:
+    """Of what the network is now."""
+    from copy import deepcopy
+
     from napari_sam2track.training.report import scores_of
 
-    return scores_of(tuning.network, held[0])
+    typer.echo(f"Scoring by the engine: {movie.name}", err=True)
+    # a copy: sam2 keeps tensors that it makes here, in inference mode, which cannot be trained
+    return scores_of(deepcopy(tuning.network), movie)
 
 
 def _keep(
@@ -175,12 +194,11 @@ def _keep(
     path: Path,
     movies: tuple[list[LabelledMovie], list[LabelledMovie]],
     before: dict[str, float],
-    device: str,
 ) -> None:
     """Write the best weights, if they are better than those to begin with."""
     from napari_sam2track.models.loading import load_config
     from napari_sam2track.training.export import save_tuned, tuned_card
-    from napari_sam2track.training.report import lines_of, scores_of
+    from napari_sam2track.training.report import lines_of
 
     if not tuning.improved:
         raise Sam2TrackError(
@@ -189,10 +207,13 @@ def _keep(
             "labels"
         )
     tuning.network.load_state_dict(tuning.best)
-    after = scores_of(tuning.network, movies[1][0])
     names = tuple([m.name for m in part] for part in movies)
-    card = tuned_card(path.stem, model, tuning, names, {"before": before, "after": after})
-    save_tuned(path, tuning.best, load_config(model), card)
+    engine = {"before": before}
+    try:
+        engine["after"] = after = _engine_scores(tuning, movies[1][0])
+    finally:  # what was learnt is written whatever happens to the scores
+        card = tuned_card(path.stem, model, tuning, names, engine)
+        save_tuned(path, tuning.best, load_config(model), card)
     typer.echo(f"{movies[1][0].name}, by the engine, before -> after:")
     for line in lines_of(before, after):
         typer.echo(f"  {line}")

@@ -180,8 +180,8 @@ def _look(
             decoded = network.decode(
                 network.without_memory(features), features, points, labels, trust=True
             )
-            candidates = decoded.candidates.cpu().numpy()
-            scores = decoded.ious.cpu().numpy() * sensible(candidates > 0)
+            candidates = decoded.candidates.float().cpu().numpy()
+            scores = decoded.ious.float().cpu().numpy() * sensible(candidates > 0)
             for i, m in enumerate(scores.argmax(axis=1)):
                 region = views[i].region
                 patch, y0, x0 = resample_logits(candidates[i, m], region, movie.height, movie.width)

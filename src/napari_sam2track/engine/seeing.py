@@ -147,7 +147,7 @@ class Observer:
         shown = self._first_views(t, group)
         found = self._batcher.map(propose, shown, key=lambda item: kind(item[0].task.prompts[t]))
         return [
-            (f, view, candidates.cpu().numpy(), ious.cpu().numpy())
+            (f, view, candidates.float().cpu().numpy(), ious.float().cpu().numpy())
             for (f, view), (candidates, ious) in zip(shown, found, strict=True)
         ]
 

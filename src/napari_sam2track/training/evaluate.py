@@ -166,7 +166,7 @@ def one_click(
                 network.without_memory(features), features, points, signs, trust=True
             )
             patch, y0, x0 = resample_logits(
-                decoded.logits[0, 0].numpy(), view.region, movie.height, movie.width
+                decoded.logits[0, 0].float().cpu().numpy(), view.region, movie.height, movie.width
             )
             known = np.zeros_like(truth)
             known[y0 : y0 + patch.shape[0], x0 : x0 + patch.shape[1]] = patch > 0

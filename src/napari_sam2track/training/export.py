@@ -64,7 +64,7 @@ def tuned_card(
     movies
         Names of movies that it learnt from, and of those that it was judged by.
     engine
-        ``before`` and ``after``: scores of `report.scores_of`.
+        ``before`` and, if they are known, ``after``: scores of `report.scores_of`.
     """
 
     def rounded(scores: dict[str, float]) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,22 +12,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_sam2track.errors import FormatError, FramesError, UsageError
-from napari_sam2track.formats.registry import open_tracks
-from napari_sam2track.frames import Frames, open_frames
-from napari_sam2track.params import ReadParams
-from napari_sam2track.results_folder import LABELS
-from napari_sam2track.session_file import movie_of_session, read_session
+from napari_sam2track.errors import FormatError, UsageError
+from napari_sam2track.frames import Frames
 from napari_sam2track.tracks.movie import TrackedMovie
 from napari_sam2track.training.sampling import Drawing, Object, Sample, cut_around
 from napari_sam2track.training.scene import Rng
 
 #: Objects with fewer pixels are no examples.
 MIN_AREA = 30
-#: Label frames that are kept in memory.
-_KEPT = 32
-_IMAGES = (".tif", ".tiff", ".zarr", ".npy", ".mp4", ".avi")
-_LABELS = ("_labels", ".labels", "_label", "_masks", "_mask", "_seg", "-labels", " [labels]")
+#: Label frames of a movie that are kept in memory: so many bytes, and at least so many frames.
+_KEPT_BYTES, _KEPT = 128_000_000, 4
+#: Draws without a window after which no more are made.
+_MISSES = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +38,8 @@ class LabelledMovie:
         The images.
     tracks
         Table and labels; the label is the track id.
+    source
+        Where the images are.
     corrected
         (object, frame) that a person prompted or corrected.
     first, stop
@@ -51,6 +49,7 @@ class LabelledMovie:
     name: str
     frames: Frames
     tracks: TrackedMovie
+    source: Path
     corrected: frozenset[tuple[int, int]] = frozenset()
     first: int = 0
     stop: int | None = None
@@ -84,9 +83,14 @@ class LabelledMovie:
                 out.setdefault(int(row["track"]), {})[int(row["frame"])] = y, x
         return out
 
+    @cached_property
+    def labelled(self) -> frozenset[int]:
+        """Frames, within the range, with any label; on the others nothing is known."""
+        return frozenset(t for places in self.places.values() for t in places)
+
     def part(self, first: int, stop: int, name: str) -> LabelledMovie:
         """Some frames of it; the files stay shared."""
-        return LabelledMovie(name, self.frames, self.tracks, self.corrected, first, stop)
+        return replace(self, name=name, first=first, stop=stop, _cache=OrderedDict())
 
     def read(self, t: int) -> NDArray[np.int32]:
         """(Y, X) labels of a frame; those of frames read lately are not read again."""
@@ -101,10 +105,10 @@ class LabelledMovie:
                 f"{self.name} has ids over {np.iinfo(np.int32).max}; number the tracks anew first: "
                 "sam2track edit"
             )
-        self._cache[t] = ids.astype(np.int32)
-        if len(self._cache) > _KEPT:
+        kept = self._cache[t] = ids.astype(np.int32)
+        if len(self._cache) > max(_KEPT, _KEPT_BYTES // kept.nbytes):
             self._cache.popitem(last=False)
-        return self._cache[t]
+        return kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,34 +145,59 @@ class Examples:
     def __len__(self) -> int:
         return len(self._odds[0])
 
+    @cached_property
+    def _room(self) -> NDArray[np.int64]:
+        """(N,) over how many frames each example can be followed, in one direction or the other."""
+        movies = self.movies
+        frames = [(movies[m], int(movies[m].rows[r]["frame"])) for m, r in self._odds[0]]
+        return np.array([max(t - m.first, m.end - 1 - t) + 1 for m, t in frames], np.int64)
+
+    @property
+    def longest(self) -> int:
+        """Over how many frames an example can be followed at most."""
+        return int(self._room.max(initial=0))
+
     def draw(self, rng: Rng, n: int, how: Drawing) -> Sample:
-        """A batch of ``n`` windows."""
+        """A batch of ``n`` windows.
+
+        Raises
+        ------
+        UsageError
+            If no object is long enough in time, or none has a window that shows it.
+        """
         at, odds = self._odds
+        odds = np.where(self._room >= how.n_frames, odds, 0)
         drawn: list[tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]] = []
+        missed = 0
         while len(drawn) < n:
-            m, r = at[rng.choice(len(at), p=odds)]
+            if not odds.any() or missed == _MISSES:
+                raise UsageError(
+                    f"{', '.join(movie.name for movie in self.movies)}: no object can be shown in "
+                    f"a window over {how.n_frames} frames; they are too thin, or the movie is too "
+                    "short (--frames)"
+                )
+            m, r = at[rng.choice(len(at), p=odds / odds.sum())]
             movie = self.movies[m]
             row = movie.rows[r]
             times = self._times(rng, movie, int(row["frame"]), how.n_frames)
-            if times is None:
-                continue
             found = cut_around(rng, _object(movie, row, times), how)
-            if found is not None:
-                images, masks, ids = found
-                drawn.append((images, masks, _known(movie, ids, times)))
+            if found is None:
+                missed += 1
+                continue
+            missed = 0
+            images, masks, ids = found
+            drawn.append((images, masks, _known(movie, ids, times)))
         images, masks, known = (np.concatenate([d[k] for d in drawn], 1) for k in (0, 1, 2))
         images = images.reshape(len(images), n, *drawn[0][0].shape[1:])
         return Sample(torch.from_numpy(images), torch.from_numpy(masks), torch.from_numpy(known))
 
     @staticmethod
-    def _times(rng: Rng, movie: LabelledMovie, t: int, n: int) -> list[int] | None:
-        """Frames of a sample from ``t`` on, in either direction; None if too few are left."""
+    def _times(rng: Rng, movie: LabelledMovie, t: int, n: int) -> list[int]:
+        """Frames of a sample from ``t`` on, in either direction where there is room."""
         step = 1 if rng.random() < 0.5 else -1
-        for s in (step, -step):
-            last = t + s * (n - 1)
-            if movie.first <= last < movie.end:
-                return list(range(t, last + s, s))
-        return None
+        if not movie.first <= t + step * (n - 1) < movie.end:
+            step = -step
+        return list(range(t, t + step * n, step))
 
 
 def _object(movie: LabelledMovie, row: np.void, times: list[int]) -> Object:
@@ -190,130 +219,12 @@ def _object(movie: LabelledMovie, row: np.void, times: list[int]) -> Object:
 def _known(movie: LabelledMovie, ids: NDArray[np.int64], times: Sequence[int]) -> NDArray[np.bool_]:
     """(T, K) bool: where it is known whether the objects are there.
 
-    Within a track: on its frames, and in its gaps. Before and after it an object may have left,
-    divided, or not have been labelled.
+    Within a track: on its frames, and in its gaps where anything is labelled. Before and after it
+    an object may have left, divided, or not have been labelled.
     """
     places = (movie.places.get(i, {}) for i in ids.tolist())
     spans = [range(min(p), max(p) + 1) if p else range(0) for p in places]
-    return np.array([[t in span for span in spans] for t in times])
-
-
-# -- opening ---------------------------------------------------------------------------------------
-
-
-def open_labelled(folder: Path) -> list[LabelledMovie]:
-    """The movies with labels in a folder.
-
-    Understood are a results folder of ``sam2track video`` (frames with prompts count as
-    corrected), a Cell Tracking Challenge dataset (``01`` and ``01_ST`` or ``01_GT``), and files
-    beside one another (``cells.tif`` and ``cells_labels.tif``, also ``_masks``, ``_seg``; TIFF,
-    zarr, npy, and videos), or folders ``images`` and ``labels`` with files of the same names.
-
-    Raises
-    ------
-    UsageError
-        If there is none, or images and labels do not fit.
-    Sam2TrackError
-        If a file cannot be read.
-    """
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder: give one with images and labels")
-    if (folder / "session.json").is_file():
-        return [_of_results(folder)]
-    pairs = _challenge(folder) or _beside(folder)
-    if not pairs:
-        raise UsageError(
-            f"{folder} holds no images with labels: neither a session.json of sam2track video, nor "
-            "01 with 01_ST or 01_GT, nor NAME.tif with NAME_labels.tif, nor folders images and "
-            "labels"
-        )
-    out: list[LabelledMovie] = []
-    try:
-        for images, labels in pairs:
-            out.append(_opened(images, labels))
-    except BaseException:
-        for movie in out:
-            movie.close()
-        raise
-    return out
-
-
-def _opened(images: Path, labels: Path) -> LabelledMovie:
-    frames = open_frames(images)
-    try:
-        tracks = open_tracks(labels, options=ReadParams(merges="cut"))
-    except BaseException:
-        frames.close()
-        raise
-    return _checked(LabelledMovie(images.name, frames, tracks), labels)
-
-
-def _checked(movie: LabelledMovie, labels: Path) -> LabelledMovie:
-    """The movie, if images and labels fit."""
-    frames, table = movie.frames, movie.tracks.table
-    size = (frames.n_frames, frames.height, frames.width)
-    theirs = (table.n_frames, *table.frame_shape)
-    reason = None
-    if movie.tracks.labels is None:
-        reason = f"{labels} holds places of objects but no masks"
-    elif size != theirs:
-        reason = f"{labels} has (T, Y, X) {theirs} and its images have {size}"
-    if reason is not None:
-        movie.close()
-        raise UsageError(f"{reason}; a model is trained on a mask of every object that is shown")
-    return movie
-
-
-def _of_results(folder: Path) -> LabelledMovie:
-    """What ``sam2track video`` wrote."""
-    path = folder / "session.json"
-    session = read_session(path)
-    where = movie_of_session(session, path)
-    if where is None:
-        raise FramesError(
-            f"the movie {session.source} of {path} is not there any more; put it beside the session"
-        )
-    if not any((folder / name).exists() for name in LABELS.values()):
-        raise UsageError(f"{folder} holds no labels yet: let sam2track video finish first")
-    asked = session.frames
-    frames = open_frames(where, asked.axes, asked.channel, asked.intensity, asked.z)
-    try:
-        tracks = open_tracks(folder, options=ReadParams(merges="cut"))
-    except BaseException:
-        frames.close()
-        raise
-    corrected = frozenset(session.prompt_set())
-    return _checked(LabelledMovie(folder.name, frames, tracks, corrected), folder)
-
-
-def _challenge(folder: Path) -> list[tuple[Path, Path]]:
-    """Sequences of a Cell Tracking Challenge dataset; silver truth before gold, which is sparse."""
-    out = []
-    for images in sorted(folder.iterdir()):
-        if not (images.is_dir() and images.name.isdigit()):
-            continue
-        for kind in ("ST", "GT"):
-            tracks = folder / f"{images.name}_{kind}" / "TRA"
-            if tracks.is_dir():
-                out.append((images, tracks.parent))
-                break
-    return out
-
-
-def _beside(folder: Path) -> list[tuple[Path, Path]]:
-    """Files with labels beside them, or in folders of their own."""
-    inner = folder / "images", folder / "labels"
-    if all(f.is_dir() for f in inner):
-        theirs = {p.stem: p for p in inner[1].iterdir() if p.suffix.lower() in _IMAGES}
-        known = [p for p in sorted(inner[0].iterdir()) if p.suffix.lower() in _IMAGES]
-        return [(p, theirs[p.stem]) for p in known if p.stem in theirs]
-    files = {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in _IMAGES}
-    out = []
-    for stem, path in files.items():
-        labels = next((files[stem + end] for end in _LABELS if stem + end in files), None)
-        if labels is not None:
-            out.append((path, labels))
-    return out
+    return np.array([[t in span and t in movie.labelled for span in spans] for t in times])
 
 
 def split(
@@ -326,13 +237,24 @@ def split(
     Parameters
     ----------
     part
-        About how much is held out, 0 to 1.
+        About how much is held out, 0 to 1; at least one movie, or frame, stays on either side.
+
+    Raises
+    ------
+    UsageError
+        If there is a single movie of a single frame.
     """
     if len(movies) > 1:
-        n = max(1, round(part * len(movies)))
+        n = min(max(1, round(part * len(movies))), len(movies) - 1)
         return list(movies[:-n]), list(movies[-n:])
     (movie,) = movies
-    at = movie.end - max(1, round(part * (movie.end - movie.first)))
+    if movie.end - movie.first < 2:
+        raise UsageError(
+            f"{movie.name} has a single frame: nothing would be left to judge the model by; give "
+            "--data of another image as well"
+        )
+    n_frames = movie.end - movie.first
+    at = movie.end - min(max(1, round(part * n_frames)), n_frames - 1)
     return (
         [movie.part(movie.first, at, f"{movie.name}, frames {movie.first} to {at - 1}")],
         [movie.part(at, movie.end, f"{movie.name}, frames {at} to {movie.end - 1}")],

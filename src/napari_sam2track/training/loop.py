@@ -155,22 +155,25 @@ def build_model(config: dict[str, Any]) -> nn.Module:
 class _Shared:
     """Mean of gradients over processes, through shared memory."""
 
-    def __init__(self, n_processes: int, n_values: int) -> None:
+    def __init__(self, n_processes: int, n_values: int, n_parameters: int) -> None:
         self.rows = torch.zeros(n_processes, n_values).share_memory_()
+        self.used = torch.zeros(n_processes, n_parameters, dtype=torch.bool).share_memory_()
         self.barrier = mp.get_context("spawn").Barrier(n_processes)
 
     def average(self, rank: int, parameters: list[nn.Parameter]) -> None:
         if len(self.rows) == 1:
             return
         row, i = self.rows[rank], 0
-        for p in parameters:
+        for k, p in enumerate(parameters):
             part = row[i : i + p.numel()]
             part.copy_(p.grad.flatten()) if p.grad is not None else part.zero_()
+            self.used[rank, k] = p.grad is not None
             i += p.numel()
         self.barrier.wait()
-        mean, i = self.rows.mean(0), 0
-        for p in parameters:
-            p.grad = mean[i : i + p.numel()].view_as(p).clone()
+        mean, used, i = self.rows.mean(0), self.used.any(0).tolist(), 0
+        for k, p in enumerate(parameters):
+            # none at all is not zero: what a stage does not use is not decayed either
+            p.grad = mean[i : i + p.numel()].view_as(p).clone() if used[k] else None
             i += p.numel()
         self.barrier.wait()
 
@@ -197,8 +200,8 @@ def train(
     work.mkdir(parents=True, exist_ok=True)
     open_clips(work / "train", recipe.clips, recipe.processes)
     open_clips(work / "held", recipe.held_out, recipe.processes)
-    n_values = sum(p.numel() for p in build_model(config).parameters())
-    shared = _Shared(recipe.processes, n_values)
+    sizes = [p.numel() for p in build_model(config).parameters()]
+    shared = _Shared(recipe.processes, sum(sizes), len(sizes))
     if start is not None:
         _save(work / "start.pt", start)
     if recipe.processes == 1:
@@ -244,6 +247,8 @@ def _worker(rank: int, recipe: Recipe, config: dict[str, Any], work: Path, share
         first_stage, first_step = saved["stage"], saved["step"]
         model.load_state_dict(saved["model"])
         average = saved["average"]
+    if rank == 0:
+        _cut_log(log_file, recipe, first_stage, first_step)
 
     def keep(stage: int, step: int, optimiser: list[dict[str, Any]] | None) -> None:
         whole = {"recipe": _plain(recipe, config), "stage": stage, "step": step}
@@ -286,6 +291,7 @@ def _step(
 ) -> Tally:
     # a generator for each step: what is drawn does not depend on where a run was resumed
     rng = np.random.default_rng([recipe.seed, s, step, rank])
+    torch.manual_seed(recipe.seed + step)  # dropout, where a network has some
     how = Drawing(stage.n_frames, stage.per_window, away=stage.away)
     if rng.random() < stage.any_size:
         how = how.of_all_sizes()
@@ -337,6 +343,19 @@ def _save(path: Path, state: dict[str, Any]) -> None:
     part = path.with_suffix(".part")
     torch.save(state, part)
     part.replace(path)
+
+
+def _cut_log(path: Path, recipe: Recipe, stage: int, step: int) -> None:
+    """Leave of a log what was done before a step of a stage: the rest is done again."""
+    if not path.exists():
+        return
+    done = [s.name for s in recipe.stages[:stage]]
+    now = recipe.stages[stage].name if stage < len(recipe.stages) else None
+    with path.open(newline="") as file:
+        head, *rows = csv.reader(file)
+    kept = [r for r in rows if r[0] in done or (r[0] == now and int(r[1]) <= step and r[2] == "0")]
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([head, *kept])
 
 
 _COLUMNS = ("click", "box", "fix 1", "fix 2", "follow", "fix later")

@@ -13,14 +13,14 @@ from napari_sam2track.engine.network import Network
 from napari_sam2track.training.evaluate import Scores, first_masks, one_click
 from napari_sam2track.training.labelled import LabelledMovie
 
-#: Objects and frames that are looked at, of each held-out movie.
+#: Objects and frames that are looked at.
 _OBJECTS, _FRAMES = 60, 10
 
 
 def scores_of(model: nn.Module, movie: LabelledMovie, seed: int = 0) -> Scores:
     """How well objects of a held-out movie are outlined and followed by the engine.
 
-    At most 60 objects of its first frame, over at most 10 more frames.
+    At most 60 objects of the first frame that has labels, over at most 10 more frames.
 
     Returns
     -------
@@ -30,19 +30,20 @@ def scores_of(model: nn.Module, movie: LabelledMovie, seed: int = 0) -> Scores:
         Without what cannot be said: of a single frame there is no J.
     """
     network = Network(model.eval())
-    stop = min(movie.first + _FRAMES + 1, movie.end)
-    labels = np.stack([movie.read(t) for t in range(movie.first, stop)])
+    first = min(movie.labelled, default=movie.first)
+    stop = min(first + _FRAMES + 1, movie.end)
+    labels = np.stack([movie.read(t) for t in range(first, stop)])
     ids = np.unique(labels[0])
     ids = ids[ids > 0]
     if len(ids) > _OBJECTS:
         kept = np.random.default_rng(seed).choice(ids, _OBJECTS, replace=False)
         labels = np.where(np.isin(labels, kept), labels, 0)
-    known = _From(movie.first, labels)
+    known = _From(first, labels)
     with torch.inference_mode():
-        clicks = one_click(network, movie.frames, known, [movie.first])
+        clicks = one_click(network, movie.frames, known, [first])
         out = {"objects": clicks["objects"], "one click": clicks.get("size unknown", np.nan)}
-        if len(labels) > 1 and labels[0].any():
-            followed = first_masks(network, movie.frames, known, movie.first, _FRAMES)
+        if labels[1:].any() and labels[0].any():
+            followed = first_masks(network, movie.frames, known, first, _FRAMES)
             out |= {"J": followed["J"], "J, left in place": followed["left in place"]}
     return {name: float(value) for name, value in out.items()}
 

@@ -233,6 +233,9 @@ def _windows(rng: Rng, target: Object, how: Drawing) -> list[Window]:
     lo, hi = np.log(how.zoom)
     side = reference_side(target.extent, target.area) * np.exp(rng.uniform(lo, hi))
     side = float(np.clip(side, *how.sides))
+    # not much larger than the frame, where the engine does not look either
+    whole = 2.0 * max(target.movie.height, target.movie.width)
+    side = min(side, max(whole, reference_side(target.extent, target.area)))
     room = how.jitter * max(side - target.extent, 0.0)
     first = target.centre(0)
     assert first is not None

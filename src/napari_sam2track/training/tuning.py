@@ -56,15 +56,15 @@ class Progress:
         Mean over the last steps.
     scores
         On held-out windows, if they were looked at: see `validate`; else None.
-    best
-        The best mean of them so far.
+    best_step
+        At which they were best so far.
     """
 
     step: int
     total: int
     loss: float
     scores: dict[str, float] | None = None
-    best: float = math.nan
+    best_step: int = 0
 
 
 @dataclass(eq=False)
@@ -97,6 +97,8 @@ class Tuning:
     after: dict[str, float] = field(default_factory=dict, init=False)
     best: dict[str, Tensor] = field(default_factory=dict, init=False)
     steps: int = field(default=0, init=False)
+    best_step: int = field(default=0, init=False)
+    gave_up: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         check(self.train, self.held)
@@ -108,7 +110,7 @@ class Tuning:
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(self.params.what == "all" or not name.startswith(_ENCODER))
         self._size = Network(self.network).image_size
-        self._frames = min(self.params.frames, _longest(self.train))
+        self._frames = min(self.params.frames, self.train.longest)
 
     @property
     def improved(self) -> bool:
@@ -126,7 +128,7 @@ class Tuning:
         params = self.params
         self.before = self.after = self._validate()
         self.best = _copy(self._average)
-        yield Progress(0, 0, math.nan, self.before, _mean(self.before))
+        yield Progress(0, 0, math.nan, self.before)
         optimiser = Optimisers(self.network, params.rate, params.decay)
         begin = time.monotonic()
         losses: list[float] = []
@@ -146,22 +148,27 @@ class Tuning:
                 yield Progress(self.steps, max(total, self.steps), recent)
                 continue
             looked = done
-            scores = self._validate()
-            waited += 1
-            if _mean(scores) > _mean(self.after):
-                self.after, self.best, waited = scores, _copy(self._average), 0
-            yield Progress(self.steps, max(total, self.steps), recent, scores, _mean(self.after))
+            scores = self._look()
+            waited = 0 if self.best_step == self.steps else waited + 1
+            yield Progress(self.steps, max(total, self.steps), recent, scores, self.best_step)
             if waited >= params.patience:
+                self.gave_up = True
                 return
+        scores = self._look()
+        recent = float(np.mean(losses[-20:])) if losses else math.nan
+        yield Progress(self.steps, self.steps, recent, scores, self.best_step)
+
+    def _look(self) -> dict[str, float]:
+        """Scores on held-out windows; the weights are kept if they are the best so far."""
         scores = self._validate()
         if _mean(scores) > _mean(self.after):
-            self.after, self.best = scores, _copy(self._average)
-        recent = float(np.mean(losses[-20:])) if losses else math.nan
-        yield Progress(self.steps, self.steps, recent, scores, _mean(self.after))
+            self.after, self.best, self.best_step = scores, _copy(self._average), self.steps
+        return scores
 
     def _step(self, optimiser: Optimisers, part: float) -> float:
         params = self.params
         rng = np.random.default_rng([params.seed, self.steps])
+        torch.manual_seed(int(rng.integers(2**62)))  # dropout, where a model has some
         still = self._frames == 1 or rng.random() < 0.35
         frames = 1 if still else self._frames
         n = params.windows * (2 if still else 1)
@@ -176,7 +183,7 @@ class Tuning:
         fixes = int(rng.random() < 0.35)
         fix_at = int(rng.integers(1, frames)) if frames > 2 and rng.random() < 0.3 else None
         self.network.train()
-        with self._autocast():
+        with _autocast(self.device):
             network = Network(self.network)
             tally = run_sample(network, sample, kind, rng, Weights(full_size=0.3), fixes, fix_at)
         assert isinstance(tally.loss, Tensor)
@@ -187,13 +194,13 @@ class Tuning:
         return float(tally.loss.detach())
 
     def _validate(self) -> dict[str, float]:
-        with self._autocast():
-            return validate(self._average, self.held, self.params.frames, self.device)
+        return validate(self._average, self.held, self.params.frames, self.device)
 
-    def _autocast(self) -> AbstractContextManager[Any]:
-        if self.device.startswith("cuda"):
-            return torch.autocast("cuda", torch.bfloat16)
-        return nullcontext()
+
+def _autocast(device: str) -> AbstractContextManager[Any]:
+    if device.startswith("cuda"):
+        return torch.autocast("cuda", torch.bfloat16)
+    return nullcontext()
 
 
 def check(train: Examples, held: Examples) -> None:
@@ -228,14 +235,15 @@ def validate(
     """
     network, tallies = Network(model.eval()), []
     asked: list[tuple[Kind, int]] = [("click", 1), ("box", 1)]
-    if min(n_frames, _longest(held)) > 1:
-        asked.append(("mask", min(n_frames, _longest(held))))
+    if min(n_frames, held.longest) > 1:
+        asked.append(("mask", min(n_frames, held.longest)))
     for kind, frames in asked:
         rng = np.random.default_rng(99)
         how = _drawing(frames, 1, network.image_size)
         for _ in range(_HELD // 8):
             sample = _to(held.draw(rng, 8, how), device)
-            tallies.append(run_sample(network, sample, kind, None, Weights()))
+            with _autocast(device):
+                tallies.append(run_sample(network, sample, kind, None, Weights()))
     found = mean_ious(tallies)
     scores = {name: found[key] for name, key in _SHOWN if key in found}
     return scores | {"any size": _clicked(network, held)}
@@ -261,11 +269,6 @@ def _drawing(frames: int, per_window: int, size: int) -> Drawing:
 
 
 _SHOWN = (("click", "click"), ("box", "box"), ("J", "follow"))
-
-
-def _longest(examples: Examples) -> int:
-    """Frames of the longest movie."""
-    return max(movie.end - movie.first for movie in examples.movies)
 
 
 def _mean(scores: dict[str, float]) -> float:

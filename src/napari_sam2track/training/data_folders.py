@@ -1,0 +1,182 @@
+"""Folders with movies and labels of users: what is what in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from napari_sam2track.errors import FramesError, UsageError
+from napari_sam2track.formats.label_files import open_tiff
+from napari_sam2track.formats.registry import open_tracks
+from napari_sam2track.frames import open_frames
+from napari_sam2track.params import FramesParams, ReadParams
+from napari_sam2track.results_folder import LABELS
+from napari_sam2track.session_file import movie_of_session, read_session
+from napari_sam2track.training.labelled import LabelledMovie
+
+_IMAGES = (".tif", ".tiff", ".png", ".zarr", ".npy", ".mp4", ".avi")
+_LABELS = ("_labels", ".labels", "_label", "_masks", "_mask", "_seg", "-labels", " [labels]")
+#: Of the area of the masks: what covers less is taken for a marker.
+_MARKER = 0.6
+
+
+def open_labelled(folder: Path, asked: FramesParams | None = None) -> list[LabelledMovie]:
+    """The movies with labels in a folder.
+
+    Understood are a results folder of ``sam2track video`` (frames with prompts count as
+    corrected), a Cell Tracking Challenge dataset (``01`` and ``01_ST/SEG`` or ``01_GT/TRA``), and
+    files beside one another (``cells.tif`` and ``cells_labels.tif``, also ``_masks``, ``_seg``;
+    TIFF, PNG, zarr, npy, videos, and folders with a file for each frame), or folders ``images`` and
+    ``labels`` with such of the same names.
+
+    Parameters
+    ----------
+    asked
+        What of the images is looked at; results of ours know it themselves.
+
+    Raises
+    ------
+    UsageError
+        If there is none, images and labels do not fit, or labels are markers.
+    Sam2TrackError
+        If a file cannot be read.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder: give one with images and labels")
+    if (folder / "session.json").is_file():
+        return [_of_results(folder)]
+    pairs = _challenge(folder) or _in_folders(folder) or _beside(folder)
+    if not pairs:
+        raise UsageError(
+            f"{folder} holds no images with labels: neither a session.json of sam2track video, nor "
+            "01 with 01_ST/SEG or 01_GT/TRA, nor NAME.tif with NAME_labels.tif, nor folders images "
+            "and labels with files of the same names"
+        )
+    out: list[LabelledMovie] = []
+    try:
+        for images, labels in pairs:
+            out.append(_opened(images, labels, asked or FramesParams()))
+    except BaseException:
+        for movie in out:
+            movie.close()
+        raise
+    return out
+
+
+def _opened(images: Path, labels: Path, asked: FramesParams) -> LabelledMovie:
+    frames = open_frames(images, asked.axes, asked.channel, asked.intensity, asked.z)
+    try:
+        tracks = open_tracks(labels, options=ReadParams(merges="cut"))
+    except BaseException:
+        frames.close()
+        raise
+    return _checked(LabelledMovie(images.name, frames, tracks, images), labels)
+
+
+def _checked(movie: LabelledMovie, labels: Path) -> LabelledMovie:
+    """The movie, if images and labels fit."""
+    frames, table = movie.frames, movie.tracks.table
+    size = (frames.n_frames, frames.height, frames.width)
+    theirs = (table.n_frames, *table.frame_shape)
+    reason = None
+    if movie.tracks.labels is None:
+        reason = f"{labels} holds places of objects but no masks"
+    elif size != theirs:
+        reason = f"{labels} has (T, Y, X) {theirs} and its images have {size}"
+    if reason is not None:
+        movie.close()
+        raise UsageError(f"{reason}; a model is trained on a mask of every object that is shown")
+    return movie
+
+
+def _of_results(folder: Path) -> LabelledMovie:
+    """What ``sam2track video`` wrote."""
+    path = folder / "session.json"
+    session = read_session(path)
+    where = movie_of_session(session, path)
+    if where is None:
+        raise FramesError(
+            f"the movie {session.source} of {path} is not there any more; put it beside the session"
+        )
+    if not any((folder / name).exists() for name in LABELS.values()):
+        raise UsageError(f"{folder} holds no labels yet: let sam2track video finish first")
+    asked = session.frames
+    frames = open_frames(where, asked.axes, asked.channel, asked.intensity, asked.z)
+    try:
+        tracks = open_tracks(folder, options=ReadParams(merges="cut"))
+    except BaseException:
+        frames.close()
+        raise
+    corrected = frozenset(session.prompt_set())
+    return _checked(LabelledMovie(folder.name, frames, tracks, where, corrected), folder)
+
+
+def _challenge(folder: Path) -> list[tuple[Path, Path]]:
+    """Sequences of a Cell Tracking Challenge dataset: silver truth, or gold where that is masks."""
+    out = []
+    for images in sorted(folder.iterdir()):
+        if not (images.is_dir() and images.name.isdigit()):
+            continue
+        silver, gold = (folder / f"{images.name}_{kind}" for kind in ("ST", "GT"))
+        if (silver / "SEG").is_dir():
+            out.append((images, silver / "SEG"))
+        elif (gold / "TRA").is_dir():
+            _refuse_markers(gold)
+            out.append((images, gold))
+    return out
+
+
+def _refuse_markers(gold: Path) -> None:
+    """Compare what marks tracks with the masks of the same frames, where there are some."""
+    marks = {p.stem.removeprefix("man_track"): p for p in (gold / "TRA").glob("man_track*.tif")}
+    for path in sorted((gold / "SEG").glob("man_seg*.tif")):
+        number = path.stem.removeprefix("man_seg")
+        if number not in marks:
+            continue  # man_seg_TTT_ZZZ: a plane of a volume
+        masks, marked = (np.asarray(open_tiff(p).read(0)) for p in (path, marks[number]))
+        if masks.shape == marked.shape and masks.any():
+            part = np.count_nonzero(marked) / np.count_nonzero(masks)
+            if part < _MARKER:
+                raise UsageError(
+                    f"{gold / 'TRA'} holds markers, not masks: on frame {number} they cover "
+                    f"{part:.0%} of what {path.name} outlines, and a model would learn to paint "
+                    f"markers; put the silver truth beside ({gold.name[:-3]}_ST/SEG), or give "
+                    "stacks with whole masks"
+                )
+            return
+
+
+def _in_folders(folder: Path) -> list[tuple[Path, Path]]:
+    """What has the same name in the folders of images and of labels."""
+    inner = folder / "images", folder / "labels"
+    if not all(f.is_dir() for f in inner):
+        return []
+    known, theirs = ({_stem(p): p for p in _files_in(f)} for f in inner)
+    return [(path, theirs[stem]) for stem, path in known.items() if stem in theirs]
+
+
+def _beside(folder: Path) -> list[tuple[Path, Path]]:
+    """What has labels beside it."""
+    files = {_stem(p): p for p in _files_in(folder)}
+    out = []
+    for stem, path in files.items():
+        labels = next((files[stem + end] for end in _LABELS if stem + end in files), None)
+        if labels is not None:
+            out.append((path, labels))
+    return out
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Movies and stacks; folders may be movies with a file for each frame."""
+    return [
+        p
+        for p in sorted(folder.iterdir())
+        if not p.name.startswith(".") and (p.suffix.lower() in _IMAGES or p.is_dir())
+    ]
+
+
+def _stem(path: Path) -> str:
+    """The name without ``.tif``, ``.ome.tif``, ``.ome.zarr``."""
+    return re.sub(r"\.ome$", "", path.stem)
