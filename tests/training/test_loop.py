@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -357,3 +361,40 @@ def test_a_stage_is_done_when_its_weights_are_there(config, tmp_path, monkeypatc
     assert not (tmp_path / "weights.pt").exists()
     monkeypatch.setattr(loop, "validate", lambda *_: {"click": 0.5})
     assert train(recipe, config, tmp_path).exists()
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from napari_sam2track.models import bundled_model, load_config
+from napari_sam2track.training.loop import Recipe, Stage, train
+from napari_sam2track.training.movies import ClipSet
+
+if __name__ == "__main__":
+    stage = Stage("images", 1, 1, 100_000, 1e-4, (("click", 1.0),), per_window=1)
+    clips = [ClipSet(1, n_frames=1, size=96, seed=n) for n in range(3)]
+    recipe = Recipe((stage,), *clips, save_every=2)
+    train(recipe, load_config(bundled_model()), Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+def test_processes_end_with_the_one_that_started_them(tmp_path):
+    (tmp_path / "run.py").write_text(SCRIPT)
+    main = psutil.Popen(
+        [sys.executable, "run.py", str(tmp_path)], cwd=tmp_path, stderr=subprocess.DEVNULL
+    )
+    try:
+        until = time.monotonic() + 120
+        while not (tmp_path / "state.pt").exists():
+            assert time.monotonic() < until and main.poll() is None
+            time.sleep(0.2)
+        started = main.children(recursive=True)
+        assert len(started) >= 2
+    finally:
+        main.kill()
+        main.wait()
+    left = psutil.wait_procs(started, timeout=60)[1]
+    for process in left:
+        process.kill()
+    assert not left

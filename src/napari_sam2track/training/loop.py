@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import math
+import multiprocessing
+import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -100,7 +102,7 @@ BUNDLED = Recipe(
             "clips of 4",
             4,
             6,
-            1200,
+            1000,
             6e-4,
             _CLIP_KINDS,
             fix_first=0.35,
@@ -112,7 +114,7 @@ BUNDLED = Recipe(
             "clips of 8",
             8,
             4,
-            800,
+            700,
             3e-4,
             _CLIP_KINDS,
             fix_first=0.35,
@@ -159,6 +161,13 @@ class _Shared:
         self.rows = torch.zeros(n_processes, n_values).share_memory_()
         self.used = torch.zeros(n_processes, n_parameters, dtype=torch.bool).share_memory_()
         self.barrier = mp.get_context("spawn").Barrier(n_processes)
+
+    def check_parent(self) -> None:
+        """End this process if the one that started it was killed: nobody waits for it."""
+        parent = multiprocessing.parent_process()
+        if len(self.rows) > 1 and parent is not None and not parent.is_alive():
+            self.barrier.abort()  # the others end as well
+            sys.exit("the training's main process is gone")
 
     def average(self, rank: int, parameters: list[nn.Parameter]) -> None:
         if len(self.rows) == 1:
@@ -263,6 +272,7 @@ def _worker(rank: int, recipe: Recipe, config: dict[str, Any], work: Path, share
         saved = None
         start, recent = time.monotonic(), []
         for step in range(first_step, stage.steps):
+            shared.check_parent()
             tally = _step(recipe, stage, s, step, rank, network, clips)
             assert isinstance(tally.loss, Tensor)
             tally.loss.backward()
