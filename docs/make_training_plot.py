@@ -49,7 +49,7 @@ def main() -> None:
         top.plot(judged["at"], held, f"C{n}o")
     top.plot([], [], "ko", label="held out, deepest clicks (following: from a mask)")
     top.set(ylabel="mean IoU")
-    top.legend(loc="lower right", fontsize="small", ncols=2)
+    top.legend(loc="upper left", fontsize="small", ncols=2)
     for _, stage in shown.groupby("stage", sort=False):
         bottom.plot(stage["at"], stage["loss"] / stage["loss"].iloc[0], "k")
     bottom.set(xlabel="step", ylabel="loss, of the\nstage's first", ylim=(0, None))

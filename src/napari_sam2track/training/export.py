@@ -78,7 +78,7 @@ def tuned_card(
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "trained_on": list(movies[0]),
         "judged_by": list(movies[1]),
-        "steps": tuning.steps,
+        "steps": tuning.best_step,
         "parameters": sum(p.numel() for p in tuning.network.parameters()),
         "settings": tuning.params.model_dump(),
         "held-out windows": {
