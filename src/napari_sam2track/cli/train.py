@@ -218,7 +218,8 @@ def _keep(
     for line in lines_of(before, after):
         typer.echo(f"  {line}")
     typer.echo(
-        f"The model after {tuning.best_step} steps is in {path}; use it with --model {_called(path)}"
+        f"The model after {tuning.best_step} steps is in {path}; "
+        f"use it with --model {_called(path)}"
     )
 
 
