@@ -19,8 +19,8 @@ N = 9
 
 @pytest.fixture(scope="module")
 def sample():
-    """Three discs in a row that touch; the second one is gone from frame 3 on, and the third one
-    moves into its place."""
+    """Three discs in a row that touch and look alike; the second one is gone from frame 3 on, and
+    the third one moves into its place."""
     rng = np.random.default_rng(4)
     yy, xx = np.mgrid[:110, :150]
     labels = np.zeros((N, 110, 150), np.uint16)
@@ -29,7 +29,7 @@ def sample():
             if k == 2 and t >= 3:
                 continue
             labels[t][(np.hypot(yy - 55, xx - x) < 11.5) & (labels[t] == 0)] = k
-    bright = np.array([45, 130, 150, 140])[labels]
+    bright = np.array([45, 140, 140, 140])[labels]
     images = (bright + rng.normal(0, 6, labels.shape)).clip(0, 255).astype(np.uint8)
     return Sample(images, labels)
 

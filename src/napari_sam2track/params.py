@@ -434,6 +434,14 @@ class TuneParams(Params):
         default=2e-4, gt=0, title="Learning rate", description="Highest learning rate."
     )
     decay: float = Field(default=0.05, ge=0, title="Weight decay", description="Of the optimiser.")
+    keep: float = Field(
+        default=0.5,
+        ge=0,
+        lt=1,
+        title="Kept of the base",
+        description="Part of the model to begin with in the new weights; with 0 it is better on "
+        "frames like those it learnt from, and worse on others.",
+    )
     windows: int = Field(
         default=4,
         ge=1,

@@ -93,6 +93,17 @@ def test_what_gets_worse_is_not_kept(parts):
     assert all(torch.equal(work.best[n], before[n].float()) for n in work.best)
 
 
+def test_what_is_written_is_between_the_base_and_the_best(parts):
+    before = bundled().state_dict()
+    for keep in (0.0, 0.25):
+        work = tuning(parts, steps=2, keep=keep)
+        list(work.run())
+        work.best = {n: v + 1 if v.is_floating_point() else v for n, v in work.best.items()}
+        for name, value in work.blended().items():
+            mean = (1 - keep) * work.best[name] + keep * before[name]
+            torch.testing.assert_close(value, mean.to(value.dtype))
+
+
 def test_stopping_keeps_the_best_so_far(parts):
     work = tuning(parts, steps=100, every=0.02)
     steps = work.run()
