@@ -17,12 +17,11 @@ import torch
 from napari_sam2track.engine.network import Decoded, Network
 from napari_sam2track.errors import FormatError
 from napari_sam2track.models import bundled_model, load_config
+from napari_sam2track.training.log import cut_log, write_row
 from napari_sam2track.training.loop import (
     BUNDLED,
     Recipe,
     Stage,
-    _cut_log,
-    _log,
     _Shared,
     build_model,
     pace,
@@ -280,25 +279,25 @@ def test_a_small_run(config, tmp_path, monkeypatch, short_validation):
 
 
 def test_a_resumed_run_goes_on_with_the_log(tmp_path):
-    path = tmp_path / "log.csv"
-    _cut_log(path, TINY, 0, 0)  # there is none yet
+    path, names = tmp_path / "log.csv", [s.name for s in TINY.stages]
+    cut_log(path, names, 0, 0)  # there is none yet
     tally = Tally(torch.tensor(1.0), {"click": [0.5]})
     for stage, step, scores in (
         *(("images", n, None) for n in (50, 100)),
         ("images", 100, {"click": 0.6}),
         *(("clips", n, None) for n in (50, 100, 150)),
     ):
-        _log(path, stage, step, 0.5, [tally], scores)
+        write_row(path, stage, step, 0.5, [tally], scores)
     rows = path.read_text().splitlines()
-    _cut_log(path, TINY, 2, 0)
+    cut_log(path, names, 2, 0)
     assert path.read_text().splitlines() == rows
-    _cut_log(path, TINY, 1, 120)
+    cut_log(path, names, 1, 120)
     assert path.read_text().splitlines() == rows[:6]
-    _cut_log(path, TINY, 1, 0)
+    cut_log(path, names, 1, 0)
     assert path.read_text().splitlines() == rows[:4]
-    _cut_log(path, TINY, 0, 100)  # switched off while it was judged: it is judged again
+    cut_log(path, names, 0, 100)  # switched off while it was judged: it is judged again
     assert path.read_text().splitlines() == rows[:3]
-    _cut_log(path, TINY, 0, 0)
+    cut_log(path, names, 0, 0)
     assert path.read_text().splitlines() == rows[:1]
 
 

@@ -65,19 +65,22 @@ def open_labelled(folder: Path, asked: FramesParams | None = None) -> list[Label
     return out
 
 
-def _opened(images: Path, labels: Path, asked: FramesParams) -> LabelledMovie:
+def _opened(
+    images: Path,
+    labels: Path,
+    asked: FramesParams,
+    name: str | None = None,
+    corrected: frozenset[tuple[int, int]] = frozenset(),
+) -> LabelledMovie:
+    """The movie, if images and labels fit; named as its images if not otherwise."""
     frames = open_frames(images, asked.axes, asked.channel, asked.intensity, asked.z)
     try:
         tracks = open_tracks(labels, options=ReadParams(merges="cut"))
     except BaseException:
         frames.close()
         raise
-    return _checked(LabelledMovie(images.name, frames, tracks, images), labels)
-
-
-def _checked(movie: LabelledMovie, labels: Path) -> LabelledMovie:
-    """The movie, if images and labels fit."""
-    frames, table = movie.frames, movie.tracks.table
+    movie = LabelledMovie(name or images.name, frames, tracks, images, corrected)
+    table = tracks.table
     size = (frames.n_frames, frames.height, frames.width)
     theirs = (table.n_frames, *table.frame_shape)
     reason = None
@@ -102,15 +105,8 @@ def _of_results(folder: Path) -> LabelledMovie:
         )
     if not any((folder / name).exists() for name in LABELS.values()):
         raise UsageError(f"{folder} holds no labels yet: let sam2track video finish first")
-    asked = session.frames
-    frames = open_frames(where, asked.axes, asked.channel, asked.intensity, asked.z)
-    try:
-        tracks = open_tracks(folder, options=ReadParams(merges="cut"))
-    except BaseException:
-        frames.close()
-        raise
     corrected = frozenset(session.prompt_set())
-    return _checked(LabelledMovie(folder.name, frames, tracks, where, corrected), folder)
+    return _opened(where, folder, session.frames, folder.name, corrected)
 
 
 def _challenge(folder: Path) -> list[tuple[Path, Path]]:

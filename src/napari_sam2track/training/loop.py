@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
-import multiprocessing
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +17,7 @@ from torch import Tensor, nn
 
 from napari_sam2track.engine.network import Network
 from napari_sam2track.errors import FormatError
+from napari_sam2track.training.log import cut_log, write_row
 from napari_sam2track.training.losses import Weights
 from napari_sam2track.training.movies import Clips, ClipSet, open_clips
 from napari_sam2track.training.optimiser import Optimisers
@@ -164,7 +163,7 @@ class _Shared:
 
     def check_parent(self) -> None:
         """End this process if the one that started it was killed: nobody waits for it."""
-        parent = multiprocessing.parent_process()
+        parent = mp.parent_process()
         if len(self.rows) > 1 and parent is not None and not parent.is_alive():
             self.barrier.abort()  # the others end as well
             sys.exit("the training's main process is gone")
@@ -257,7 +256,7 @@ def _worker(rank: int, recipe: Recipe, config: dict[str, Any], work: Path, share
         model.load_state_dict(saved["model"])
         average = saved["average"]
     if rank == 0:
-        _cut_log(log_file, recipe, first_stage, first_step)
+        cut_log(log_file, [s.name for s in recipe.stages], first_stage, first_step)
 
     def keep(stage: int, step: int, optimiser: list[dict[str, Any]] | None) -> None:
         whole = {"recipe": _plain(recipe, config), "stage": stage, "step": step}
@@ -284,14 +283,14 @@ def _worker(rank: int, recipe: Recipe, config: dict[str, Any], work: Path, share
             recent.append(tally)
             if (step + 1) % 50 == 0:
                 took = (time.monotonic() - start) / (step + 1 - first_step)
-                _log(log_file, stage.name, step + 1, took, recent)
+                write_row(log_file, stage.name, step + 1, took, recent)
                 recent = []
             if (step + 1) % recipe.save_every == 0:
                 keep(s, step + 1, optimiser.state_dict())
         first_step = 0
         if rank == 0:
             scores = validate(config, average, held)
-            _log(log_file, stage.name, stage.steps, 0.0, [], scores)
+            write_row(log_file, stage.name, stage.steps, 0.0, [], scores)
             _save(work / "weights.pt", {"model": average, "recipe": asdict(recipe)})
             keep(s + 1, 0, None)  # last: a stage is done when its weights are there
 
@@ -353,50 +352,3 @@ def _save(path: Path, state: dict[str, Any]) -> None:
     part = path.with_suffix(".part")
     torch.save(state, part)
     part.replace(path)
-
-
-def _cut_log(path: Path, recipe: Recipe, stage: int, step: int) -> None:
-    """Leave of a log what was done before a step of a stage: the rest is done again."""
-    if not path.exists():
-        return
-    done = [s.name for s in recipe.stages[:stage]]
-    now = recipe.stages[stage].name if stage < len(recipe.stages) else None
-    with path.open(newline="") as file:
-        head, *rows = csv.reader(file)
-    kept = [r for r in rows if r[0] in done or (r[0] == now and int(r[1]) <= step and r[2] == "0")]
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([head, *kept])
-
-
-_COLUMNS = ("click", "box", "fix 1", "fix 2", "follow", "fix later")
-_HELD_COLUMNS = ("follow after click", "follow after mask")
-
-
-def _log(
-    path: Path,
-    name: str,
-    step: int,
-    took: float,
-    tallies: list[Tally],
-    scores: dict[str, float] | None = None,
-) -> None:
-    """Add a row to the log: mean IoUs since the last one, or ``scores`` of held-out windows."""
-    held_out = scores is not None
-    scores = mean_ious(tallies) if scores is None else scores
-    losses = [float(torch.as_tensor(t.loss).detach()) for t in tallies]
-    columns = (*_COLUMNS, *_HELD_COLUMNS)
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(["stage", "step", "held out", "seconds a step", "loss", *columns])
-        writer.writerow(
-            [
-                name,
-                step,
-                int(held_out),
-                f"{took:.3f}" if took else "",
-                f"{np.mean(losses):.4f}" if losses else "",
-                *(f"{scores[c]:.4f}" if c in scores else "" for c in columns),
-            ]
-        )

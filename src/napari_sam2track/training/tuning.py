@@ -249,8 +249,9 @@ def validate(
     """
     network, tallies = Network(model.eval()), []
     asked: list[tuple[Kind, int]] = [("click", 1), ("box", 1)]
-    if min(n_frames, held.longest) > 1:
-        asked.append(("mask", min(n_frames, held.longest)))
+    followed = min(n_frames, held.longest)
+    if followed > 1:
+        asked.append(("mask", followed))
     for kind, frames in asked:
         rng = np.random.default_rng(99)
         how = _drawing(frames, 1, network.image_size)
