@@ -72,8 +72,8 @@ def test_the_same_seed_is_the_same_training(parts):
     one, two = tuning(parts, steps=3), tuning(parts, steps=3)
     for work in (one, two):
         list(work.run())
-    for a, b in zip(one._average.parameters(), two._average.parameters(), strict=True):
-        assert torch.equal(a, b)
+    for name, value in one._average.items():
+        assert torch.equal(value, two._average[name])
 
 
 def test_the_encoder_stays_if_only_the_rest_is_trained(parts):
@@ -93,15 +93,27 @@ def test_what_gets_worse_is_not_kept(parts):
     assert all(torch.equal(work.best[n], before[n].float()) for n in work.best)
 
 
-def test_what_is_written_is_between_the_base_and_the_best(parts):
+def test_what_is_judged_and_kept_is_between_the_base_and_what_was_learnt(parts, monkeypatch):
     before = bundled().state_dict()
+    judged = []
+
+    def validate(model, *_):
+        judged.append({n: v.clone() for n, v in model.state_dict().items()})
+        return {"click": float(len(judged))}  # better with every look
+
+    monkeypatch.setattr("napari_sam2track.training.tuning.validate", validate)
     for keep in (0.0, 0.25):
+        judged.clear()
         work = tuning(parts, steps=2, keep=keep)
         list(work.run())
-        work.best = {n: v + 1 if v.is_floating_point() else v for n, v in work.best.items()}
-        for name, value in work.blended().items():
-            mean = (1 - keep) * work.best[name] + keep * before[name]
+        assert work.best_step == 2 and work.after == {"click": len(judged)}
+        moved = 0
+        for name, value in work.best.items():
+            mean = (1 - keep) * work._average[name] + keep * before[name]
             torch.testing.assert_close(value, mean.to(value.dtype))
+            assert torch.equal(value, judged[-1][name])
+            moved += not torch.equal(value, before[name].to(value.dtype))
+        assert moved > 100
 
 
 def test_stopping_keeps_the_best_so_far(parts):
@@ -152,11 +164,11 @@ def test_a_look_computes_in_half_precision_where_the_training_does(parts, monkey
     work = tuning(parts)
     half = lambda device: torch.autocast("cpu", torch.bfloat16)  # noqa: E731
     monkeypatch.setattr("napari_sam2track.training.tuning._autocast", half)
-    scores = work._validate()
+    scores = work._validate(work._base)
     assert set(scores) == {"click", "box", "J", "any size"}
     assert scores["any size"] > 0.2
     work._step(Optimisers(work.network, 1e-4, 0.0), 1.0)
-    network, movie = Network(work._average), parts[1][0]
+    network, movie = Network(work._judged), parts[1][0]
     monkeypatch.setattr(Network, "fast", property(lambda self: self))
     with half("cpu"):
         row = movie.rows[0]

@@ -206,15 +206,14 @@ def _keep(
             "was, so nothing is written; train longer (--minutes), with a lower --rate, or on more "
             "labels"
         )
-    weights = tuning.blended()
-    tuning.network.load_state_dict(weights)
+    tuning.network.load_state_dict(tuning.best)
     names = tuple([m.name for m in part] for part in movies)
     engine = {"before": before}
     try:
         engine["after"] = after = _engine_scores(tuning, movies[1][0])
     finally:  # what was learnt is written whatever happens to the scores
         card = tuned_card(path.stem, model, tuning, names, engine)
-        save_tuned(path, weights, load_config(model), card)
+        save_tuned(path, tuning.best, load_config(model), card)
     typer.echo(f"{movies[1][0].name}, by the engine, before -> after:")
     for line in lines_of(before, after):
         typer.echo(f"  {line}")

@@ -1,8 +1,10 @@
 """Fine-tuning: a model goes on learning, from labels of the person's own.
 
 What is learnt is what the model is used for: objects in windows, from clicks, boxes and masks, and
-followed from there. A moving average of the weights is looked at on held-out windows now and then,
-and the best one is kept.
+followed from there. Now and then the mean of what was learnt and of the weights to begin with is
+looked at on held-out windows, and the best one is kept: means forget less, and often are better
+than either on images unlike those that were learnt from (Wortsman et al., Robust fine-tuning of
+zero-shot models, CVPR 2022).
 """
 
 from __future__ import annotations
@@ -82,6 +84,17 @@ class Tuning:
     device
         Where to compute.
 
+    Attributes
+    ----------
+    before, after
+        Scores on held-out windows (see `validate`) of the weights to begin with, and of ``best``.
+    best
+        The weights to keep: of ``best_step``, with `TuneParams.keep` of those to begin with.
+    steps
+        How many were made.
+    gave_up
+        Whether it ended because nothing got better any more.
+
     Raises
     ------
     UsageError
@@ -103,8 +116,9 @@ class Tuning:
     def __post_init__(self) -> None:
         check(self.train, self.held)
         self.network = self.network.to(self.device)
-        self._average = deepcopy(self.network)
         self._base = _copy(self.network)
+        self._average = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self._judged = deepcopy(self.network)
         # in training, what is asked for decides how many masks there are, as in sam2's own
         decoder: Any = self.network.sam_mask_decoder
         decoder.dynamic_multimask_via_stability = False
@@ -118,19 +132,6 @@ class Tuning:
         """Whether held-out windows are seen better than before."""
         return _mean(self.after) > _mean(self.before)
 
-    def blended(self) -> dict[str, Tensor]:
-        """The best weights, with `TuneParams.keep` of those to begin with.
-
-        Means of both forget less, and often are better than either on images unlike those that
-        were learnt from (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022).
-        """
-        return {
-            name: value.lerp(self._base[name], self.params.keep)
-            if value.is_floating_point()
-            else value
-            for name, value in self.best.items()
-        }
-
     def run(self) -> Generator[Progress, None, None]:
         """Learn; closing the generator keeps the best weights that were found.
 
@@ -140,8 +141,8 @@ class Tuning:
             After each step.
         """
         params = self.params
-        self.before = self.after = self._validate()
-        self.best = _copy(self._average)
+        self.best = self._base
+        self.before = self.after = self._validate(self.best)
         yield Progress(0, 0, math.nan, self.before)
         optimiser = Optimisers(self.network, params.rate, params.decay)
         begin = time.monotonic()
@@ -174,9 +175,15 @@ class Tuning:
 
     def _look(self) -> dict[str, float]:
         """Scores on held-out windows; the weights are kept if they are the best so far."""
-        scores = self._validate()
+        mixed = {
+            name: value.detach().cpu().lerp(self._base[name], self.params.keep)
+            if value.is_floating_point()
+            else value.detach().cpu().clone()
+            for name, value in self._average.items()
+        }
+        scores = self._validate(mixed)
         if _mean(scores) > _mean(self.after):
-            self.after, self.best, self.best_step = scores, _copy(self._average), self.steps
+            self.after, self.best, self.best_step = scores, mixed, self.steps
         return scores
 
     def _step(self, optimiser: Optimisers, part: float) -> float:
@@ -204,11 +211,12 @@ class Tuning:
         tally.loss.backward()
         optimiser.step(part, 1.0)
         keep = min(_AVERAGE, (1 + self.steps) / (10 + self.steps))
-        follow_average(self._average.state_dict(), self.network, keep)
+        follow_average(self._average, self.network, keep)
         return float(tally.loss.detach())
 
-    def _validate(self) -> dict[str, float]:
-        return validate(self._average, self.held, self.params.frames, self.device)
+    def _validate(self, weights: dict[str, Tensor]) -> dict[str, float]:
+        self._judged.load_state_dict(weights)
+        return validate(self._judged, self.held, self.params.frames, self.device)
 
 
 def _autocast(device: str) -> AbstractContextManager[Any]:
