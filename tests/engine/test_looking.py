@@ -8,6 +8,7 @@ from napari_sam2track.engine.looking import (
     containing,
     first_look,
     first_peak,
+    overlaps,
     sensible,
     sides,
     window_of,
@@ -120,3 +121,16 @@ def test_the_mode_and_why(asked, image_size, prompt, mode, reason):
     found, why = choose_mode(asked, image_size, PromptSet({(1, 0): prompt}), 1024, 2048)
     assert found == mode
     assert reason in why
+
+
+def test_overlaps_of_windows_around_the_same_point():
+    """Discs of known radii, seen through a window and one that is twice as wide."""
+    seen = torch.from_numpy(np.stack([disc(20), disc(30), disc(40)]) * 20.0 - 10).float()
+    twice = torch.from_numpy(np.stack([disc(10), disc(40)]) * 20.0 - 10).float()
+    found = overlaps(seen, twice, 2.0)
+    asked = np.array([[20, 20], [30, 30], [40, 40]]), np.array([[20, 80]] * 3)
+    expected = (np.minimum(*asked) / np.maximum(*asked)) ** 2.0
+    assert found == pytest.approx(expected, abs=0.06)
+    alone = overlaps(seen, seen, 1.0)
+    np.testing.assert_allclose(np.diag(alone), 1)
+    assert overlaps(torch.full((1, 8, 8), -1.0), torch.full((1, 8, 8), -1.0), 1.4) == 0
