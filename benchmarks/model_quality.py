@@ -26,7 +26,13 @@ from napari_sam2track.engine.network import Network
 from napari_sam2track.frames import open_frames
 from napari_sam2track.models.loading import load_network
 from napari_sam2track.models.registry import find_model
-from napari_sam2track.training.evaluate import first_masks, on_clips, on_windows, one_click
+from napari_sam2track.training.evaluate import (
+    USUAL,
+    first_masks,
+    on_clips,
+    on_windows,
+    one_click,
+)
 from napari_sam2track.training.loop import BUNDLED
 from napari_sam2track.training.losses import iou_of
 from napari_sam2track.training.movies import Clips, open_clips
@@ -56,6 +62,8 @@ def main() -> None:
         Image.fromarray(worst).save(args.picture.with_stem(f"{args.picture.stem}_worst"))
     for name, clips in (("held-out", held), ("looks never shown,", unseen)):
         show(f"{name} windows", on_windows(network, clips, args.n))
+        usual = on_windows(network, clips, args.n, USUAL)
+        show(f"{name} windows of the size that the engine asks for", usual)
         show(f"{name} clips of {clips.labels.shape[1]} frames", on_clips(network, clips, args.n))
     if args.image:
         labels = tifffile.imread(args.labels)[None]

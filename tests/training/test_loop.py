@@ -199,6 +199,23 @@ TINY = Recipe(
 )
 
 
+def test_what_was_learnt_first_is_shown_again(config, clips, monkeypatch):
+    from napari_sam2track.training import loop
+
+    monkeypatch.setattr(loop, "run_sample", lambda network, sample, *rest: len(sample.images))
+
+    def frames(part, step):
+        again = replace(TINY.stages[1], first_again=part)
+        recipe = replace(TINY, stages=(TINY.stages[0], again))
+        return [loop._step(recipe, again, 1, step, rank, None, clips) for rank in (0, 1)]
+
+    assert frames(1.0, 0) == [1, 1]
+    assert frames(0.0, 0) == [2, 2]
+    mixed = [frames(0.5, step) for step in range(8)]
+    assert all(one == two for one, two in mixed), "processes that wait for one another"
+    assert {one for one, _ in mixed} == {1, 2}
+
+
 class StoppedError(Exception):
     """As when the machine is switched off."""
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_sam2track.engine.windows import reference_side
 from napari_sam2track.training.movies import Clips
 from napari_sam2track.training.sampling import (
     Drawing,
@@ -72,6 +73,22 @@ def test_what_divided_is_unknown():
     clips = Clips(np.repeat(labels[..., None], 3, -1), labels, ended)
     sample = draw_windows(np.random.default_rng(0), clips, 8, Drawing(4, 1, 64))
     assert sample.known.T.tolist() == [[True, True, False, False]] * 8  # and never backwards
+
+
+def test_windows_of_the_usual_size():
+    """A square is seen as large as in the engine's window for it, or in windows of any size."""
+    labels = np.zeros((1, 1, 200, 200), np.uint8)
+    labels[0, 0, 90:110, 90:110] = 1
+    clips = Clips(np.zeros((*labels.shape, 3), np.uint8), labels, np.full((1, 256), 1, np.int16))
+    expected = 400 / reference_side(20, 400) ** 2
+
+    def off(usual):
+        sample = draw_windows(np.random.default_rng(0), clips, 60, Drawing(1, 1, usual=usual))
+        return (sample.masks[0].flatten(1).float().mean(1) / expected).log().abs() / 2
+
+    assert off(1.0).max() < 0.4
+    assert (off(0.0) > 0.4).float().mean() > 0.2
+    assert 0.05 < (off(0.5) > 0.4).float().mean() < (off(0.0) > 0.4).float().mean()
 
 
 def test_a_window_that_looks_away_does_not_show_its_object(clips):

@@ -15,7 +15,7 @@ from napari_sam2track.engine.network import Network
 from napari_sam2track.models.config import named_config
 from napari_sam2track.models.loading import load_network, read_checkpoint
 from napari_sam2track.models.registry import bundled_model, find_model
-from napari_sam2track.training.evaluate import on_clips, on_windows
+from napari_sam2track.training.evaluate import USUAL, on_clips, on_windows
 from napari_sam2track.training.export import export, write_card
 from napari_sam2track.training.loop import BUNDLED, Recipe, shortened, train
 from napari_sam2track.training.movies import describe, open_clips
@@ -67,6 +67,7 @@ def score(model: torch.nn.Module, recipe: Recipe, work: Path) -> dict[str, dict[
         clips = open_clips(work / name, spec, recipe.processes)
         words = "" if name == "held" else ", looks never shown"
         out[f"windows{words}"] = on_windows(network, clips, 500)
+        out[f"windows of the usual size{words}"] = on_windows(network, clips, 500, USUAL)
         out[f"clips{words}"] = on_clips(network, clips)
     return out
 

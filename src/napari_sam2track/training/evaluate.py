@@ -44,15 +44,20 @@ class LabelsByFrame(Protocol):
     def __len__(self) -> int: ...
 
 
+#: Windows of 0.62 to 1.9 times the side that the engine asks for, and of about that side. In both
+#: an object is up to a quarter of the free space off-centre.
+ANY, USUAL = Drawing(1, 1), Drawing(1, 1, usual=1.0)
+
+
 @torch.inference_mode()
-def on_windows(network: Network, held: Clips, n: int = 200, seed: int = 7) -> Scores:
+def on_windows(
+    network: Network, held: Clips, n: int = 200, how: Drawing = ANY, seed: int = 7
+) -> Scores:
     """Mean IoU on held-out windows: one click, a box, one and two corrective clicks.
 
-    Windows are 0.62 to 1.9 times the usual side, objects up to a quarter of the free space
-    off-centre; clicks are on the deepest point of the object or of the larger error. ``predicted
-    IoU off by``: mean absolute difference to the true one, over all these prompts.
+    Clicks are on the deepest point of the object or of the larger error. ``predicted IoU off by``:
+    mean absolute difference to the true one, over all these prompts.
     """
-    how = Drawing(1, 1)
     tallies, otsu = [], []
     for k in range(0, n, 20):
         sample = draw_windows(np.random.default_rng([seed, k]), held, 20, how)

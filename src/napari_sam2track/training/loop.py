@@ -42,8 +42,12 @@ class Stage:
     any_size
         Part of the steps that show windows far too small and far too large: to find the size of
         what was clicked, the engine looks at such, and they must be known as such.
+    usual
+        Part of the other windows that are of the size which the engine asks for.
     away
         How often an object is out of its window for some frames.
+    first_again
+        Part of the steps that are of the recipe's first stage: what was learnt there is kept.
     """
 
     name: str
@@ -55,7 +59,9 @@ class Stage:
     fix_first: float = 0.5
     fix_later: float = 0.0
     any_size: float = 0.0
+    usual: float = 0.0
     away: float = 0.0
+    first_again: float = 0.0
     per_window: int = 2
     warm_up: int = 150
     weights: Weights = Weights()  # noqa: RUF009  (frozen)
@@ -83,7 +89,7 @@ class Recipe:
 
 _CLIP_KINDS: tuple[tuple[Kind, float], ...] = (("click", 0.4), ("box", 0.2), ("mask", 0.4))
 
-#: What the bundled model is made of: the last of three trainings, each of which began from the
+#: What the bundled model is made of: the last of four trainings, each of which began from the
 #: weights of the one before (docs/training.md).
 BUNDLED = Recipe(
     stages=(
@@ -91,10 +97,12 @@ BUNDLED = Recipe(
             "images",
             1,
             16,
-            3400,
+            2200,
             1e-3,
             (("click", 0.7), ("box", 0.3)),
             any_size=0.3,
+            usual=0.6,
+            per_window=3,
             weights=Weights(full_size=0.3),
         ),
         Stage(
@@ -106,27 +114,31 @@ BUNDLED = Recipe(
             _CLIP_KINDS,
             fix_first=0.35,
             fix_later=0.15,
-            away=0.15,
+            usual=0.6,
+            away=0.2,
+            first_again=0.35,
             weights=Weights(full_size=0.3),
         ),
         Stage(
             "clips of 8",
             8,
             4,
-            700,
+            900,
             3e-4,
             _CLIP_KINDS,
             fix_first=0.35,
             fix_later=0.35,
-            away=0.2,
+            usual=0.6,
+            away=0.25,
+            first_again=0.35,
             weights=Weights(full_size=0.3),
         ),
     ),
     clips=ClipSet(1000, seed=3),
     held_out=ClipSet(200, seed=1),
     unseen=ClipSet(60, seed=2, unseen=True),
-    start="7baaccb10937696c03076b19889e7412569dc6bb952148bc3f11d6b6220deb5d",
-    seed=2,
+    start="771b57e1ffa58d69056c6bab86d83dd1d790985b1378a244b3229597386187c4",
+    seed=3,
 )
 
 
@@ -301,7 +313,10 @@ def _step(
     # a generator for each step: what is drawn does not depend on where a run was resumed
     rng = np.random.default_rng([recipe.seed, s, step, rank])
     torch.manual_seed(recipe.seed + step)  # dropout, where a network has some
-    how = Drawing(stage.n_frames, stage.per_window, away=stage.away)
+    # the same for all processes, which wait for one another
+    if s and np.random.default_rng([recipe.seed, s, step]).random() < stage.first_again:
+        stage = recipe.stages[0]
+    how = Drawing(stage.n_frames, stage.per_window, away=stage.away, usual=stage.usual)
     if rng.random() < stage.any_size:
         how = how.of_all_sizes()
     sample = draw_windows(rng, clips, stage.windows, how)

@@ -15,6 +15,9 @@ from napari_sam2track.masks import deepest_pixel
 from napari_sam2track.training.movies import Clips
 from napari_sam2track.training.scene import Rng
 
+#: How far windows of the usual size are off it, as a standard deviation of the logarithm.
+USUAL_SPREAD = 0.12
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -76,6 +79,9 @@ class Drawing:
         Side of the model's square.
     zoom
         Range of the window's side relative to `reference_side`.
+    usual
+        Part of the windows that have about the side which the engine asks for, instead of any in
+        that range: what a click means depends on how large things usually are.
     jitter
         Most that the object is off-centre, as a fraction of the free space.
     sides
@@ -95,6 +101,7 @@ class Drawing:
     sides: tuple[float, float] = (20.0, 480.0)
     fullest: float = 0.7
     away: float = 0.0
+    usual: float = 0.0
 
     def of_all_sizes(self) -> Drawing:
         """The same with windows from such that show a part of the object to such where it is tiny.
@@ -102,7 +109,7 @@ class Drawing:
         From a click alone the engine looks at all of them: what is too large, or too small, must
         be known as such.
         """
-        return replace(self, zoom=(0.25, 4.0), fullest=0.95)
+        return replace(self, zoom=(0.25, 4.0), fullest=0.95, usual=0.0)
 
 
 def draw_windows(rng: Rng, clips: Clips, n: int, how: Drawing) -> Sample:
@@ -231,7 +238,9 @@ def cut_around(
 def _windows(rng: Rng, target: Object, how: Drawing) -> list[Window]:
     """One window a frame: half of them stay in place, half follow as the engine's do."""
     lo, hi = np.log(how.zoom)
-    side = reference_side(target.extent, target.area) * np.exp(rng.uniform(lo, hi))
+    usual = how.usual > 0 and rng.random() < how.usual  # no draw else: cases stay the same
+    zoom = rng.normal(0, USUAL_SPREAD) if usual else rng.uniform(lo, hi)
+    side = reference_side(target.extent, target.area) * np.exp(zoom)
     side = float(np.clip(side, *how.sides))
     # not much larger than the frame, where the engine does not look either
     whole = 2.0 * max(target.movie.height, target.movie.width)
