@@ -27,6 +27,7 @@ from napari_sam2track.frames import open_frames
 from napari_sam2track.models.loading import load_network
 from napari_sam2track.models.registry import find_model
 from napari_sam2track.training.evaluate import (
+    ANY,
     USUAL,
     first_masks,
     on_clips,
@@ -36,7 +37,7 @@ from napari_sam2track.training.evaluate import (
 from napari_sam2track.training.loop import BUNDLED
 from napari_sam2track.training.losses import iou_of
 from napari_sam2track.training.movies import Clips, open_clips
-from napari_sam2track.training.sampling import Drawing, draw_windows, first_clicks
+from napari_sam2track.training.sampling import draw_windows, first_clicks
 
 DATA = Path(os.environ.get("SAM2TRACK_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -98,7 +99,7 @@ def pictures(network: Network, *sets: Clips, columns: int = 12) -> tuple[np.ndar
     """
     by_chance, all_tiles = [], []
     for clips in sets:
-        sample = draw_windows(np.random.default_rng(11), clips, 120, Drawing(1, 1))
+        sample = draw_windows(np.random.default_rng(11), clips, 120, ANY)
         images = network.normalise(sample.images[0])
         features = network.encode_images(images.contiguous(memory_format=torch.channels_last))
         points, signs = first_clicks(None, sample.masks[0])

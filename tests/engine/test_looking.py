@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from napari_sam2track.engine.looking import (
+    _believed,
+    _Look,
     containing,
     first_look,
     first_peak,
@@ -37,6 +39,7 @@ def test_sides_are_half_octaves_up_to_the_frame():
     assert found[-1] == 600
     np.testing.assert_allclose(np.array(found[1:-1]) / found[:-2], math.sqrt(2))
     assert sides(100, 100, 500) == [750]  # the clicks must fit in
+    assert sides(363, 200, 0)[-2:] == pytest.approx([256, 363])  # 362 would see what 363 sees
 
 
 def test_an_object_of_a_third_of_the_window_is_the_most_sensible():
@@ -123,14 +126,82 @@ def test_the_mode_and_why(asked, image_size, prompt, mode, reason):
     assert reason in why
 
 
-def test_overlaps_of_windows_around_the_same_point():
-    """Discs of known radii, seen through a window and one that is twice as wide."""
-    seen = torch.from_numpy(np.stack([disc(20), disc(30), disc(40)]) * 20.0 - 10).float()
-    twice = torch.from_numpy(np.stack([disc(10), disc(40)]) * 20.0 - 10).float()
-    found = overlaps(seen, twice, 2.0)
-    asked = np.array([[20, 20], [30, 30], [40, 40]]), np.array([[20, 80]] * 3)
-    expected = (np.minimum(*asked) / np.maximum(*asked)) ** 2.0
-    assert found == pytest.approx(expected, abs=0.06)
-    alone = overlaps(seen, seen, 1.0)
-    np.testing.assert_allclose(np.diag(alone), 1)
-    assert overlaps(torch.full((1, 8, 8), -1.0), torch.full((1, 8, 8), -1.0), 1.4) == 0
+@pytest.mark.parametrize("size", [32, 64])
+@pytest.mark.parametrize("ratio", [1.0, 1.1, math.sqrt(2), 2.0])
+def test_overlaps_of_windows_around_the_same_point(size, ratio):
+    """Discs, as smooth as a network paints them, in two windows of which one is wider."""
+    at = np.arange(size) - (size - 1) / 2
+    away = np.hypot(at[:, None], at[None])
+    radii = np.array([0.13, 0.18, 0.25]) * size
+    small, large = (
+        torch.from_numpy(np.stack([r - scale * away for r in radii])).half()
+        for scale in (1.0, ratio)
+    )
+    found = overlaps(small, large, ratio)
+    expected = (np.minimum.outer(radii, radii) / np.maximum.outer(radii, radii)) ** 2
+    np.testing.assert_allclose(found, expected, atol=0.1)
+    assert np.diag(found).min() > 0.9
+    nothing = torch.full((1, size, size), -1.0)
+    assert overlaps(nothing, nothing, ratio) == 0
+
+
+def look(score, side, radius, others=()):
+    """A disc in the middle, of a radius in pixels of the frame, and other candidates."""
+    at = np.arange(64) - 31.5
+    away = np.hypot(at[:, None], at[None]) * side / 64
+    logits = torch.from_numpy(np.stack([r - away for r in (radius, *others)])).half()
+    shape = Shape(50, 50, 2 * radius, math.pi * radius**2)
+    return _Look(score, Window(50, 50, side), shape, logits, 0)
+
+
+SIDES = [40 * 2 ** (n / 2) for n in range(5)]
+
+
+def test_what_only_one_window_sees_is_worth_little():
+    radii = [4, 10, 10, 10, 45]
+    scores = [0.5, 0.5, 0.6, 0.5, 0.9]
+    looks = [look(*one) for one in zip(scores, SIDES, radii, strict=True)]
+    found = _believed(looks)
+    assert int(np.argmax(found)) != 4
+    assert found[4] < 0.1
+    assert found[2] == pytest.approx(0.6 * ((0.4**2 + 1 + 1 + (10 / 45) ** 2) / 4) ** 2, abs=0.03)
+
+
+def test_any_mask_of_the_neighbours_can_bear_one_out():
+    looks = [look(0.5, SIDES[0], 4, (10,)), look(0.5, SIDES[1], 10), look(0.5, SIDES[2], 4, (10,))]
+    assert _believed(looks)[1] == pytest.approx(0.5, abs=0.03)
+    assert _believed(looks)[0] < 0.3
+
+
+def test_where_nothing_is_seen_nothing_is_shared():
+    alone = [None, None, look(0.8, SIDES[2], 10), None, None]
+    assert _believed(alone) == [0.0] * 5
+    half = [None, look(0.8, SIDES[1], 10), look(0.8, SIDES[2], 10)]
+    assert _believed(half) == pytest.approx([0, 0.2, 0.2], abs=0.03)
+    far = [look(0.8, 32, 10), None, None, look(0.8, 8192, 10)]
+    assert _believed(far) == [0.0] * 4
+    assert _believed([look(0.8, 40, 10)]) == [0.8]
+    assert _believed([None]) == [0.0]
+
+
+def test_the_window_that_the_mask_asks_for_is_taken(monkeypatch):
+    """Even if its score is lower; unless nothing is seen in it."""
+    monkeypatch.setattr("napari_sam2track.engine.looking.sides", lambda *_: SIDES)
+    movie = open_frames(np.zeros((1, 100, 100), np.uint8), axes="TYX")
+    rounds = []
+
+    def seen(network, movie, t, clicks, tried, batch):
+        rounds.append([window for _, window in tried])
+        if len(rounds) == 1:
+            return [look(0.9, side, 10) for side in SIDES]
+        return [last]
+
+    monkeypatch.setattr("napari_sam2track.engine.looking._look", seen)
+    last = look(0.1, 60, 10)
+    (found,) = first_look(None, movie, 0, [clicks((50, 50))], 8)
+    assert found == last.window
+    assert rounds[1] == [last.shape.window()]
+    rounds.clear()
+    last = None
+    (found,) = first_look(None, movie, 0, [clicks((50, 50))], 8)
+    assert found.side in SIDES

@@ -216,6 +216,25 @@ def test_what_was_learnt_first_is_shown_again(config, clips, monkeypatch):
     assert {one for one, _ in mixed} == {1, 2}
 
 
+def test_steps_that_are_shown_again_are_like_any_other(clips, monkeypatch):
+    """What a process draws does not depend on whether the step was drawn as one of the first."""
+    from napari_sam2track.training import loop
+
+    drawn = []
+    empty = draw_windows(np.random.default_rng(0), clips, 1, Drawing(1, 1))
+    monkeypatch.setattr(loop, "draw_windows", lambda rng, c, n, how: drawn.append(how) or empty)
+    monkeypatch.setattr(loop, "run_sample", lambda *_: None)
+    first = replace(TINY.stages[0], any_size=0.3)
+    recipe = replace(TINY, stages=(first, replace(TINY.stages[1], first_again=0.35)), processes=2)
+    for rank in (0, 1):
+        drawn.clear()
+        for step in range(400):
+            loop._step(recipe, recipe.stages[1], 1, step, rank, None, clips)
+        again = [how for how in drawn if how.n_frames == 1]
+        assert 0.25 < len(again) / 400 < 0.45
+        assert 0.2 < np.mean([how.zoom == (0.25, 4.0) for how in again]) < 0.4
+
+
 class StoppedError(Exception):
     """As when the machine is switched off."""
 

@@ -178,14 +178,11 @@ def _line(one: Progress) -> str:
 
 
 def _engine_scores(tuning: Tuning, movie: LabelledMovie) -> dict[str, float]:
-    """Of what the network is now."""
-    from copy import deepcopy
-
+    """Of the best weights so far."""
     from napari_sam2track.training.report import scores_of
 
     typer.echo(f"Scoring by the engine: {movie.name}", err=True)
-    # a copy: sam2 keeps tensors that it makes here, in inference mode, which cannot be trained
-    return scores_of(deepcopy(tuning.network), movie)
+    return scores_of(tuning.kept(), movie)
 
 
 def _keep(
@@ -206,7 +203,6 @@ def _keep(
             "was, so nothing is written; train longer (--minutes), with a lower --rate, or on more "
             "labels"
         )
-    tuning.network.load_state_dict(tuning.best)
     names = tuple([m.name for m in part] for part in movies)
     engine = {"before": before}
     try:

@@ -8,7 +8,7 @@ believes in, that is sensible in its window, and that windows a little smaller a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,8 +28,7 @@ from napari_sam2track.prompts import Prompt
 #: off, as a standard deviation of the logarithm, it may be.
 FILL, FILL_SPREAD = math.pi / 4 / 9, 0.7
 #: How many steps of the scale to either side are asked whether they see the same, and how much it
-#: counts that they do. Without asking them, a click on held-out synthetic images has a mean IoU of
-#: 0.52, with it 0.60; on real ones it is as good or a little better (docs/training.md).
+#: counts that they do: worth 0.08 of IoU on synthetic images (docs/training.md).
 ASKED, AGREEMENT = 2, 2.0
 #: A smaller object is taken if its score is at least this part of that of a larger one.
 NEARLY = 0.6
@@ -47,7 +46,8 @@ def sides(height: int, width: int, spread: float) -> list[float]:
     """
     longest = float(max(height, width))
     steps = [MIN_SIDE * 4 / 3 * 2.0 ** (k / 2) for k in range(32)]
-    out = [s for s in steps if 1.5 * spread <= s < longest]
+    # the last but one not nearly the same as the last
+    out = [s for s in steps if 1.5 * spread <= s < longest / 2**0.25]
     return [*out, max(longest, 1.5 * spread)]
 
 
@@ -125,7 +125,7 @@ def first_look(
     """A window for each object from its clicks alone.
 
     The scale of sides is looked at round the clicks; then the windows that the best masks ask
-    for; the best of both rounds stays.
+    for, unless nothing is seen in them.
 
     Parameters
     ----------
@@ -134,21 +134,23 @@ def first_look(
     batch
         Most windows at once.
     """
-    tried: list[tuple[int, Window]] = []
-    for n, click in enumerate(clicks):
+    scales = []
+    for click in clicks:
         inside = click.points_yx[click.labels == 1]
-        centre = (inside if len(inside) else click.points_yx).mean(axis=0)
+        cy, cx = (inside if len(inside) else click.points_yx).mean(axis=0).tolist()
         spread = float(np.ptp(click.points_yx, axis=0).max())
-        middle = float(centre[0]), float(centre[1])
-        tried += [(n, Window(*middle, side)) for side in sides(movie.height, movie.width, spread)]
-    scale: dict[int, list[_Look]] = {}
-    for look in _look(network, movie, t, clicks, tried, batch):
-        scale.setdefault(look.object, []).append(look)
-    best = {n: looks[first_peak(_believed(looks))] for n, looks in scale.items()}
-    asked = [(n, look.shape.window()) for n, look in best.items()]
-    for look in _look(network, movie, t, clicks, asked, batch):
-        if look.score > best[look.object].score:
-            best[look.object] = look
+        scales.append([Window(cy, cx, s) for s in sides(movie.height, movie.width, spread)])
+    tried = [(n, window) for n, scale in enumerate(scales) for window in scale]
+    seen = iter(_look(network, movie, t, clicks, tried, batch))
+    best: dict[int, _Look] = {}
+    for n, scale in enumerate(scales):
+        looks = [next(seen) for _ in scale]
+        look = looks[first_peak(_believed(looks))]
+        if look is not None:
+            best[n] = look
+    asked = [(n, containing(look.shape.window(), clicks[n])) for n, look in best.items()]
+    for (n, _), again in zip(asked, _look(network, movie, t, clicks, asked, batch), strict=True):
+        best[n] = again or best[n]
     fallback = float(min(movie.height, movie.width))
     out = []
     for n, click in enumerate(clicks):
@@ -164,15 +166,14 @@ class _Look:
 
     Attributes
     ----------
+    shape
+        Of the best mask, in the frame.
     logits
-        (M, h, w) of all candidates in the window's square.
+        (M, h, w) float16 of all candidates, in the window's square.
     chosen
         Which of them is the best.
-    shape
-        Of the best, in the frame.
     """
 
-    object: int
     score: float
     window: Window
     shape: Shape
@@ -180,18 +181,26 @@ class _Look:
     chosen: int
 
 
-def _believed(looks: Sequence[_Look]) -> list[float]:
-    """Scores of looks at one object, from small windows to large, as their neighbours bear out."""
-    shared = np.full((len(looks), len(looks)), np.nan)
-    for n, one in enumerate(looks):
-        for m in range(n + 1, min(n + ASKED + 1, len(looks))):
-            ious = overlaps(one.logits, looks[m].logits, looks[m].window.side / one.window.side)
-            shared[n, m] = ious[one.chosen].max()
-            shared[m, n] = ious[:, looks[m].chosen].max()
-    return [
-        look.score * (np.nanmean(row) ** AGREEMENT if np.isfinite(row).any() else 1.0)
-        for look, row in zip(looks, shared, strict=True)
-    ]
+def _believed(looks: Sequence[_Look | None]) -> list[float]:
+    """Scores of looks at one object in a scale of windows, as its neighbours bear them out.
+
+    What is seen in one window alone, and not in those that are a little smaller and larger, is
+    worth little; nothing where nothing was seen.
+    """
+    shared = np.zeros((len(looks), len(looks)))
+    for n, small in enumerate(looks):
+        for m, large in enumerate(looks[n + 1 : n + 1 + ASKED], n + 1):
+            if small is not None and large is not None:
+                ratio = large.window.side / small.window.side
+                ious = overlaps(small.logits, large.logits, ratio)
+                shared[n, m] = ious[small.chosen].max()
+                shared[m, n] = ious[:, large.chosen].max()
+    out = []
+    for n, look in enumerate(looks):
+        near = [m for m in range(n - ASKED, n + ASKED + 1) if 0 <= m < len(looks) and m != n]
+        agreement = float(shared[n, near].mean()) if near else 1.0
+        out.append(0.0 if look is None else look.score * agreement**AGREEMENT)
+    return out
 
 
 def overlaps(small_myx: Tensor, large_myx: Tensor, ratio: float) -> NDArray[np.float64]:
@@ -210,12 +219,15 @@ def overlaps(small_myx: Tensor, large_myx: Tensor, ratio: float) -> NDArray[np.f
         (M, L), 0 where both are empty.
     """
     size = small_myx.shape[-1]
-    wide = max(size, round(size * ratio))
-    large = F.interpolate(large_myx[None], (wide, wide), mode="bilinear", align_corners=False)[0]
-    small = torch.zeros(len(small_myx), wide, wide, dtype=torch.bool)
-    start = (wide - size) // 2
-    small[:, start : start + size, start : start + size] = small_myx > 0
-    a, b = small.flatten(1).float(), (large > 0).flatten(1).float()
+    wide = 2 * math.ceil(size * ratio)  # half pixels of the smaller window's grid: discs are small
+    at = (torch.arange(wide) - (wide - 1) / 2) / size
+
+    def sampled(logits: Tensor, side: float) -> Tensor:
+        grid = torch.stack(torch.meshgrid(at / side, at / side, indexing="xy"), -1)[None]
+        values = F.grid_sample(logits.float()[None], grid, align_corners=False)[0]
+        return (values > 0).flatten(1).float()
+
+    a, b = sampled(small_myx, 1.0), sampled(large_myx, ratio)
     both = a @ b.T
     either = a.sum(1)[:, None] + b.sum(1)[None] - both
     ious: NDArray[np.float64] = (both / either.clamp(min=1)).double().numpy()
@@ -229,27 +241,31 @@ def _look(
     clicks: Sequence[Clicks],
     tried: Sequence[tuple[int, Window]],
     batch: int,
-) -> Iterator[_Look]:
-    """Decode (object, window) pairs in batches of equally many clicks."""
-    counts = {n: len(click.labels) for n, click in enumerate(clicks)}
-    for count in sorted(set(counts.values())):
-        group = [(n, window) for n, window in tried if counts[n] == count]
-        for k in range(0, len(group), batch):
-            part = group[k : k + batch]
-            views = [WindowView(window) for _, window in part]
+) -> list[_Look | None]:
+    """What is seen in (object, window) pairs, in their order; None for nothing.
+
+    Pairs of equally many clicks are decoded in batches.
+    """
+    out: list[_Look | None] = [None] * len(tried)
+    counts = [len(clicks[n].labels) for n, _ in tried]
+    for count in sorted(set(counts)):
+        group = [k for k, c in enumerate(counts) if c == count]
+        for start in range(0, len(group), batch):
+            part = group[start : start + batch]
+            views = [WindowView(tried[k][1]) for k in part]
             features = encode_views(network, movie, t, views)
-            points, labels = point_tensors([clicks[n] for n, _ in part], views, network)
+            points, labels = point_tensors([clicks[tried[k][0]] for k in part], views, network)
             decoded = network.decode(
                 network.without_memory(features), features, points, labels, trust=True
             )
             logits = decoded.candidates.float().cpu()
-            candidates = logits.numpy()
-            scores = decoded.ious.float().cpu().numpy() * sensible(candidates > 0)
-            for i, m in enumerate(scores.argmax(axis=1)):
-                region = views[i].region
-                patch, y0, x0 = resample_logits(candidates[i, m], region, movie.height, movie.width)
+            scores = decoded.ious.float().cpu().numpy() * sensible(logits.numpy() > 0)
+            for i, (k, m) in enumerate(zip(part, scores.argmax(axis=1).tolist(), strict=True)):
+                patch, y0, x0 = resample_logits(
+                    logits[i, m].numpy(), views[i].region, movie.height, movie.width
+                )
                 shape = Shape.of(patch > 0, y0, x0)
                 if shape is not None:
-                    yield _Look(
-                        part[i][0], float(scores[i, m]), part[i][1], shape, logits[i], int(m)
-                    )
+                    score = float(scores[i, m])
+                    out[k] = _Look(score, views[i].window, shape, logits[i].half(), m)
+    return out

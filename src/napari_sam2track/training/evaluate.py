@@ -44,9 +44,11 @@ class LabelsByFrame(Protocol):
     def __len__(self) -> int: ...
 
 
-#: Windows of 0.62 to 1.9 times the side that the engine asks for, and of about that side. In both
-#: an object is up to a quarter of the free space off-centre.
-ANY, USUAL = Drawing(1, 1), Drawing(1, 1, usual=1.0)
+#: Windows of 0.62 to 1.9 times the side that the engine asks for; objects are off-centre by up to
+#: a quarter of the free space.
+ANY = Drawing(1, 1)
+#: The same in windows of about the side that the engine asks for.
+USUAL = Drawing(1, 1, usual=1.0)
 
 
 @torch.inference_mode()

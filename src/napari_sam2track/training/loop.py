@@ -47,7 +47,8 @@ class Stage:
     away
         How often an object is out of its window for some frames.
     first_again
-        Part of the steps that are of the recipe's first stage: what was learnt there is kept.
+        Part of the steps that are of the recipe's first stage: what was learnt there is kept. In
+        the log they are in the same means.
     """
 
     name: str
@@ -109,7 +110,7 @@ BUNDLED = Recipe(
             "clips of 4",
             4,
             6,
-            1000,
+            800,
             6e-4,
             _CLIP_KINDS,
             fix_first=0.35,
@@ -123,7 +124,7 @@ BUNDLED = Recipe(
             "clips of 8",
             8,
             4,
-            900,
+            600,
             3e-4,
             _CLIP_KINDS,
             fix_first=0.35,
@@ -313,8 +314,10 @@ def _step(
     # a generator for each step: what is drawn does not depend on where a run was resumed
     rng = np.random.default_rng([recipe.seed, s, step, rank])
     torch.manual_seed(recipe.seed + step)  # dropout, where a network has some
-    # the same for all processes, which wait for one another
-    if s and np.random.default_rng([recipe.seed, s, step]).random() < stage.first_again:
+    # whether the first stage is shown again: drawn alike for all processes, which wait for one
+    # another, from a stream of its own
+    again = np.random.default_rng([recipe.seed, s, step, recipe.processes])
+    if s and again.random() < stage.first_again:
         stage = recipe.stages[0]
     how = Drawing(stage.n_frames, stage.per_window, away=stage.away, usual=stage.usual)
     if rng.random() < stage.any_size:

@@ -238,7 +238,8 @@ def cut_around(
 def _windows(rng: Rng, target: Object, how: Drawing) -> list[Window]:
     """One window a frame: half of them stay in place, half follow as the engine's do."""
     lo, hi = np.log(how.zoom)
-    usual = how.usual > 0 and rng.random() < how.usual  # no draw else: cases stay the same
+    # nothing is drawn where usual is 0: held-out windows of older scores stay the same
+    usual = how.usual > 0 and rng.random() < how.usual
     zoom = rng.normal(0, USUAL_SPREAD) if usual else rng.uniform(lo, hi)
     side = reference_side(target.extent, target.area) * np.exp(zoom)
     side = float(np.clip(side, *how.sides))

@@ -89,9 +89,10 @@ class Tuning:
     before, after
         Scores on held-out windows (see `validate`) of the weights to begin with, and of ``best``.
     best
-        The weights to keep: of ``best_step``, with `TuneParams.keep` of those to begin with.
-    steps
-        How many were made.
+        The weights to keep: what was learnt until ``best_step``, with `TuneParams.keep` of those
+        to begin with.
+    steps, best_step
+        How many steps were made, and after how many the weights were the best.
     gave_up
         Whether it ended because nothing got better any more.
 
@@ -116,7 +117,8 @@ class Tuning:
     def __post_init__(self) -> None:
         check(self.train, self.held)
         self.network = self.network.to(self.device)
-        self._base = _copy(self.network)
+        self.best = self._base = _copy(self.network)
+        # what was learnt: a moving average; and a network as users have it, to be judged
         self._average = {name: value.clone() for name, value in self.network.state_dict().items()}
         self._judged = deepcopy(self.network)
         # in training, what is asked for decides how many masks there are, as in sam2's own
@@ -132,6 +134,11 @@ class Tuning:
         """Whether held-out windows are seen better than before."""
         return _mean(self.after) > _mean(self.before)
 
+    def kept(self) -> nn.Module:
+        """The network with the best weights so far, as it is loaded to be used."""
+        self._judged.load_state_dict(self.best)
+        return self._judged
+
     def run(self) -> Generator[Progress, None, None]:
         """Learn; closing the generator keeps the best weights that were found.
 
@@ -141,7 +148,6 @@ class Tuning:
             After each step.
         """
         params = self.params
-        self.best = self._base
         self.before = self.after = self._validate(self.best)
         yield Progress(0, 0, math.nan, self.before)
         optimiser = Optimisers(self.network, params.rate, params.decay)
