@@ -19,13 +19,13 @@ N = 9
 
 @pytest.fixture(scope="module")
 def sample():
-    """Three discs in a row that touch and look alike; the second one is gone from frame 3 on, and
-    the third one moves into its place."""
+    """Three discs in a row, each partly over the next, that look alike: where one ends cannot be
+    seen. The second one is gone from frame 3 on, and the third one moves into its place."""
     rng = np.random.default_rng(4)
     yy, xx = np.mgrid[:110, :150]
     labels = np.zeros((N, 110, 150), np.uint16)
     for t in range(N):
-        for k, x in ((1, 45.0), (2, 68.0), (3, 91.0 - (2.5 * max(0, t - 2)))):
+        for k, x in ((1, 51.0), (2, 68.0), (3, 85.0 - 2.5 * max(0, t - 2))):
             if k == 2 and t >= 3:
                 continue
             labels[t][(np.hypot(yy - 55, xx - x) < 11.5) & (labels[t] == 0)] = k
