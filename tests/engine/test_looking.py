@@ -139,8 +139,8 @@ def test_overlaps_of_windows_around_the_same_point(size, ratio):
     )
     found = overlaps(small, large, ratio)
     expected = (np.minimum.outer(radii, radii) / np.maximum.outer(radii, radii)) ** 2
-    np.testing.assert_allclose(found, expected, atol=0.1)
-    assert np.diag(found).min() > 0.9
+    np.testing.assert_allclose(found, expected, atol=0.15)  # some are 6 pixels wide
+    assert np.diag(found).min() > 0.85
     nothing = torch.full((1, size, size), -1.0)
     assert overlaps(nothing, nothing, ratio) == 0
 

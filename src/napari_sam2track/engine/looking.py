@@ -30,6 +30,8 @@ FILL, FILL_SPREAD = math.pi / 4 / 9, 0.7
 #: How many steps of the scale to either side are asked whether they see the same, and how much it
 #: counts that they do: worth 0.08 of IoU on synthetic images (docs/training.md).
 ASKED, AGREEMENT = 2, 2.0
+#: Masks of two windows are compared at the same points, so many to a side of the larger one.
+_POINTS = 48
 #: A smaller object is taken if its score is at least this part of that of a larger one.
 NEARLY = 0.6
 
@@ -218,16 +220,14 @@ def overlaps(small_myx: Tensor, large_myx: Tensor, ratio: float) -> NDArray[np.f
     array
         (M, L), 0 where both are empty.
     """
-    size = small_myx.shape[-1]
-    wide = 2 * math.ceil(size * ratio)  # half pixels of the smaller window's grid: discs are small
-    at = (torch.arange(wide) - (wide - 1) / 2) / size
+    at = (torch.arange(_POINTS) - (_POINTS - 1) / 2) * 2 / _POINTS  # in the larger window, -1 to 1
 
-    def sampled(logits: Tensor, side: float) -> Tensor:
-        grid = torch.stack(torch.meshgrid(at / side, at / side, indexing="xy"), -1)[None]
+    def sampled(logits: Tensor, scale: float) -> Tensor:
+        grid = torch.stack(torch.meshgrid(at * scale, at * scale, indexing="xy"), -1)[None]
         values = F.grid_sample(logits.float()[None], grid, align_corners=False)[0]
-        return (values > 0).flatten(1).float()
+        return (values > 0).flatten(1).float()  # beyond its window a mask is empty
 
-    a, b = sampled(small_myx, 1.0), sampled(large_myx, ratio)
+    a, b = sampled(small_myx, ratio), sampled(large_myx, 1.0)
     both = a @ b.T
     either = a.sum(1)[:, None] + b.sum(1)[None] - both
     ious: NDArray[np.float64] = (both / either.clamp(min=1)).double().numpy()
