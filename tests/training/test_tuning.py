@@ -116,6 +116,13 @@ def test_what_is_judged_and_kept_is_between_the_base_and_what_was_learnt(parts, 
         assert moved > 100
 
 
+def test_no_step_is_judged_twice(parts):
+    """Here the last look falls on the last step."""
+    steps = list(tuning(parts, steps=3, every=0.01).run())
+    assert [p.step for p in steps if p.scores is not None] == [0, 2, 3]
+    assert (steps[-1].step, steps[-1].total) == (3, 3)
+
+
 def test_stopping_keeps_the_best_so_far(parts):
     work = tuning(parts, steps=100, every=0.02)
     steps = work.run()

@@ -136,8 +136,7 @@ class Tuning:
 
     def kept(self) -> nn.Module:
         """The network with the best weights so far, as it is loaded to be used."""
-        self._judged.load_state_dict(self.best)
-        return self._judged
+        return self._loaded(self.best)
 
     def run(self) -> Generator[Progress, None, None]:
         """Learn; closing the generator keeps the best weights that were found.
@@ -153,7 +152,7 @@ class Tuning:
         optimiser = Optimisers(self.network, params.rate, params.decay)
         begin = time.monotonic()
         losses: list[float] = []
-        waited, looked = 0, 0.0
+        waited, looked, looked_at = 0, 0.0, 0
         while True:
             # looks at held-out windows are a part of the time, as they are for who waits
             done = (time.monotonic() - begin) / (60 * params.minutes)
@@ -168,16 +167,16 @@ class Tuning:
             if done - looked < params.every:
                 yield Progress(self.steps, max(total, self.steps), recent)
                 continue
-            looked = done
+            looked, looked_at = done, self.steps
             scores = self._look()
             waited = 0 if self.best_step == self.steps else waited + 1
             yield Progress(self.steps, max(total, self.steps), recent, scores, self.best_step)
             if waited >= params.patience:
                 self.gave_up = True
                 return
-        scores = self._look()
+        last = None if looked_at == self.steps else self._look()
         recent = float(np.mean(losses[-20:])) if losses else math.nan
-        yield Progress(self.steps, self.steps, recent, scores, self.best_step)
+        yield Progress(self.steps, self.steps, recent, last, self.best_step)
 
     def _look(self) -> dict[str, float]:
         """Scores on held-out windows; the weights are kept if they are the best so far."""
@@ -220,9 +219,12 @@ class Tuning:
         follow_average(self._average, self.network, keep)
         return float(tally.loss.detach())
 
-    def _validate(self, weights: dict[str, Tensor]) -> dict[str, float]:
+    def _loaded(self, weights: dict[str, Tensor]) -> nn.Module:
         self._judged.load_state_dict(weights)
-        return validate(self._judged, self.held, self.params.frames, self.device)
+        return self._judged
+
+    def _validate(self, weights: dict[str, Tensor]) -> dict[str, float]:
+        return validate(self._loaded(weights), self.held, self.params.frames, self.device)
 
 
 def _autocast(device: str) -> AbstractContextManager[Any]:
