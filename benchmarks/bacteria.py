@@ -52,8 +52,12 @@ def main() -> None:
     for start in (0, 10, 19):
         part = truth[start:]
         wanted = tracked(part, parents)
-        for name, discover in (("followed", 0), ("followed, new ones every 5 frames", 5)):
-            labels, found = followed(movie, truth, start, discover)
+        for name, discover, touching in (
+            ("followed", 0, False),
+            ("followed, asked for daughters in touch", 0, True),
+            ("the same, new ones every 5 frames", 5, True),
+        ):
+            labels, found = followed(movie, truth, start, discover, touching)
             row(shown, f"{name}, from frame {start}", part, wanted, labels, found)
         masks = np.stack([threshold(movie.read(t)) for t in range(start, movie.n_frames)])
         table = link_all(ArrayLabels(masks), LinkParams())
@@ -61,14 +65,19 @@ def main() -> None:
         labels = np.stack([linked.read(t) for t in range(len(masks))])
         movie_of = TrackedMovie(relabelled(table), linked)
         row(shown, f"threshold and linker, from frame {start}", part, wanted, labels, movie_of)
-    Console(width=120).print(shown)
+    Console(width=130).print(shown)
 
 
 def followed(
-    movie: Frames, truth: NDArray[np.uint32], start: int, discover: int
+    movie: Frames, truth: NDArray[np.uint32], start: int, discover: int, touching: bool
 ) -> tuple[NDArray[np.uint32], TrackedMovie]:
     """Labels and tracks from the true masks of one frame."""
-    engine = EngineParams(divisions="apply", direction="forward", start=start)
+    engine = EngineParams(
+        divisions="apply",
+        touching="on" if touching else "off",
+        direction="forward",
+        start=start,
+    )
     auto = AutoParams(discover=discover) if discover else None
     work = Session(
         movie, find_model("bundled"), masks_from_labels(truth[start], start), engine, auto

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_sam2track.masks import LEAST_LOGIT, Mask, Patch, paint, resample_logits, tidy
+from napari_sam2track.masks import (
+    LEAST_LOGIT,
+    Mask,
+    Patch,
+    cut_across,
+    paint,
+    resample_logits,
+    tidy,
+)
 
 H, W = 9, 11
 
@@ -254,3 +262,26 @@ def test_logits_that_float16_cannot_hold_stay_finite():
     assert patch.logits_yx.dtype == np.float16
     assert patch.logits_yx.tolist() == [[65504.0, float(LEAST_LOGIT), 0.0, 2.5]]
     assert (patch.y0, patch.x0) == (3, 4)
+
+
+@given(
+    hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=3, min_side=1, max_side=9)),
+    st.booleans(),
+)
+def test_a_cut_across_leaves_two_parts_that_make_up_the_mask(mask, stretched):
+    if stretched:
+        mask = np.repeat(mask, 4, axis=0)
+    cut = cut_across(mask)
+    if cut is None:
+        return
+    assert ((cut > 0) == mask).all()
+    one, two = (np.argwhere(cut == k) for k in (1, 2))
+    assert len(one) and len(two)
+
+
+def test_what_is_round_is_not_cut():
+    ys, xs = np.mgrid[:40, :40]
+    assert cut_across(np.hypot(ys - 20, xs - 20) < 12) is None
+    assert cut_across(np.hypot((ys - 20) / 1.2, xs - 20) < 12) is None
+    assert cut_across(np.hypot(ys - 20, (xs - 20) / 2) < 6) is not None
+    assert cut_across(np.ones((1, 5), bool)) is None

@@ -12,6 +12,7 @@ from napari_sam2track.prompts import Point, Prompt, PromptSet
 from napari_sam2track.run_store import RunStore
 from napari_sam2track.samples import centre_pixels, mean_overlap, moving_cells
 from napari_sam2track.session import Session
+from napari_sam2track.training.scene import polyline_depth
 
 
 @pytest.fixture(scope="module")
@@ -379,6 +380,56 @@ def test_a_division_survives_a_stop(dividing, tmp_path, stop_after):
     work = session(movie, first_mask(truth), divisions="apply")
     resumed, _ = run(work, tmp_path / "part")
     np.testing.assert_array_equal(stack(resumed), stack(whole))
+
+
+@pytest.fixture(scope="module")
+def in_touch():
+    """A dark rod that becomes two on frame 4, which stay end to end; its truth."""
+    rng = np.random.default_rng(3)
+    ys, xs = np.mgrid[:110, :130].astype(np.float32)
+    truth, images = np.zeros((12, 110, 130), np.uint32), []
+    for t in range(12):
+        long = 21 + 0.5 * t  # half of it
+        middle, end = np.array([55.0, 65.0]), np.array([0.3, 1.0]) * long
+        axes = [(middle - end, middle + end)]
+        if t >= 4:
+            near = np.array([0.3, 1.0]) * 6.2
+            axes = [(middle - end, middle - near), (middle + near, middle + end)]
+        depths = np.stack([polyline_depth(ys, xs, np.array(a), 6.0) for a in axes])
+        truth[t] = np.where(depths.max(0) > 0, depths.argmax(0) + 1, 0)
+        images.append(190 - 90 * np.clip(depths.max(0) + 0.5, 0, 1) + rng.normal(0, 3, ys.shape))
+    return truth, open_frames(np.stack(images).clip(0, 255).astype(np.uint8), axes="TYX")
+
+
+def test_daughters_in_touch_are_found_if_the_network_is_asked(in_touch, tmp_path):
+    truth, movie = in_touch
+    engine = {"divisions": "apply", "mode": "window"}
+    alone = session(movie, first_mask(truth), **engine)
+    run(alone, tmp_path / "off")
+    assert not alone.decided.divisions
+    work = session(movie, first_mask(truth), touching="on", **engine)
+    store, _ = run(work, tmp_path / "on")
+    (event,) = work.decided.divisions
+    assert 4 <= event.frame <= 6
+    labels = stack(store)
+    assert set(np.unique(labels[: event.frame])) == {0, 1}
+    both = np.where(labels >= 2, labels - 1, 0)
+    assert mean_overlap(truth[event.frame :], both[event.frame :], 0) > 0.7
+    # one that was stopped finds the same
+    part = store_at(tmp_path / "part", movie)
+    steps = session(movie, first_mask(truth), touching="on", **engine).propagate(part)
+    for _ in range(event.frame + 1):
+        next(steps)
+    steps.close()
+    resumed, _ = run(session(movie, first_mask(truth), touching="on", **engine), part.folder)
+    np.testing.assert_array_equal(stack(resumed), labels)
+
+
+def test_in_whole_frames_the_network_is_not_asked(in_touch, tmp_path):
+    truth, movie = in_touch
+    work = session(movie, first_mask(truth), touching="on", mode="frame", stop=5)
+    run(work, tmp_path)
+    assert not work.decided.divisions
 
 
 def test_a_person_may_say_that_the_parent_goes_on(dividing, tmp_path):

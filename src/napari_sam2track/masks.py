@@ -139,6 +139,27 @@ def deepest_pixel(mask_yx: NDArray[np.bool_]) -> tuple[int, int]:
     return int(y), int(x)
 
 
+#: Two discs in touch are 2.2 times as long as wide, by the spread of their pixels.
+LEAST_LENGTH = 1.6
+
+
+def cut_across(mask: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
+    """A mask of any dimension cut through its middle, across its longest axis, into 1 and 2.
+
+    None if it is not at least `LEAST_LENGTH` times as long as it is along the next axis.
+    """
+    places = np.argwhere(mask)
+    if len(places) < 8:
+        return None
+    away = places - places.mean(axis=0)
+    spread, axes = np.linalg.eigh(away.T @ away / len(away))
+    if spread[-1] < LEAST_LENGTH**2 * spread[-2]:
+        return None
+    out = mask.astype(np.uint8)
+    out[mask] += away @ axes[:, -1] > 0
+    return out
+
+
 def paint(
     labels_yx: NDArray[np.uint32],
     logits_yx: NDArray[np.float32],

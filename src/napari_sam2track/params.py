@@ -152,6 +152,13 @@ class EngineParams(MaskParams):
         "size: note it in divisions.csv (suggest), end the object and follow two daughters from "
         "there (apply), or nothing (off).",
     )
+    touching: Literal["on", "off"] = Field(
+        default="off",
+        title="Divisions in touch",
+        description="Whether the network is asked, on every frame, if an object that is longer "
+        "than wide has become two that still touch, as bacteria do (on). Takes about twice the "
+        "time for such objects. Only in window mode.",
+    )
     give_up: int = Field(
         default=0,
         ge=0,

@@ -26,13 +26,12 @@ from napari_sam2track.session_checks import check_prompts, check_range
 from napari_sam2track.session_file import FREE_ENGINE
 
 if TYPE_CHECKING:
-    from napari_sam2track.engine.divisions import Split
+    from napari_sam2track.engine.divisions import Ask, Split, Two
     from napari_sam2track.engine.features import Encoder
     from napari_sam2track.engine.network import Network
     from napari_sam2track.engine.plan import Task
     from napari_sam2track.engine.propagation import Known, Pass
     from napari_sam2track.engine.results import FrameResult, ObjectResult
-    from napari_sam2track.masks import Patch
     from napari_sam2track.models.registry import ModelInfo
     from napari_sam2track.run_store import RunStore
 
@@ -385,11 +384,12 @@ class Session:
 
     def _forward(self, store: RunStore, run: Pass, count: _Count) -> Iterator[Progress]:
         """The forward pass, in which new objects are looked for and divisions found."""
+        ask = self._ask_for_parts()
         for t in [*self._key_frames(), None]:
             for result in run.until(t):
                 progress = self._finish(store, run, result, count)
                 # before anybody can stop here, so that a stopped run finds it on the same frame
-                divided = list(self._divide(store, run, result, count))
+                divided = list(self._divide(store, run, result, count, ask))
                 yield progress
                 yield from divided
             if t is not None:
@@ -442,30 +442,39 @@ class Session:
         known = {*self.prompts.objects, *self._decided.found.objects}
         return max(max(known, default=0) + 1, self.free_from)
 
+    def _ask_for_parts(self) -> Ask:
+        """What says whether objects are two: the masks alone, or the network as well."""
+        from napari_sam2track.engine.divisions import two_parts
+        from napari_sam2track.engine.touching import TwoInTouch
+
+        if self.engine.touching == "on" and self._decided.mode == "window":
+            return TwoInTouch(self._computing, self.frames, self.engine.batch).ask
+        return lambda t, patches: {i: two_parts(patch) for i, patch in patches.items()}
+
     def _divide(
-        self, store: RunStore, run: Pass, result: FrameResult, count: _Count
+        self, store: RunStore, run: Pass, result: FrameResult, count: _Count, ask: Ask
     ) -> Iterator[Progress]:
         """Look whether objects of a frame have become two, and act as the person chose."""
         if self.engine.divisions == "off":
             return
-        from napari_sam2track.engine.divisions import find_split, two_parts
+        from napari_sam2track.engine.divisions import find_split
 
         t = result.frame
-        for o in result.objects:
-            if two_parts(o.patch) is None:
-                continue
-            given = self.all_prompts().of_object(o.object_id)
+        now = ask(t, {o.object_id: o.patch for o in result.objects if o.patch})
+        for i in [i for i, two in now.items() if two is not None]:
+            given = self.all_prompts().of_object(i)
             begin = 1 + max(u for u in given if u <= t)
 
-            def patch_at(u: int, i: int = o.object_id) -> Patch | None:
+            def two_at(u: int, i: int = i) -> Two | None:
                 stored = store.read(u)
-                return None if stored is None else stored.patch_of(i)
+                patch = None if stored is None else stored.patch_of(i)
+                return None if patch is None else ask(u, {i: patch})[i]
 
-            split = find_split(t, begin, patch_at)
+            split = find_split(t, begin, two_at)
             told = {(d.parent, d.frame) for d in self._decided.divisions}
-            if split is None or (o.object_id, split.frame) in told:
+            if split is None or (i, split.frame) in told:
                 continue
-            yield from self._split(store, run, o.object_id, t, split, count)
+            yield from self._split(store, run, i, t, split, count)
 
     def _split(
         self, store: RunStore, run: Pass, parent: int, t: int, split: Split, count: _Count

@@ -16,7 +16,7 @@ FORMAT = "sam2track-session"
 #: Engine parameters that decide which frames are computed, not what comes out on them.
 FREE_ENGINE = {
     *("start", "stop", "direction", "before", "batch", "max_memory", "divisions"),
-    *("cache_memory", "cache_disk"),
+    *("touching", "cache_memory", "cache_disk"),
 }
 
 

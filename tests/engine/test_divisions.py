@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam2track.engine.divisions import LASTING, LOOK_BACK, find_split, two_parts
+from napari_sam2track.engine.divisions import LASTING, LOOK_BACK, Two, find_split, two_parts
 from napari_sam2track.masks import Patch
 
 
@@ -35,7 +35,7 @@ def test_two_parts_of_comparable_size(patch, two):
 
 
 def test_parts_lie_where_they_are():
-    right, left = two_parts(TWO)  # whichever begins higher comes first
+    right, left = two_parts(TWO).parts  # whichever begins higher comes first
     whole = left.to_frame(80, 80) | right.to_frame(80, 80)
     np.testing.assert_array_equal(whole, TWO.mask.to_frame(80, 80))
     assert not (left.to_frame(80, 80) & right.to_frame(80, 80)).any()
@@ -45,7 +45,7 @@ def test_parts_lie_where_they_are():
 def test_a_split_must_last():
     movie = [ONE, ONE, TWO, ONE, TWO, TWO, CRUMBS, TWO]
     for t in range(len(movie)):
-        split = find_split(t, 1, movie.__getitem__)
+        split = find_split(t, 1, lambda u: two_parts(movie[u]))
         lasting = t - 4 + 1 >= LASTING
         assert (split is not None) == lasting, t
         if split is not None:
@@ -55,9 +55,9 @@ def test_a_split_must_last():
 
 def test_it_is_not_looked_for_before_the_prompt():
     """A person who outlined two parts as one object means it."""
-    assert find_split(3, 1, lambda t: TWO) is not None
-    assert find_split(3, 1, lambda t: TWO).frame == 1
-    assert find_split(3, 2, lambda t: TWO) is None
+    assert find_split(3, 1, lambda t: two_parts(TWO)) is not None
+    assert find_split(3, 1, lambda t: two_parts(TWO)).frame == 1
+    assert find_split(3, 2, lambda t: two_parts(TWO)) is None
     assert find_split(3, 0, lambda t: None) is None
 
 
@@ -65,11 +65,25 @@ def test_looks_back_a_bounded_number_of_frames():
     """An object that stays in two parts is not looked at from its beginning on every frame."""
     looked = []
 
-    def patch_at(t):
+    def two_at(t):
         looked.append(t)
-        return Patch(np.array([[1.0, 0.0, 1.0]], np.float32), 0, 0)
+        return two_parts(Patch(np.array([[1.0, 0.0, 1.0]], np.float32), 0, 0))
 
-    assert find_split(5, 0, patch_at).frame == 0
+    assert find_split(5, 0, two_at).frame == 0
     looked.clear()
-    assert find_split(1000, 0, patch_at) is None
+    assert find_split(1000, 0, two_at) is None
     assert len(looked) == LOOK_BACK + 1
+
+
+@pytest.mark.parametrize(
+    ("evidence", "enough"),
+    [([1.2], True), ([0.9], False), ([0.5, 0.6], True), ([1.2, None, 0.3], False), ([0.4], False)],
+)
+def test_evidence_of_frames_in_a_row_adds_up(evidence, enough):
+    parts = two_parts(TWO).parts
+    two = [None if e is None else Two(parts, e) for e in evidence]
+    split = find_split(len(two), 1, lambda t: two[t - 1])
+    assert (split is not None) == enough
+    if enough:
+        assert split.frame == 1
+        assert split.parts is parts

@@ -62,6 +62,26 @@ def test_daughters_are_parted_where_they_touch_again(tmp_path):
     assert min(areas) > 0.7 * max(areas)
 
 
+@pytest.mark.parametrize("deep", [False, True], ids=["2D", "3D"])
+def test_two_that_touch_are_cut_in_the_middle(deep, tmp_path):
+    """What a run says of daughters in touch is about a mask in one piece."""
+    labels = np.zeros((4, 40, 60), np.uint32)
+    for t in range(4):
+        labels[t, 20:28, 10 - t : 50 + t] = 1
+    if deep:
+        labels = np.repeat(labels[:, None], 3, axis=1)
+    assert scan(labels) == []
+    work = LabelWork(ArrayLabels(labels.copy()), tmp_path)
+    work.edit(Candidate(1, 2, 0.9).edits(work.follows), "divide")
+    after = work.labels.array
+    np.testing.assert_array_equal(after > 0, labels > 0)
+    assert dict(work.state.parents) == {2: 1, 3: 1}
+    for t in (2, 3):
+        left, right = sorted(np.argwhere(after[t] == i)[:, -1].tolist() for i in (2, 3))
+        assert max(left) == 29
+        assert min(right) == 30
+
+
 def test_children_go_to_the_nearer_daughter(tmp_path):
     labels = parting()
     labels[5:] = np.where(labels[5:] == 1, 0, labels[5:])
@@ -71,7 +91,7 @@ def test_children_go_to_the_nearer_daughter(tmp_path):
     assert dict(work.state.parents) == {10: 1, 11: 1, 9: 11}
 
 
-def test_what_is_not_in_two_is_refused(tmp_path):
+def test_what_is_round_and_in_one_piece_is_refused(tmp_path):
     work = LabelWork(ArrayLabels(parting()), tmp_path)
     for track, frame, why in (
         (5, 3, "not in two parts"),

@@ -20,9 +20,9 @@ from napari_sam2track.params import EngineParams
 
 #: What is shown of the engine's parameters; the others are asked for where they are needed.
 ADVANCED = (
-    *("mode", "window_size", "later_prompts", "before", "divisions", "neighbours", "give_up"),
-    *("fill_holes", "min_part", "keep_masks", "batch", "max_memory", "cache_memory"),
-    *("max_conditioning", "equality"),
+    *("mode", "window_size", "later_prompts", "before", "divisions", "touching"),
+    *("neighbours", "give_up", "fill_holes", "min_part", "keep_masks", "batch"),
+    *("max_memory", "cache_memory", "max_conditioning", "equality"),
 )
 _DEVICES = {
     "auto": "best there is",

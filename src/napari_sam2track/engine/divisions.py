@@ -1,8 +1,8 @@
-"""Divisions while propagating: a mask that falls apart into two lasting parts."""
+"""Divisions while propagating: an object that is in two parts for long enough."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.masks import Mask, Patch
 
-#: The two must last for so many frames.
+#: Two parts that lie apart must last for so many frames.
 LASTING = 3
 #: What has lasted for more frames than this was told when it had not: each frame looks back a
 #: bounded number of frames, however long an object stays in two parts.
@@ -23,15 +23,35 @@ LEAST_SHARE = 0.9
 
 
 @dataclass(frozen=True, eq=False)
+class Two:
+    """What an object consists of on one frame.
+
+    Attributes
+    ----------
+    parts
+        The upper (then the left) one first.
+    evidence
+        How much this frame says for a division; 1 from frames in a row is enough.
+    """
+
+    parts: tuple[Mask, Mask]
+    evidence: float
+
+
+#: Takes a frame and objects' masks on it, and says which of them are two.
+Ask = Callable[[int, Mapping[int, Patch]], dict[int, Two | None]]
+
+
+@dataclass(frozen=True, eq=False)
 class Split:
-    """A mask that fell apart.
+    """An object that became two.
 
     Attributes
     ----------
     frame
         The first frame with two parts.
     parts
-        The two on that frame, the upper (then the left) one first.
+        As of `Two`, on that frame.
     score
         0 to 1: the ratio of their areas, averaged over the frames since.
     """
@@ -41,7 +61,7 @@ class Split:
     score: float
 
 
-def two_parts(patch: Patch) -> tuple[Mask, Mask] | None:
+def two_parts(patch: Patch) -> Two | None:
     """The two parts of comparable area that a mask consists of; None if it does not.
 
     Crumbs beside them may make up a tenth of the mask.
@@ -61,17 +81,18 @@ def two_parts(patch: Patch) -> tuple[Mask, Mask] | None:
     if areas[small] + areas[large] < LEAST_SHARE * areas.sum():
         return None
     first, second = (_part(parts, k + 1, patch) for k in sorted((large, small)))
-    return first, second
+    return Two((first, second), 1 / LASTING)
 
 
 def _part(parts: NDArray[np.integer[Any]], k: int, patch: Patch) -> Mask:
     return Mask.from_frame(parts == k, patch.y0, patch.x0)
 
 
-def find_split(t: int, first: int, patch_at: Callable[[int], Patch | None]) -> Split | None:
-    """Whether an object has been in two parts for long enough on frame ``t``.
+def find_split(t: int, first: int, two_at: Callable[[int], Two | None]) -> Split | None:
+    """Whether an object has been two for long enough on frame ``t``.
 
-    Only what is stored is looked at, so that a run which was stopped finds the same.
+    Nothing but the movie and what is stored is looked at, so that a run which was stopped finds
+    the same.
 
     Parameters
     ----------
@@ -79,23 +100,22 @@ def find_split(t: int, first: int, patch_at: Callable[[int], Patch | None]) -> S
         The frame that was finished last.
     first
         The first frame on which it may be in two.
-    patch_at
-        Its mask on a frame; None if it is not known there.
+    two_at
+        The two that it is on a frame; None if it is one there, or not known.
     """
     scores: list[float] = []
-    parts: tuple[Mask, Mask] | None = None
-    u = t
-    while u >= first:
-        patch = patch_at(u)
-        now = None if patch is None else two_parts(patch)
+    evidence = 0.0
+    two: Two | None = None
+    for u in range(t, first - 1, -1):
+        now = two_at(u)
         if now is None:
             break
-        parts = now
-        small, large = sorted(part.area for part in now)
-        scores.append(small / large)
-        if len(scores) > LOOK_BACK:
+        if len(scores) == LOOK_BACK:
             return None
-        u -= 1
-    if parts is None or len(scores) < LASTING:
+        two = now
+        small, large = sorted(part.area for part in now.parts)
+        scores.append(small / large)
+        evidence += now.evidence
+    if two is None or evidence < 1 - 1e-9:  # a third three times
         return None
-    return Split(u + 1, parts, float(np.mean(scores)))
+    return Split(t + 1 - len(scores), two.parts, float(np.mean(scores)))

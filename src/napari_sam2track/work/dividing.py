@@ -13,6 +13,7 @@ from napari_sam2track.decisions import Division
 from napari_sam2track.engine.divisions import LASTING, LEAST_RATIO, LEAST_SHARE
 from napari_sam2track.errors import EditError
 from napari_sam2track.labels import LabelFrames
+from napari_sam2track.masks import cut_across
 from napari_sam2track.tracks.changes import Change, Patch
 from napari_sam2track.tracks.drafts import Draft, check_id, need, new_id
 from napari_sam2track.tracks.edits import Divide, SetParent
@@ -41,8 +42,8 @@ class Candidate:
     score
         From 0 to 1: how alike the two are.
     others
-        None: its own mask is in two parts. One: it goes on as one daughter, and this track is the
-        other. Two: it ends, and these begin.
+        None: its own mask is two, apart or in touch. One: it goes on as one daughter, and this
+        track is the other. Two: it ends, and these begin.
     """
 
     parent: int
@@ -59,7 +60,7 @@ class Candidate:
             case (a, b):
                 return f"{a} and {b} begin"
             case _:
-                return "mask in two parts"
+                return "mask of two parts"
 
     def edits(self, prompted: bool) -> tuple[Edit, ...]:
         """What accepting it does; `prompted` as in `PartInTwo`."""
@@ -208,9 +209,10 @@ def two_parts(mask: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
 
 @dataclass(frozen=True)
 class PartInTwo:
-    """Let a track divide whose mask is in two parts: it ends, and each part is a daughter.
+    """Let a track divide whose mask is two: it ends, and each part is a daughter.
 
-    Both get new ids. On the frames after that, two parts go to the daughters that they are
+    A mask in one piece is cut through its middle, across its longest axis. Both daughters get new
+    ids. On the frames after that, two parts go to the daughters that they are
     nearest to. Where the mask is in one piece again, each pixel goes to the daughter that was
     nearest to it on the frame before; crumbs too, so that no pixel is lost. Children of the track
     become those of the daughter that ends nearest to them.
@@ -230,7 +232,7 @@ class PartInTwo:
     prompted: bool = False
 
     def plan(self, state: TrackState) -> Change:
-        """The change; raises EditError if the mask is not in two parts on that frame."""
+        """The change; raises EditError if the mask is in one piece and too round to be two."""
         need(state, self.track)
         frames = state.places.frames(self.track)
         if self.frame not in frames or self.frame == frames[0]:
@@ -239,11 +241,11 @@ class PartInTwo:
                 f"before that; it goes from {frames[0]} to {frames[-1]}"
             )
         box, mask = state.mask(self.track, self.frame)
-        parts = two_parts(mask)
-        if parts is None:
+        if two_parts(mask) is None and cut_across(mask) is None:
             raise EditError(
                 f"track {self.track} is not in two parts of about the same size in frame "
-                f"{self.frame}; split it there, and draw the other daughter"
+                f"{self.frame}, and not longer than wide; split it there, and draw the other "
+                "daughter"
             )
         draft = Draft(state)
         a = new_id(state)
@@ -286,6 +288,8 @@ def _assigned(
     from scipy.spatial import cKDTree
 
     parts = two_parts(mask)
+    if parts is None and last is None:
+        parts = cut_across(mask)
     if parts is not None:
         which = parts[mask]
         both = pixels[which == 1], pixels[which == 2]

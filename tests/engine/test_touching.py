@@ -1,0 +1,142 @@
+"""Objects that became two and stay in touch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_sam2track.engine import touching
+from napari_sam2track.engine.divisions import LOOK_BACK, two_parts
+from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.touching import TwoInTouch, as_two, halves, two_in_touch
+from napari_sam2track.frames import open_frames
+from napari_sam2track.masks import Mask, Patch
+from napari_sam2track.models.loading import load_network
+from napari_sam2track.models.registry import find_model
+from napari_sam2track.training.scene import polyline_depth
+
+SIZE = 96
+ROD = (((40, 20), (52, 74)),)
+PAIR = (((40, 20), (44.9, 41)), ((47.4, 53), (52, 74)))  # the same, cut in its middle
+
+
+def depth(axes, half=6.0):
+    """How deep pixels lie in rods given by the ends (y, x) of their axes."""
+    ys, xs = np.mgrid[:SIZE, :SIZE].astype(np.float32)
+    return np.max([polyline_depth(ys, xs, np.array(a, float), half) for a in axes], axis=0)
+
+
+def mask_of(axes):
+    return Mask.from_frame(depth(axes) > 0)
+
+
+def patch_of(axes, logit=3.0):
+    return Patch.of(np.where(depth(axes) > 0, np.float32(logit), np.float32(-1)), 0, 0)
+
+
+@pytest.fixture(scope="module")
+def bundled():
+    return Network(load_network(find_model("bundled")))
+
+
+@pytest.fixture(scope="module")
+def movie():
+    """One rod, and then two in touch, dark on grey."""
+    frames = [190 - 90 * np.clip(depth(axes) + 0.5, 0, 1) for axes in (ROD, PAIR)]
+    noise = np.random.default_rng(0).normal(0, 3, (2, SIZE, SIZE))
+    return open_frames((np.stack(frames) + noise).clip(0, 255).astype(np.uint8), axes="TYX")
+
+
+def test_a_mask_is_cut_across_its_long_axis():
+    left, right = sorted(halves(mask_of(ROD)), key=lambda half: half.x0)
+    both = left.to_frame(SIZE, SIZE).astype(int) + right.to_frame(SIZE, SIZE)
+    np.testing.assert_array_equal(both, depth(ROD) > 0)
+    assert left.area == pytest.approx(right.area, rel=0.05)
+    assert left.box[3] < 52
+    assert right.x0 > 42
+
+
+def test_what_is_round_or_tiny_has_no_halves():
+    ys, xs = np.mgrid[:SIZE, :SIZE]
+    assert halves(Mask.from_frame(np.hypot(ys - 40, xs - 50) < 15)) is None
+    assert halves(Mask.from_frame((ys == 3) & (xs < 6))) is None
+    pair = np.minimum(np.hypot(ys - 40, xs - 30), np.hypot(ys - 40, xs - 50)) < 10
+    assert halves(Mask.from_frame(pair)) is not None
+
+
+def test_two_that_make_up_the_mask_are_two():
+    one, other = (patch_of([axis]) for axis in PAIR)
+    two = as_two(mask_of(PAIR), other, one)  # in whatever order
+    assert [part.area for part in two.parts] == [one.mask.area, other.mask.area]
+    assert two.parts[0].y0 < two.parts[1].y0
+    assert two.evidence == pytest.approx(touching.MOST_SHARED / touching.CLEARLY_LESS)
+    assert as_two(mask_of(PAIR), one, Patch(np.zeros((0, 0), np.float32), 0, 0)) is None
+
+
+def test_the_same_twice_is_one():
+    assert as_two(mask_of(ROD), patch_of(ROD), patch_of(ROD)) is None
+
+
+def test_what_both_have_weakens_and_goes_to_the_higher_logit():
+    longer = ((40, 20), (45.5, 44))
+    two = as_two(mask_of(PAIR), patch_of([longer], 2.0), patch_of([PAIR[1]], 3.0))
+    assert 0 < two.evidence < touching.MOST_SHARED / touching.CLEARLY_LESS
+    left, right = two.parts
+    assert right.area == patch_of([PAIR[1]]).mask.area
+    assert left.area < patch_of([longer]).mask.area
+    assert not (left.to_frame(SIZE, SIZE) & right.to_frame(SIZE, SIZE)).any()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ((47, 52), (48, 56)),  # much of the mask is not seen
+        ((47, 52), (95, 74)),  # much of it lies elsewhere
+    ],
+)
+def test_what_does_not_make_up_the_mask_is_nothing(other):
+    assert as_two(mask_of(PAIR), patch_of([PAIR[0]]), patch_of([other])) is None
+
+
+def test_a_crumb_is_no_daughter():
+    small = ((50, 68), (51, 71))
+    nearly = ((40, 20), (49, 60))
+    assert as_two(mask_of([nearly, small]), patch_of([nearly]), patch_of([small])) is None
+
+
+def test_the_network_tells_one_from_two(bundled, movie):
+    network = bundled.fast
+    assert two_in_touch(network, movie, 0, [patch_of(ROD)], 8) == [None]
+    (two,) = two_in_touch(network, movie, 1, [patch_of(ROD)], 8)
+    assert two.evidence > 0.9
+    for part, axis in zip(two.parts, PAIR, strict=True):
+        a, b = part.to_frame(SIZE, SIZE), depth([axis]) > 0
+        assert (a & b).sum() > 0.7 * (a | b).sum()
+    # in batches of one, beside what is no question, and of nothing
+    round_one = Patch.of(np.ones((9, 9), np.float32), 5, 5)
+    found = two_in_touch(network, movie, 1, [round_one, patch_of(ROD), patch_of(ROD)], 1)
+    assert found[0] is None
+    assert found[1].parts[0].area == found[2].parts[0].area
+    assert two_in_touch(network, movie, 1, [], 8) == []
+
+
+def test_each_is_asked_once(bundled, movie, monkeypatch):
+    asked = []
+
+    def look(network, movie, t, patches, batch):
+        asked.append((t, len(patches)))
+        return [None] * len(patches)
+
+    monkeypatch.setattr(touching, "two_in_touch", look)
+    question = TwoInTouch(bundled, movie, 8)
+    apart = patch_of((((20, 20), (20, 40)), ((60, 20), (60, 40))))
+    found = question.ask(0, {1: patch_of(ROD), 2: apart})
+    assert found[1] is None
+    assert found[2].evidence == two_parts(apart).evidence  # the mask itself says it
+    assert question.ask(0, {1: patch_of(ROD)}) == {1: None}
+    assert asked == [(0, 2)]
+    question.ask(0, {1: patch_of(ROD), 3: patch_of(ROD)})
+    assert asked == [(0, 2), (0, 1)]
+    for t in range(1, LOOK_BACK + 2):
+        question.ask(t, {1: patch_of(ROD)})
+    assert min(question._known) == 1  # what nobody looks back to is forgotten
