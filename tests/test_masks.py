@@ -279,6 +279,17 @@ def test_a_cut_across_leaves_two_parts_that_make_up_the_mask(mask, stretched):
     assert len(one) and len(two)
 
 
+@pytest.mark.parametrize("turn", range(4))
+def test_the_side_with_smaller_coordinates_is_the_first(turn):
+    ys, xs = np.mgrid[:40, :40]
+    across = [ys, xs, ys + 0.5 * xs, xs - 0.5 * ys][turn] - [20, 20, 30, 10][turn]
+    along = [xs, ys, xs - 0.5 * ys, ys + 0.5 * xs][turn] - [20, 20, 10, 30][turn]
+    cut = cut_across((np.abs(across) < 16) & (np.abs(along) < 5))
+    one, two = (np.argwhere(cut == k).mean(axis=0) for k in (1, 2))
+    axis = np.abs(two - one).argmax()
+    assert one[axis] < two[axis]
+
+
 def test_what_is_round_is_not_cut():
     ys, xs = np.mgrid[:40, :40]
     assert cut_across(np.hypot(ys - 20, xs - 20) < 12) is None

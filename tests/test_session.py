@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from napari_sam2track.errors import PromptError, UsageError
+from napari_sam2track.engine import touching
+from napari_sam2track.engine.divisions import Two
+from napari_sam2track.engine.touching import halves
+from napari_sam2track.errors import DeviceError, PromptError, UsageError
 from napari_sam2track.frames import open_frames
 from napari_sam2track.masks import Mask
 from napari_sam2track.models.registry import find_model
@@ -423,6 +426,39 @@ def test_daughters_in_touch_are_found_if_the_network_is_asked(in_touch, tmp_path
     steps.close()
     resumed, _ = run(session(movie, first_mask(truth), touching="on", **engine), part.folder)
     np.testing.assert_array_equal(stack(resumed), labels)
+
+
+@pytest.mark.parametrize("stop", ["after frame 5", "an error on frame 6", "an error on frame 7"])
+def test_evidence_adds_up_over_a_stop(in_touch, tmp_path, monkeypatch, stop):
+    truth, movie = in_touch
+    fail = set()
+
+    def look(batcher, movie, t, labels, masks):
+        if t in fail:
+            raise DeviceError("no memory for this")
+        two = {i: halves(mask) for i, mask in masks.items()}
+        return [Two(two[i], 0.6) if i == 1 and t in (5, 6) else None for i in masks]
+
+    monkeypatch.setattr(touching, "two_in_touch", look)
+    engine = {"divisions": "apply", "mode": "window", "touching": "on", "stop": 8}
+    whole = session(movie, first_mask(truth), **engine)
+    want, _ = run(whole, tmp_path / "whole")
+    assert [(d.parent, d.frame) for d in whole.decided.divisions] == [(1, 5)]
+    part = store_at(tmp_path / "part", movie)
+    steps = session(movie, first_mask(truth), **engine).propagate(part)
+    if "error" in stop:
+        fail.add(int(stop[-1]))
+        with pytest.raises(DeviceError, match="no memory"):
+            list(steps)
+        fail.clear()
+    else:
+        while next(steps).frame < 5:
+            pass
+        steps.close()
+    work = session(movie, first_mask(truth), **engine)
+    got, _ = run(work, part.folder)
+    assert work.decided.divisions == whole.decided.divisions
+    np.testing.assert_array_equal(stack(got), stack(want))
 
 
 def test_in_whole_frames_the_network_is_not_asked(in_touch, tmp_path):

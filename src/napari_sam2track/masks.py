@@ -144,9 +144,18 @@ LEAST_LENGTH = 1.6
 
 
 def cut_across(mask: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
-    """A mask of any dimension cut through its middle, across its longest axis, into 1 and 2.
+    """A mask cut through its middle, across its longest axis.
 
-    None if it is not at least `LEAST_LENGTH` times as long as it is along the next axis.
+    Parameters
+    ----------
+    mask
+        (Y, X) or (Z, Y, X), bool.
+
+    Returns
+    -------
+    array or None
+        Of the same shape, uint8: 1 on the side with the smaller coordinates, 2 on the other one, 0
+        outside. None if the mask is not `LEAST_LENGTH` times as long as along its next axis.
     """
     places = np.argwhere(mask)
     if len(places) < 8:
@@ -155,8 +164,10 @@ def cut_across(mask: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
     spread, axes = np.linalg.eigh(away.T @ away / len(away))
     if spread[-1] < LEAST_LENGTH**2 * spread[-2]:
         return None
+    axis = axes[:, -1]
+    axis = axis * np.sign(axis[np.abs(axis).argmax()])  # which way it points is nobody's choice
     out = mask.astype(np.uint8)
-    out[mask] += away @ axes[:, -1] > 0
+    out[mask] += away @ axis > 0
     return out
 
 

@@ -148,16 +148,16 @@ class EngineParams(MaskParams):
     divisions: Literal["suggest", "apply", "off"] = Field(
         default="suggest",
         title="Divisions",
-        description="What to do when a mask falls apart into two lasting parts of comparable "
-        "size: note it in divisions.csv (suggest), end the object and follow two daughters from "
-        "there (apply), or nothing (off).",
+        description="What to do when an object becomes two of comparable size (its mask falls "
+        "apart for three frames; see divisions in touch): note it in divisions.csv (suggest), end "
+        "it and follow two daughters from there (apply), or nothing (off).",
     )
     touching: Literal["on", "off"] = Field(
         default="off",
         title="Divisions in touch",
         description="Whether the network is asked, on every frame, if an object that is longer "
         "than wide has become two that still touch, as bacteria do (on). Takes about twice the "
-        "time for such objects. Only in window mode.",
+        "time for such objects. Only in window mode, and only where divisions are looked for.",
     )
     give_up: int = Field(
         default=0,

@@ -26,12 +26,13 @@ from napari_sam2track.session_checks import check_prompts, check_range
 from napari_sam2track.session_file import FREE_ENGINE
 
 if TYPE_CHECKING:
-    from napari_sam2track.engine.divisions import Ask, Split, Two
+    from napari_sam2track.engine.divisions import Ask, Split
     from napari_sam2track.engine.features import Encoder
     from napari_sam2track.engine.network import Network
     from napari_sam2track.engine.plan import Task
     from napari_sam2track.engine.propagation import Known, Pass
     from napari_sam2track.engine.results import FrameResult, ObjectResult
+    from napari_sam2track.masks import Patch
     from napari_sam2track.models.registry import ModelInfo
     from napari_sam2track.run_store import RunStore
 
@@ -384,12 +385,18 @@ class Session:
 
     def _forward(self, store: RunStore, run: Pass, count: _Count) -> Iterator[Progress]:
         """The forward pass, in which new objects are looked for and divisions found."""
-        ask = self._ask_for_parts()
+        ask = self._ask()
         for t in [*self._key_frames(), None]:
             for result in run.until(t):
+                # before the frame is stored: if this fails, it is looked at again
+                splits = [] if ask is None else self._splits(store, result, ask)
                 progress = self._finish(store, run, result, count)
                 # before anybody can stop here, so that a stopped run finds it on the same frame
-                divided = list(self._divide(store, run, result, count, ask))
+                divided = [
+                    step
+                    for i, split in splits
+                    for step in self._split(store, run, i, result.frame, split, count)
+                ]
                 yield progress
                 yield from divided
             if t is not None:
@@ -442,39 +449,30 @@ class Session:
         known = {*self.prompts.objects, *self._decided.found.objects}
         return max(max(known, default=0) + 1, self.free_from)
 
-    def _ask_for_parts(self) -> Ask:
-        """What says whether objects are two: the masks alone, or the network as well."""
+    def _ask(self) -> Ask | None:
+        """What says whether objects are two, the masks alone or the network; None: nobody asks."""
+        engine = self.engine
+        if engine.divisions == "off":
+            return None
+        from napari_sam2track.engine.batches import Batcher
         from napari_sam2track.engine.divisions import two_parts
         from napari_sam2track.engine.touching import TwoInTouch
 
-        if self.engine.touching == "on" and self._decided.mode == "window":
-            return TwoInTouch(self._computing, self.frames, self.engine.batch).ask
-        return lambda t, patches: {i: two_parts(patch) for i, patch in patches.items()}
+        if engine.touching == "off" or self._decided.mode == "frame":
+            return lambda t, patches, asked: {i: two_parts(patches[i]) for i in asked}
+        most = 1 if engine.equality == "exact" else engine.batch
+        budget = None if engine.max_memory is None else engine.max_memory << 20
+        return TwoInTouch(Batcher(self._computing, "window", most, budget), self.frames).ask
 
-    def _divide(
-        self, store: RunStore, run: Pass, result: FrameResult, count: _Count, ask: Ask
-    ) -> Iterator[Progress]:
-        """Look whether objects of a frame have become two, and act as the person chose."""
-        if self.engine.divisions == "off":
-            return
-        from napari_sam2track.engine.divisions import find_split
+    def _splits(self, store: RunStore, result: FrameResult, ask: Ask) -> list[tuple[int, Split]]:
+        """Objects of a frame that have become two."""
+        from napari_sam2track.splitting import find_splits
 
-        t = result.frame
-        now = ask(t, {o.object_id: o.patch for o in result.objects if o.patch})
-        for i in [i for i, two in now.items() if two is not None]:
-            given = self.all_prompts().of_object(i)
-            begin = 1 + max(u for u in given if u <= t)
+        def stored_at(t: int) -> dict[int, Patch]:
+            stored = store.read(t)
+            return {} if stored is None else dict(stored.patches())
 
-            def two_at(u: int, i: int = i) -> Two | None:
-                stored = store.read(u)
-                patch = None if stored is None else stored.patch_of(i)
-                return None if patch is None else ask(u, {i: patch})[i]
-
-            split = find_split(t, begin, two_at)
-            told = {(d.parent, d.frame) for d in self._decided.divisions}
-            if split is None or (i, split.frame) in told:
-                continue
-            yield from self._split(store, run, i, t, split, count)
+        return find_splits(result, stored_at, self.all_prompts(), self._decided.divisions, ask)
 
     def _split(
         self, store: RunStore, run: Pass, parent: int, t: int, split: Split, count: _Count

@@ -82,6 +82,19 @@ def test_two_that_touch_are_cut_in_the_middle(deep, tmp_path):
         assert min(right) == 30
 
 
+def test_the_daughter_that_is_left_keeps_all_of_it(tmp_path):
+    """A mask goes on as one of the two: nobody cuts that one."""
+    labels = np.zeros((6, 40, 60), np.uint32)
+    labels[:4, 20:28, 10:50] = 1
+    labels[4:, 20:28, 10:30] = 1
+    work = LabelWork(ArrayLabels(labels), tmp_path)
+    work.edit([PartInTwo(1, 2)], "divide")
+    after = work.labels.array
+    assert work.state.places.spans == {1: (0, 1), 2: (2, 5), 3: (2, 3)}
+    for t in (4, 5):
+        assert set(np.unique(after[t])) == {0, 2}
+
+
 def test_children_go_to_the_nearer_daughter(tmp_path):
     labels = parting()
     labels[5:] = np.where(labels[5:] == 1, 0, labels[5:])
@@ -101,6 +114,12 @@ def test_what_is_round_and_in_one_piece_is_refused(tmp_path):
         with pytest.raises(EditError, match=why):
             work.edit([PartInTwo(track, frame)], "divide")
     assert not work.history.steps
+    # two pieces that are not of about the same size: nothing is cut through the larger one
+    labels = np.zeros((3, 40, 60), np.uint32)
+    labels[:, 20:28, 2:42] = 1
+    labels[:, 20:28, 46:58] = 1
+    with pytest.raises(EditError, match="not in two parts of about the same size"):
+        LabelWork(ArrayLabels(labels), tmp_path / "pieces").edit([PartInTwo(1, 1)], "divide")
 
 
 def test_divisions_of_truth_are_found_from_their_places():

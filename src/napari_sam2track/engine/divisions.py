@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,8 @@ from napari_sam2track.masks import Mask, Patch
 
 #: Two parts that lie apart must last for so many frames.
 LASTING = 3
-#: What has lasted for more frames than this was told when it had not: each frame looks back a
-#: bounded number of frames, however long an object stays in two parts.
+#: What has lasted for more frames than this was told when it had not (four are enough): each frame
+#: looks back a bounded number of frames, however long an object stays in two parts.
 LOOK_BACK = 16
 #: Least area of the smaller part over that of the larger one.
 LEAST_RATIO = 0.4
@@ -31,15 +31,16 @@ class Two:
     parts
         The upper (then the left) one first.
     evidence
-        How much this frame says for a division; 1 from frames in a row is enough.
+        How much this frame says for a division, a quarter or more; 1 from frames in a row is
+        enough.
     """
 
     parts: tuple[Mask, Mask]
     evidence: float
 
 
-#: Takes a frame and objects' masks on it, and says which of them are two.
-Ask = Callable[[int, Mapping[int, Patch]], dict[int, Two | None]]
+#: Takes a frame, the masks of all objects on it, and ids of some of them; says which are two.
+Ask = Callable[[int, Mapping[int, Patch], Sequence[int]], dict[int, Two | None]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,19 +13,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_sam2track.engine.batches import memory_guard
+from napari_sam2track.engine.batches import Batcher
 from napari_sam2track.engine.divisions import LEAST_RATIO, LOOK_BACK, Two, two_parts
-from napari_sam2track.engine.network import Network
 from napari_sam2track.engine.prompting import Clicks, encode_views, point_tensors
 from napari_sam2track.engine.views import Movie, WindowView
 from napari_sam2track.engine.windows import Shape
-from napari_sam2track.masks import Mask, Patch, cut_across, deepest_pixel, resample_logits
+from napari_sam2track.masks import Mask, Patch, compose, cut_across, deepest_pixel, resample_logits
 
-#: Most that the two may share (IoU), and how much less than that is enough on one frame: one that
-#: shares 0.05 or less, two that share 0.15.
-MOST_SHARED, CLEARLY_LESS = 0.25, 0.2
-#: Least part of the mask that they cover, and of each of them that lies in it.
-LEAST_COVER, LEAST_INSIDE = 0.85, 0.6
+#: What two outlines may share (IoU): as much as the first and one frame is enough, up to the
+#: second and four are needed (docs/dividing.md).
+CLEAR, MOST_SHARED = 0.05, 0.2
+#: Least part of the mask that the two cover, and least IoU of both together with it.
+LEAST_COVER, LEAST_IOU = 0.85, 0.6
 
 
 class TwoInTouch:
@@ -33,45 +32,76 @@ class TwoInTouch:
 
     Parameters
     ----------
-    batch
-        Most windows at once.
+    batcher
+        Runs the network on windows.
+    movie
+        What is looked at.
     """
 
-    def __init__(self, network: Network, movie: Movie, batch: int) -> None:
-        self._network, self._movie, self._batch = network, movie, batch
+    def __init__(self, batcher: Batcher, movie: Movie) -> None:
+        self._batcher, self._movie = batcher, movie
         self._known: dict[int, dict[int, Two | None]] = {}
 
-    def ask(self, t: int, patches: Mapping[int, Patch]) -> dict[int, Two | None]:
-        """Which objects on frame ``t`` are two, apart or in touch."""
+    def ask(
+        self, t: int, patches: Mapping[int, Patch], asked: Sequence[int]
+    ) -> dict[int, Two | None]:
+        """Which objects are two, apart or in touch; what says more for it counts.
+
+        Parameters
+        ----------
+        t
+            The frame.
+        patches
+            Masks of all objects on it: pixels that another one won are no part of an object.
+        asked
+            Ids of the objects in question.
+        """
         known = self._known.setdefault(t, {})
-        new = {i: patch for i, patch in patches.items() if i not in known}
+        new = [i for i in asked if i not in known]
         if new:
-            with memory_guard(self._network, self._batch):
-                found = two_in_touch(self._network, self._movie, t, list(new.values()), self._batch)
-            for (i, patch), seen in zip(new.items(), found, strict=True):
-                known[i] = seen or two_parts(patch)
+            labels, _ = compose(patches.items(), self._movie.height, self._movie.width)
+            masks = {i: _visible(labels, i, patches[i]) for i in new}
+            seen = two_in_touch(self._batcher, self._movie, t, labels, masks)
+            for i, touching in zip(new, seen, strict=True):
+                both = [two for two in (touching, two_parts(patches[i])) if two is not None]
+                known[i] = max(both, key=lambda two: two.evidence, default=None)
         for u in [u for u in self._known if u < t - LOOK_BACK]:
             del self._known[u]
-        return {i: known[i] for i in patches}
+        return {i: known[i] for i in asked}
 
 
 @torch.inference_mode()
 def two_in_touch(
-    network: Network, movie: Movie, t: int, patches: Sequence[Patch], batch: int
+    batcher: Batcher,
+    movie: Movie,
+    t: int,
+    labels_yx: NDArray[np.uint32],
+    masks: Mapping[int, Mask],
 ) -> list[Two | None]:
-    """The two objects that masks on frame ``t`` consist of; None where they are one.
+    """The two objects in touch that each of some objects consists of; None if it is one.
 
     Parameters
     ----------
-    batch
-        Most windows at once.
+    batcher
+        Runs the network on windows.
+    movie, t
+        The frame.
+    labels_yx
+        (Y, X) all objects on it.
+    masks
+        Those in question, by label.
     """
-    split = {n: two for n, patch in enumerate(patches) if (two := halves(patch.mask)) is not None}
-    looked = _look(network, movie, t, [half for two in split.values() for half in two], batch)
-    out: list[Two | None] = [None] * len(patches)
-    for k, n in enumerate(split):
-        out[n] = as_two(patches[n].mask, looked[2 * k], looked[2 * k + 1])
-    return out
+    split = {i: two for i, mask in masks.items() if (two := halves(mask)) is not None}
+
+    def look(part: list[Mask]) -> list[Patch]:
+        return _look(batcher, movie, t, part)
+
+    looked = batcher.map(look, [half for two in split.values() for half in two])
+    found = {}
+    for k, i in enumerate(split):
+        one, other = (_free(patch, labels_yx, i) for patch in looked[2 * k : 2 * k + 2])
+        found[i] = as_two(masks[i], one, other)
+    return [found.get(i) for i in masks]
 
 
 def halves(mask: Mask) -> tuple[Mask, Mask] | None:
@@ -86,22 +116,22 @@ def halves(mask: Mask) -> tuple[Mask, Mask] | None:
 def as_two(mask: Mask, one: Patch, other: Patch) -> Two | None:
     """What was seen from the two halves of a mask, if it is two objects that make up the mask.
 
-    Pixels of both go to the higher logit.
+    Pixels of both go to the higher logit, and of each the largest piece counts.
     """
     if not one or not other:
         return None
     (first, second), whole, y0, x0 = _together(mask, one, other)
     a, b = first > 0, second > 0
-    shared, either = (a & b).sum(), (a | b).sum()
-    inside = min((a & whole).sum() / a.sum(), (b & whole).sum() / b.sum())
-    evidence = (MOST_SHARED - float(shared / either)) / CLEARLY_LESS
+    either = a | b
+    shared = (a & b).sum() / either.sum()
+    evidence = 1 - 0.75 * (float(shared) - CLEAR) / (MOST_SHARED - CLEAR)
     if (
-        evidence <= 0
-        or (whole & (a | b)).sum() < LEAST_COVER * whole.sum()
-        or inside < LEAST_INSIDE
+        shared > MOST_SHARED
+        or (whole & either).sum() < LEAST_COVER * whole.sum()
+        or (whole & either).sum() < LEAST_IOU * (whole | either).sum()
     ):
         return None
-    parts = [Mask.from_frame(p, y0, x0) for p in (a & (first >= second), b & (second > first))]
+    parts = [_largest(p, y0, x0) for p in (a & (first >= second), b & (second > first))]
     small, large = sorted(part.area for part in parts)
     if small < LEAST_RATIO * large:
         return None
@@ -109,11 +139,35 @@ def as_two(mask: Mask, one: Patch, other: Patch) -> Two | None:
     return Two((upper, lower), evidence)
 
 
+def _largest(mask_yx: NDArray[np.bool_], y0: int, x0: int) -> Mask:
+    """The largest piece of a mask whose first pixel is (y0, x0)."""
+    from scipy import ndimage as ndi
+
+    pieces, n = ndi.label(mask_yx)
+    if n > 1:
+        mask_yx = pieces == 1 + np.bincount(pieces.ravel())[1:].argmax()
+    return Mask.from_frame(mask_yx, y0, x0)
+
+
+def _visible(labels_yx: NDArray[np.uint32], label: int, patch: Patch) -> Mask:
+    """What is left of an object's mask where others won."""
+    y0, x0, y1, x1 = patch.mask.box
+    return Mask.from_frame(labels_yx[y0:y1, x0:x1] == label, y0, x0)
+
+
+def _free(patch: Patch, labels_yx: NDArray[np.uint32], label: int) -> Patch:
+    """A patch without the pixels of other objects."""
+    h, w = patch.logits_yx.shape
+    there = labels_yx[patch.y0 : patch.y0 + h, patch.x0 : patch.x0 + w]
+    mine = (there == 0) | (there == label)
+    return Patch.of(np.where(mine, patch.logits_yx, np.float32(0)), patch.y0, patch.x0)
+
+
 def _together(
     mask: Mask, one: Patch, other: Patch
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], int, int]:
     """Logits of two patches (2, h, w) and a mask (h, w) on one grid, and its first pixel."""
-    boxes = np.array([p.mask.box for p in (one, other)] + [mask.box])
+    boxes = np.array([one.mask.box, other.mask.box, mask.box])
     (y0, x0), (y1, x1) = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
     logits = np.zeros((2, y1 - y0, x1 - x0), np.float32)
     for n, p in enumerate((one, other)):
@@ -123,23 +177,22 @@ def _together(
     return logits, whole, int(y0), int(x0)
 
 
-def _look(network: Network, movie: Movie, t: int, masks: Sequence[Mask], batch: int) -> list[Patch]:
+def _look(batcher: Batcher, movie: Movie, t: int, masks: Sequence[Mask]) -> list[Patch]:
     """What is seen from a click in the middle of each mask, in a window of its size."""
-    out: list[Patch] = []
-    for start in range(0, len(masks), batch):
-        views, clicks = [], []
-        for mask in masks[start : start + batch]:
-            shape = Shape.of(mask.crop, mask.y0, mask.x0)
-            assert shape is not None
-            views.append(WindowView(shape.window()))
-            y, x = deepest_pixel(mask.crop)
-            at = np.array([[mask.y0 + y, mask.x0 + x]], float)
-            clicks.append(Clicks(at, np.ones(1, np.int32)))
-        features = encode_views(network, movie, t, views)
-        points, labels = point_tensors(clicks, views, network)
-        conditioned = network.without_memory(features)
-        decoded = network.decode(conditioned, features, points, labels, trust=True)
-        for view, logits in zip(views, decoded.logits[:, 0].float().cpu().numpy(), strict=True):
-            patch = resample_logits(logits, view.region, movie.height, movie.width)
-            out.append(Patch.of(*patch))
-    return out
+    network = batcher.network
+    views, clicks = [], []
+    for mask in masks:
+        shape = Shape.of(mask.crop, mask.y0, mask.x0)
+        assert shape is not None
+        views.append(WindowView(shape.window()))
+        y, x = deepest_pixel(mask.crop)
+        at = np.array([[mask.y0 + y, mask.x0 + x]], float)
+        clicks.append(Clicks(at, np.ones(1, np.int32)))
+    features = encode_views(network, movie, t, views)
+    points, labels = point_tensors(clicks, views, network)
+    conditioned = network.without_memory(features)
+    decoded = network.decode(conditioned, features, points, labels, trust=True)
+    return [
+        Patch.of(*resample_logits(logits, view.region, movie.height, movie.width))
+        for view, logits in zip(views, decoded.logits[:, 0].float().cpu().numpy(), strict=True)
+    ]

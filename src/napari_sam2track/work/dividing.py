@@ -26,6 +26,9 @@ _SHRUNK = 0.8
 #: Area of two daughters over that of their mother.
 _TOGETHER = (0.6, 1.5)
 
+#: Parts of what the daughters had that are left of one which is gone, and of one that is there.
+_GONE, _THERE = 0.1, 0.5
+
 Ints = NDArray[np.intp]
 
 
@@ -211,10 +214,11 @@ def two_parts(mask: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
 class PartInTwo:
     """Let a track divide whose mask is two: it ends, and each part is a daughter.
 
-    A mask in one piece is cut through its middle, across its longest axis. Both daughters get new
-    ids. On the frames after that, two parts go to the daughters that they are
+    A mask in one piece (and crumbs) is cut through its middle, across its longest axis. Both
+    daughters get new ids. On the frames after that, two parts go to the daughters that they are
     nearest to. Where the mask is in one piece again, each pixel goes to the daughter that was
-    nearest to it on the frame before; crumbs too, so that no pixel is lost. Children of the track
+    nearest to it on the frame before (all of them if it is there alone); crumbs too, so that no
+    pixel is lost. Children of the track
     become those of the daughter that ends nearest to them.
 
     Attributes
@@ -241,7 +245,7 @@ class PartInTwo:
                 f"before that; it goes from {frames[0]} to {frames[-1]}"
             )
         box, mask = state.mask(self.track, self.frame)
-        if two_parts(mask) is None and cut_across(mask) is None:
+        if _as_two(mask) is None:
             raise EditError(
                 f"track {self.track} is not in two parts of about the same size in frame "
                 f"{self.frame}, and not longer than wide; split it there, and draw the other "
@@ -281,15 +285,33 @@ class PartInTwo:
             draft.parents[child] = min(before, key=lambda i: np.linalg.norm(before[i] - centre))
 
 
+def _as_two(mask: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
+    """`two_parts`, or the halves of a mask in one piece; None if it is neither."""
+    parts = two_parts(mask)
+    if parts is not None:
+        return parts
+    from scipy import ndimage as ndi
+
+    pieces, _ = ndi.label(mask)
+    areas = np.bincount(pieces.ravel())[1:]
+    if areas.max() < LEAST_SHARE * areas.sum():
+        return None
+    return cut_across(mask)
+
+
+def _within(some: Ints, pixels: Ints) -> NDArray[np.bool_]:
+    """Which pixels (N, D) are among others (M, D)."""
+    there = set(map(tuple, pixels.tolist()))
+    return np.array([tuple(each) in there for each in some.tolist()])
+
+
 def _assigned(
     mask: NDArray[np.bool_], pixels: Ints, last: tuple[Ints, Ints] | None
 ) -> NDArray[np.intp]:
     """0 or 1 for each pixel of a mask: the daughter that it goes to; see `PartInTwo`."""
     from scipy.spatial import cKDTree
 
-    parts = two_parts(mask)
-    if parts is None and last is None:
-        parts = cut_across(mask)
+    parts = _as_two(mask) if last is None else two_parts(mask)
     if parts is not None:
         which = parts[mask]
         both = pixels[which == 1], pixels[which == 2]
@@ -300,6 +322,9 @@ def _assigned(
                 both = both[1], both[0]
     else:
         assert last is not None
+        kept = [np.mean(_within(each, pixels)) for each in last]
+        if min(kept) < _GONE and max(kept) > _THERE:  # the mother went on as one of them
+            return np.full(len(pixels), int(np.argmax(kept)), np.intp)
         # as they were, moved with the whole
         way = pixels.mean(axis=0) - np.concatenate(last).mean(axis=0)
         both = last[0] + way, last[1] + way
