@@ -295,3 +295,70 @@ def test_objects_of_a_field_are_alike_or_very_different():
     spreads = [np.log(looks._gains(np.random.default_rng(seed))).std() for seed in range(60)]
     assert min(spreads) < 0.1
     assert max(spreads) > 0.5
+
+
+def test_layers_always_have_a_body_a_core_or_grains():
+    """Only outlines and spots would be dark field, which is kept for the test."""
+    names = ("body", "line", "core", "grains", "spots", "around", "litter")
+    drawn = [looks._layers(np.random.default_rng(seed), 20.0) for seed in range(200)]
+    assert all(k["body"] or k["core"] or k["grains"] for k in drawn)
+    for name in names:
+        values = np.array([k[name] for k in drawn])
+        assert (values > 0).any()  # brighter than the ground in some,
+        assert (values < 0).any()  # darker in others,
+        assert (values == 0).any()  # not there in others
+    assert min(k["core_at"] for k in drawn) > max(k["line_at"] for k in drawn)
+
+
+@pytest.fixture
+def objects():
+    ys, xs = np.mgrid[:96, :96]
+    return np.hypot(ys - 30, xs - 30) < 12
+
+
+def debris(specks=(), shift=(0, 0), ghosts=0.0, stripes=0.0):
+    return looks._Debris(np.reshape(specks, (-1, 4)).astype(float), shift, ghosts, stripes)
+
+
+def added(what, objects):
+    grey = np.full((96, 96), 0.5, np.float32)
+    out = what.on(grey, objects, 12.0, np.random.default_rng(0))
+    assert (grey == 0.5).all()
+    return out - grey
+
+
+def test_specks_are_where_they_were_drawn(objects):
+    got = added(debris([(70, 40, 2, 0.3), (95, 0, 5, -0.4)]), objects)
+    assert got[70, 40] == pytest.approx(0.3, abs=1e-3)
+    assert got[95, 0] == pytest.approx(-0.4, abs=1e-3)
+    assert got[72, 40] == pytest.approx(0.3 * np.exp(-0.5), abs=1e-3)
+    assert not got[objects].any()
+    assert not added(debris(), objects).any()
+
+
+def test_another_plane_is_out_of_focus(objects):
+    got = added(debris(shift=(10, 20), ghosts=0.4), objects)
+    y, x = np.unravel_index(got.argmax(), got.shape)
+    assert abs(y - (95 - 30 + 10)) <= 1  # upside down, so that the shapes are not those of here
+    assert abs(x - (30 + 20)) <= 1
+    assert got.max() < 0.4
+    assert 1.3 * (got > 0.05).sum() > objects.sum()
+    assert np.abs(np.diff(got, axis=0)).max() < 0.05
+
+
+def test_stripes_are_lines_of_the_camera(objects):
+    got = added(debris(stripes=0.1), objects)
+    np.testing.assert_allclose(got, got[:, :1] * np.ones((1, 96)), atol=1e-6)
+    assert got[:, 0].std() == pytest.approx(0.1, rel=0.3)
+
+
+def test_debris_is_in_some_clips():
+    drawn = [looks._debris(np.random.default_rng(seed), 96, 12.0, 0.5) for seed in range(200)]
+    for part in (
+        [len(d.specks) for d in drawn],
+        [d.ghosts for d in drawn],
+        [d.stripes for d in drawn],
+    ):
+        assert 0 < np.count_nonzero(part) < 100
+    strongest = max(np.abs(d.specks[:, 3]).max() for d in drawn if len(d.specks))
+    assert strongest <= 1.2 * 0.5

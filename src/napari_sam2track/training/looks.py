@@ -111,6 +111,20 @@ def _dic(p: Paint, k: dict[str, float]) -> Image:
     return 0.5 + 0.6 * k["contrast"] * np.tanh(1.5 * slope) + 0.03 * p.ground
 
 
+def _layered(p: Paint, k: dict[str, float]) -> Image:
+    """A sum of bodies, walls, cores, grains and surroundings, each brighter or darker or not there.
+
+    For the many looks that have no entry of their own.
+    """
+    gain, noise = p.gain[p.labels], p.carried
+    inner = k["body"] * _profile(p, k) + k["core"] * np.clip((p.depth - k["core_at"]) / 1.5, 0, 1)
+    inner = inner * gain + k["grains"] * noise + k["spots"] * np.clip(noise - 1, 0, 2)
+    line = k["line"] * np.exp(-(((p.depth - k["line_at"]) / k["wall"]) ** 2))
+    around = k["around"] * np.exp(np.minimum(p.depth, 0) / k["halo_width"])
+    around = around + k["litter"] * p.ground
+    return 0.5 + 0.6 * k["contrast"] * (np.where(p.inside, inner, around) + line)
+
+
 def _mixed(p: Paint, k: dict[str, float]) -> Image:
     body = p.sign[p.labels] * (1 + k["texture"] * p.carried)
     return 0.25 + 0.5 * k["base"] + k["contrast"] * np.where(p.inside, body, 0)
@@ -131,32 +145,43 @@ def _interference(p: Paint, k: dict[str, float]) -> Image:
 
 
 LOOKS: dict[str, tuple[Look, float]] = {
-    "fluorescence": (_fluorescence, 0.30),
-    "bright field": (_bright_field, 0.10),
-    "granular": (_granular, 0.09),
-    "membrane": (_membrane, 0.09),
-    "phase": (_phase, 0.18),
-    "ring": (_ring, 0.07),
+    "fluorescence": (_fluorescence, 0.28),
+    "bright field": (_bright_field, 0.08),
+    "granular": (_granular, 0.07),
+    "membrane": (_membrane, 0.07),
+    "phase": (_phase, 0.16),
+    "ring": (_ring, 0.05),
     "dic": (_dic, 0.07),
-    "mixed": (_mixed, 0.10),
+    "mixed": (_mixed, 0.07),
+    "layered": (_layered, 0.15),
 }
 #: Looks that training never shows: what they score tells how well the rest carries over.
 UNSEEN_LOOKS: dict[str, Look] = {"dark field": _dark_field, "interference": _interference}
 ROD_LOOKS = {
-    "phase": 0.55,
+    "phase": 0.5,
     "fluorescence": 0.2,
-    "bright field": 0.12,
+    "bright field": 0.1,
     "membrane": 0.05,
     "dic": 0.04,
     "mixed": 0.04,
+    "layered": 0.07,
 }
-TILE_LOOKS = {"membrane": 0.45, "fluorescence": 0.25, "granular": 0.1, "phase": 0.1, "mixed": 0.1}
+TILE_LOOKS = {
+    "membrane": 0.35,
+    "fluorescence": 0.2,
+    "granular": 0.1,
+    "phase": 0.1,
+    "dic": 0.08,
+    "mixed": 0.07,
+    "layered": 0.1,
+}
 FILAMENT_LOOKS = {
-    "fluorescence": 0.4,
+    "fluorescence": 0.35,
     "phase": 0.2,
     "bright field": 0.2,
     "dic": 0.1,
-    "mixed": 0.1,
+    "mixed": 0.05,
+    "layered": 0.1,
 }
 
 
@@ -167,8 +192,21 @@ def choose_look(rng: Rng, scene: Scene) -> str:
     return str(rng.choice(list(table), p=np.array(list(table.values())) / sum(table.values())))
 
 
+def _layers(rng: Rng, radius: float) -> dict[str, float]:
+    """Knobs of `_layered`: what is there at all, in which place, and brighter or darker."""
+    there = rng.random(7) < (0.6, 0.4, 0.4, 0.4, 0.25, 0.3, 0.3)
+    there[int(rng.choice((0, 0, 2, 3)))] = True  # a body, a core or grains: never only outlines
+    names = ("body", "line", "core", "grains", "spots", "around", "litter")
+    strength = rng.uniform(0.35, 1, 7) * (1, 1, 0.8, 0.4, 0.8, 0.7, 0.3) * rng.choice([-1, 1], 7)
+    knobs = dict(zip(names, np.where(there, strength, 0).tolist(), strict=True))
+    return knobs | {
+        "core_at": rng.uniform(0.2, 0.7) * radius,
+        "line_at": rng.uniform(0, 0.15) * radius,
+    }
+
+
 def _knobs(rng: Rng, radius: float) -> dict[str, float]:
-    return {
+    return _layers(rng, radius) | {
         "base": rng.uniform(0.05, 0.4),
         "contrast": rng.uniform(0.15, 0.75),
         "edge": rng.uniform(0.5, 1),
@@ -206,6 +244,54 @@ def _carried_noise(labels: NDArray[np.uint8], noise: Image) -> Image:
     return noise[iy, ix]
 
 
+@dataclass(frozen=True, eq=False)
+class _Debris:
+    """What is in view and no object: specks, and out of focus what lies in another plane.
+
+    ``specks`` (N, 4): y, x, radius and strength; ``shift`` (2,) of the other plane in pixels, and
+    ``ghosts`` how strong it is; ``stripes`` of the camera's lines.
+    """
+
+    specks: NDArray[np.float64]
+    shift: tuple[int, int]
+    ghosts: float
+    stripes: float
+
+    def on(self, image: Image, objects: NDArray[np.bool_], radius: float, rng: Rng) -> Image:
+        """The frame with it, shape (S, S)."""
+        size = len(image)
+        out = image.copy()
+        if self.ghosts:
+            other = np.roll(objects[::-1], self.shift, (0, 1)).astype(np.float32)
+            out += self.ghosts * ndi.gaussian_filter(other, 0.4 * radius + 2, truncate=2)
+        for y, x, r, strength in self.specks:
+            y0, x0 = max(0, int(y - 3 * r)), max(0, int(x - 3 * r))
+            ys = np.arange(y0, min(size, int(y + 3 * r) + 2))[:, None]
+            xs = np.arange(x0, min(size, int(x + 3 * r) + 2))[None, :]
+            out[y0 : y0 + len(ys), x0 : x0 + xs.shape[1]] += strength * np.exp(
+                -((ys - y) ** 2 + (xs - x) ** 2) / (2 * r * r)
+            )
+        if self.stripes:
+            out += self.stripes * rng.standard_normal((size, 1)).astype(np.float32)
+        return out
+
+
+def _debris(rng: Rng, size: int, radius: float, contrast: float) -> _Debris:
+    n = int(rng.integers(1, 25)) if rng.random() < 0.25 else 0
+    at = rng.uniform(0, size, (n, 2))
+    r = np.exp(rng.uniform(np.log(0.7), np.log(1 + 0.25 * radius), (n, 1)))
+    sign = rng.choice([-1, 1])
+    strength = sign * contrast * rng.uniform(0.2, rng.uniform(0.4, 1.2), (n, 1))
+    return _Debris(
+        np.concatenate([at, r, strength], 1),
+        (int(rng.integers(size)), int(rng.integers(size))),
+        float(rng.choice([-1, 1]) * rng.uniform(0.1, 0.45) * contrast)
+        if rng.random() < 0.12
+        else 0.0,
+        float(rng.uniform(0, 0.1) * contrast) if rng.random() < 0.08 else 0.0,
+    )
+
+
 def render_cells(rng: Rng, scene: Scene, look: Look) -> NDArray[np.uint8]:
     """A grey microscopy look, shape (T, S, S), uint8."""
     n_frames, size, _ = scene.labels_tyx.shape
@@ -228,6 +314,7 @@ def render_cells(rng: Rng, scene: Scene, look: Look) -> NDArray[np.uint8]:
     flicker = 1 + rng.normal(0, rng.choice([0, 0, 0.05]), n_frames)
     defocus = np.abs(rng.normal(0, rng.choice([0, 0, 0.5]), n_frames))
     read_noise = rng.uniform(0, 0.1) * dirt
+    debris = _debris(rng, size, scene.radius, knobs["contrast"])
     frames = np.empty((n_frames, size, size), np.float32)
     for t in range(n_frames):
         labels = scene.labels_tyx[t]
@@ -241,6 +328,7 @@ def render_cells(rng: Rng, scene: Scene, look: Look) -> NDArray[np.uint8]:
             scene.radius,
         )
         sharp = (look(paint, knobs) + uneven + fine).astype(np.float32)
+        sharp = debris.on(sharp, paint.inside, scene.radius, rng)
         image = ndi.gaussian_filter(sharp, blur + min(defocus[t], 0.1 * scene.radius))
         if haze:
             image = image + haze * ndi.gaussian_filter(image, haze_width, truncate=2)
