@@ -36,7 +36,7 @@ LEVELS = (
 TOGETHER = dict.fromkeys(
     (
         *("session_file", "session_checks", "run_store", "stored_frame"),
-        *("results_folder", "planning", "decisions"),
+        *("results_folder", "planning", "decisions", "splitting"),
     ),
     "session",
 )
