@@ -24,6 +24,7 @@ from rich.table import Table
 from scipy import ndimage as ndi
 from skimage.filters import threshold_multiotsu
 
+from napari_sam2track.decisions import Decisions
 from napari_sam2track.evaluation.scores import evaluate
 from napari_sam2track.frames import Frames, open_frames
 from napari_sam2track.labels import ArrayLabels
@@ -82,13 +83,20 @@ def followed(
     work = Session(
         movie, find_model("bundled"), masks_from_labels(truth[start], start), engine, auto
     )
+    labels, decided = finish(work)
+    return labels[start:], tracked(labels[start:], decided.parents)
+
+
+def finish(work: Session) -> tuple[NDArray[np.uint32], Decisions]:
+    """All labels (T, Y, X) of a session, and what it decided."""
+    movie = work.frames
     with tempfile.TemporaryDirectory() as name:
         store = RunStore(Path(name), (movie.n_frames, movie.height, movie.width))
         for _ in work.propagate(store):
             pass
-        labels = np.stack(list(store.labels()))[start:]
+        labels = np.stack(list(store.labels()))
     assert work.decided is not None
-    return labels, tracked(labels, work.decided.parents)
+    return labels, work.decided
 
 
 def tracked(labels: NDArray[np.uint32], parents: dict[int, int]) -> TrackedMovie:

@@ -13,13 +13,11 @@ with the object found that covers most of it. What touches the border is followe
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import torch
-from bacteria import mean_overlap
+from bacteria import finish, mean_overlap
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -29,7 +27,6 @@ from napari_sam2track.frames import open_frames
 from napari_sam2track.models.registry import find_model
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import masks_from_labels
-from napari_sam2track.run_store import RunStore
 from napari_sam2track.session import Session
 from napari_sam2track.training.loop import BUNDLED
 from napari_sam2track.training.movies import make_clip
@@ -85,13 +82,8 @@ def followed(
         {"divisions": "apply", "touching": touching, "direction": "forward", "mode": "window"}
     )
     work = Session(movie, find_model("bundled"), masks_from_labels(first, 0), engine)
-    with tempfile.TemporaryDirectory() as name:
-        store = RunStore(Path(name), (movie.n_frames, movie.height, movie.width))
-        for _ in work.propagate(store):
-            pass
-        labels = np.stack(list(store.labels()))
-    assert work.decided is not None
-    return labels, work.decided.divisions
+    labels, decided = finish(work)
+    return labels, decided.divisions
 
 
 if __name__ == "__main__":

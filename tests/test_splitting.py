@@ -31,10 +31,10 @@ class Movie:
         self.read.append(t)
         return {1: PATCH} if t < len(self.evidence) else {}
 
-    def ask(self, t, patches, asked):
+    def ask(self, t, asked, all_known):
         self.asked.append(t)
         e = self.evidence[t]
-        return {i: Two((HALF, HALF), e) if e else None for i in asked if patches[i]}
+        return {i: Two((HALF, HALF), e) if e else None for i in asked if asked[i]}
 
     def splits(self, t, given=(0,), told=()):
         one = ObjectResult(1, State.PROPAGATED, 1.0, 1.0, PATCH)
@@ -87,10 +87,10 @@ def test_a_division_that_was_taken_back_has_to_last():
 def test_frames_are_read_once_and_only_where_needed():
     movie = Movie(0, 0, 0, 0)
     assert movie.splits(3) == []
-    assert movie.read == [3]
+    assert movie.read == []
     lasting = Movie(0, 0.3, 0.3, 0.3)
     assert lasting.splits(3) == []
-    assert sorted(lasting.read) == [1, 2, 3]
+    assert sorted(lasting.read) == [1, 2]
 
 
 def test_of_an_object_without_prompts_before_nothing_is_asked():

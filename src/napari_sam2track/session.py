@@ -459,10 +459,8 @@ class Session:
         from napari_sam2track.engine.touching import TwoInTouch
 
         if engine.touching == "off" or self._decided.mode == "frame":
-            return lambda t, patches, asked: {i: two_parts(patches[i]) for i in asked}
-        most = 1 if engine.equality == "exact" else engine.batch
-        budget = None if engine.max_memory is None else engine.max_memory << 20
-        return TwoInTouch(Batcher(self._computing, "window", most, budget), self.frames).ask
+            return lambda t, asked, known: {i: two_parts(patch) for i, patch in asked.items()}
+        return TwoInTouch(Batcher.of(self._computing, "window", engine), self.frames).ask
 
     def _splits(self, store: RunStore, result: FrameResult, ask: Ask) -> list[tuple[int, Split]]:
         """Objects of a frame that have become two."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from functools import cache
 
 from napari_sam2track.decisions import Division
-from napari_sam2track.engine.divisions import LASTING, Ask, Split, Two, find_split
+from napari_sam2track.engine.divisions import LASTING, Ask, Patches, Split, Two, find_split
 from napari_sam2track.engine.results import FrameResult
-from napari_sam2track.masks import Patch
 from napari_sam2track.prompts import PromptSet
 
 
 def find_splits(
     result: FrameResult,
-    stored_at: Callable[[int], Mapping[int, Patch]],
+    stored_at: Callable[[int], Patches],
     prompts: PromptSet,
     told: Collection[Division],
     ask: Ask,
@@ -41,13 +40,14 @@ def find_splits(
     asked = [i for i, patch in mine.items() if patch and frames[i] and frames[i][-1] < t]
 
     @cache
-    def patches(u: int) -> Mapping[int, Patch]:
+    def patches(u: int) -> Patches:
         return {**stored_at(u), **(mine if u == t else {})}
 
     def two_at(u: int, i: int) -> Two | None:
-        return ask(u, patches(u), [i])[i] if patches(u).get(i) else None
+        patch = mine[i] if u == t else patches(u).get(i)
+        return ask(u, {i: patch}, lambda: patches(u))[i] if patch else None
 
-    now = ask(t, patches(t), asked) if asked else {}
+    now = ask(t, {i: mine[i] for i in asked}, lambda: patches(t)) if asked else {}
     out = []
     for i in [i for i, two in now.items() if two is not None]:
         first = frames[i][-1] + 1

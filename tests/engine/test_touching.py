@@ -109,7 +109,7 @@ def seen(network, movie, t, *axes_of_each, batch=8):
     """The answers about objects that are followed as these rods."""
     patches = {i: patch_of(axes) for i, axes in enumerate(axes_of_each, 1)}
     question = TwoInTouch(Batcher(network, "window", batch), movie)
-    return question.ask(t, patches, list(patches))
+    return question.ask(t, patches, lambda: patches)
 
 
 def test_the_network_tells_one_from_two(bundled, movie):
@@ -130,7 +130,7 @@ def test_what_is_a_neighbours_is_no_daughter(bundled, movie):
     """A mask that leaks over the next rod is not two: that rod has a track of its own."""
     question = TwoInTouch(Batcher(bundled.fast, "window", 8), movie)
     patches = {1: patch_of(ROD, 2.0), 2: patch_of([PAIR[1]], 3.0)}
-    assert question.ask(1, patches, [1, 2]) == {1: None, 2: None}
+    assert question.ask(1, patches, lambda: patches) == {1: None, 2: None}
 
 
 class Stub:
@@ -151,15 +151,19 @@ def test_each_is_asked_once(bundled, movie, monkeypatch):
     question = TwoInTouch(Batcher(bundled, "window", 8), movie)
     apart = patch_of((((20, 20), (20, 40)), ((60, 20), (60, 40))))
     patches = {1: patch_of(ROD), 2: apart, 3: patch_of(ROD)}
-    found = question.ask(0, patches, [1, 2])
+
+    def ask(t, *ids):
+        return question.ask(t, {i: patches[i] for i in ids}, lambda: patches)
+
+    found = ask(0, 1, 2)
     assert found[1] is None
     assert found[2].evidence == two_parts(apart).evidence  # the mask itself says it
-    assert question.ask(0, patches, [1]) == {1: None}
+    assert ask(0, 1) == {1: None}
     assert stub.asked == [(0, [1, 2])]
-    question.ask(0, patches, [1, 3])
+    ask(0, 1, 3)
     assert stub.asked == [(0, [1, 2]), (0, [3])]
     for t in range(1, LOOK_BACK + 2):
-        question.ask(t, patches, [1])
+        ask(t, 1)
     assert min(question._known) == 1  # what nobody looks back to is forgotten
 
 
@@ -167,5 +171,5 @@ def test_each_is_asked_once(bundled, movie, monkeypatch):
 def test_what_says_more_counts(bundled, movie, monkeypatch, evidence):
     apart = patch_of((((20, 20), (20, 40)), ((60, 20), (60, 40))))
     Stub(monkeypatch, Two(two_parts(apart).parts, evidence))
-    found = TwoInTouch(Batcher(bundled, "window", 8), movie).ask(0, {1: apart}, [1])
+    found = TwoInTouch(Batcher(bundled, "window", 8), movie).ask(0, {1: apart}, lambda: {1: apart})
     assert found[1].evidence == max(evidence, two_parts(apart).evidence)

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from napari_sam2track.engine.divisions import two_pieces
 from napari_sam2track.errors import EditError
 from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.samples import dividing_nuclei
 from napari_sam2track.tracks.movie import table_of
-from napari_sam2track.work.dividing import Candidate, PartInTwo, scan_steps, two_parts
+from napari_sam2track.work.dividing import Candidate, PartInTwo, scan_steps
 from napari_sam2track.work.label_work import LabelWork
 
 N = 8
@@ -57,7 +58,7 @@ def test_daughters_are_parted_where_they_touch_again(tmp_path):
     work = LabelWork(ArrayLabels(parting()), tmp_path)
     work.edit([PartInTwo(1, 3)], "divide")
     last = work.labels.array[-1]
-    assert two_parts(np.isin(last, (6, 7))) is None
+    assert two_pieces(np.isin(last, (6, 7))) is None
     areas = [(last == i).sum() for i in (6, 7)]
     assert min(areas) > 0.7 * max(areas)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_sam2track.engine.batches import Mode, memory_guard
 from napari_sam2track.engine.looking import sensible, touches_edge
 from napari_sam2track.engine.network import Network
-from napari_sam2track.engine.prompting import Clicks, encode_views, point_tensors
+from napari_sam2track.engine.prompting import Clicks, decode_clicks, encode_views
 from napari_sam2track.engine.views import FrameView, Movie, View, WindowView
 from napari_sam2track.engine.windows import Shape, Window
 from napari_sam2track.masks import Mask, deepest_pixel, resample_logits, tidy
@@ -192,11 +192,9 @@ def look_closer(
     out: list[Proposal] = []
     for k in range(0, len(seeds), batch):
         part = [(p.mask, _middle(p.mask)) for p in seeds[k : k + batch]]
-        views = [WindowView(_window_of(mask)) for mask, _ in part]
+        views = [WindowView(Shape.of_mask(mask).window()) for mask, _ in part]
         clicks = [Clicks(np.array([point]), np.ones(1, np.int32)) for _, point in part]
-        features = encode_views(network, movie, t, views)
-        points, labels = point_tensors(clicks, views, network)
-        decoded = network.decode(network.without_memory(features), features, points, labels)
+        decoded = decode_clicks(network, movie, t, clicks, views)
         logits, ious = decoded.candidates.cpu().numpy(), decoded.ious.cpu().numpy()
         stability = _stability(logits)
         quality = ious * stability * sensible(logits > 0)
@@ -207,12 +205,6 @@ def look_closer(
             if mask is not None:
                 out.append(Proposal(mask, float(quality[n, m])))
     return out
-
-
-def _window_of(mask: Mask) -> Window:
-    shape = Shape.of(mask.crop, mask.y0, mask.x0)
-    assert shape is not None  # proposals have pixels
-    return shape.window()
 
 
 def _middle(mask: Mask) -> tuple[float, float]:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
 import torch
 
 from napari_sam2track.engine.network import Network
 from napari_sam2track.errors import DeviceError
+from napari_sam2track.params import EngineParams
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -54,6 +55,13 @@ class Batcher:
         self._fitted = self.most
         self._pool: ThreadPoolExecutor | None = None
         self._workers = 0
+
+    @classmethod
+    def of(cls, network: Network, mode: Mode, params: EngineParams) -> Self:
+        """As the parameters say: `exact` takes one object at once."""
+        batch = 1 if params.equality == "exact" else params.batch
+        budget = None if params.max_memory is None else params.max_memory << 20
+        return cls(network, mode, batch, budget)
 
     def map(
         self,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +38,9 @@ class Two:
     evidence: float
 
 
-#: Takes a frame, the masks of all objects on it, and ids of some of them; says which are two.
-Ask = Callable[[int, Mapping[int, Patch], Sequence[int]], dict[int, Two | None]]
+Patches = Mapping[int, Patch]
+#: Takes a frame, masks of some objects on it, and what gives those of all; says which are two.
+Ask = Callable[[int, Patches, Callable[[], Patches]], dict[int, Two | None]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,31 +62,38 @@ class Split:
     score: float
 
 
-def two_parts(patch: Patch) -> Two | None:
-    """The two parts of comparable area that a mask consists of; None if it does not.
+def two_pieces(mask: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
+    """The two pieces of comparable area that a mask consists of, as 1 and 2; None if it does not.
 
-    Crumbs beside them may make up a tenth of the mask.
+    Parameters
+    ----------
+    mask
+        (Y, X) or (Z, Y, X), bool. Crumbs may make up a tenth of it; they are 0.
     """
-    if not patch:
-        return None
     from scipy import ndimage as ndi
 
-    mask = patch.logits_yx > 0
-    parts, n = ndi.label(mask)
+    pieces, n = ndi.label(mask)
     if n < 2:
         return None
-    areas = np.bincount(parts.ravel())[1:]
-    large, small = (int(k) for k in np.argsort(-areas, kind="stable")[:2])
+    areas = np.bincount(pieces.ravel())[1:]
+    large, small = np.argsort(-areas, kind="stable")[:2]
     if areas[small] < LEAST_RATIO * areas[large]:
         return None
     if areas[small] + areas[large] < LEAST_SHARE * areas.sum():
         return None
-    first, second = (_part(parts, k + 1, patch) for k in sorted((large, small)))
+    first, second = sorted((int(large), int(small)))
+    out = np.zeros(mask.shape, np.uint8)
+    out[pieces == first + 1], out[pieces == second + 1] = 1, 2
+    return out
+
+
+def two_parts(patch: Patch) -> Two | None:
+    """The object as the two pieces of its mask (`two_pieces`); None if it is no such two."""
+    pieces = two_pieces(patch.mask.crop)
+    if pieces is None:
+        return None
+    first, second = (Mask.from_frame(pieces == k, patch.y0, patch.x0) for k in (1, 2))
     return Two((first, second), 1 / LASTING)
-
-
-def _part(parts: NDArray[np.integer[Any]], k: int, patch: Patch) -> Mask:
-    return Mask.from_frame(parts == k, patch.y0, patch.x0)
 
 
 def find_split(t: int, first: int, two_at: Callable[[int], Two | None]) -> Split | None:

@@ -95,8 +95,7 @@ def estimate(
         return Estimate(0, 0.0, 0, 0)
     exact = params.equality == "exact"
     used = network if exact else network.fast
-    budget = None if params.max_memory is None else params.max_memory << 20
-    batcher = Batcher(used, mode, 1 if exact else params.batch, budget)
+    batcher = Batcher.of(used, mode, params)
     with memory_guard(used, 1):
         image, each = _seconds(used, mode, batcher, n_active)
     if mode == "window" and params.touching == "on" and params.divisions != "off":

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sam2track.engine.network import Network
-from napari_sam2track.engine.prompting import Clicks, encode_views, point_tensors
+from napari_sam2track.engine.prompting import Clicks, decode_clicks
 from napari_sam2track.engine.views import Movie, WindowView
 from napari_sam2track.engine.windows import MIN_SIDE, Shape, Window
 from napari_sam2track.masks import resample_logits
@@ -253,11 +253,8 @@ def _look(
         for start in range(0, len(group), batch):
             part = group[start : start + batch]
             views = [WindowView(tried[k][1]) for k in part]
-            features = encode_views(network, movie, t, views)
-            points, labels = point_tensors([clicks[tried[k][0]] for k in part], views, network)
-            decoded = network.decode(
-                network.without_memory(features), features, points, labels, trust=True
-            )
+            of_part = [clicks[tried[k][0]] for k in part]
+            decoded = decode_clicks(network, movie, t, of_part, views, trust=True)
             logits = decoded.candidates.float().cpu()
             scores = decoded.ious.float().cpu().numpy() * sensible(logits.numpy() > 0)
             for i, (k, m) in enumerate(zip(part, scores.argmax(axis=1).tolist(), strict=True)):

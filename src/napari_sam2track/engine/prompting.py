@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_sam2track.engine.network import Features, Network
+from napari_sam2track.engine.network import Decoded, Features, Network
 from napari_sam2track.engine.reading import share_reads
 from napari_sam2track.engine.views import Movie, View
 from napari_sam2track.prompts import Prompt
@@ -60,3 +60,20 @@ def encode_views(network: Network, movie: Movie, t: int, views: Sequence[View]) 
     shared = share_reads(movie, t, views, network.image_size)
     images = np.stack([view.image(shared, t, network.image_size) for view in views])
     return network.encode_images(network.normalise(torch.from_numpy(images)))
+
+
+def decode_clicks(
+    network: Network,
+    movie: Movie,
+    t: int,
+    clicks: Sequence[Clicks],
+    views: Sequence[View],
+    trust: bool = False,
+) -> Decoded:
+    """What is seen from equally many clicks of each object in its view, without any memory.
+
+    ``trust`` as in `Network.decode`.
+    """
+    features = encode_views(network, movie, t, views)
+    points, labels = point_tensors(clicks, views, network)
+    return network.decode(network.without_memory(features), features, points, labels, trust=trust)

@@ -98,8 +98,7 @@ class Observer:
         longest = movie.n_frames if mode == "frame" else network.max_pointers
         self._span = min(longest, network.max_pointers)
         self._exact = params.equality == "exact"
-        budget = None if params.max_memory is None else params.max_memory << 20
-        self._batcher = Batcher(network, mode, 1 if self._exact else params.batch, budget)
+        self._batcher = Batcher.of(network, mode, params)
         self._brush = Brush(
             movie.height,
             movie.width,

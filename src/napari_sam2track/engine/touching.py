@@ -7,15 +7,15 @@ the whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from napari_sam2track.engine.batches import Batcher
-from napari_sam2track.engine.divisions import LEAST_RATIO, LOOK_BACK, Two, two_parts
-from napari_sam2track.engine.prompting import Clicks, encode_views, point_tensors
+from napari_sam2track.engine.divisions import LEAST_RATIO, LOOK_BACK, Patches, Two, two_parts
+from napari_sam2track.engine.prompting import Clicks, decode_clicks
 from napari_sam2track.engine.views import Movie, WindowView
 from napari_sam2track.engine.windows import Shape
 from napari_sam2track.masks import Mask, Patch, compose, cut_across, deepest_pixel, resample_logits
@@ -43,7 +43,7 @@ class TwoInTouch:
         self._known: dict[int, dict[int, Two | None]] = {}
 
     def ask(
-        self, t: int, patches: Mapping[int, Patch], asked: Sequence[int]
+        self, t: int, asked: Patches, all_known: Callable[[], Patches]
     ) -> dict[int, Two | None]:
         """Which objects are two, apart or in touch; what says more for it counts.
 
@@ -51,19 +51,20 @@ class TwoInTouch:
         ----------
         t
             The frame.
-        patches
-            Masks of all objects on it: pixels that another one won are no part of an object.
         asked
-            Ids of the objects in question.
+            Masks of the objects in question.
+        all_known
+            Gives the masks of all objects on the frame: pixels that another one won are no part of
+            an object.
         """
         known = self._known.setdefault(t, {})
         new = [i for i in asked if i not in known]
         if new:
-            labels, _ = compose(patches.items(), self._movie.height, self._movie.width)
-            masks = {i: _visible(labels, i, patches[i]) for i in new}
+            labels, _ = compose(all_known().items(), self._movie.height, self._movie.width)
+            masks = {i: _visible(labels, i, asked[i]) for i in new}
             seen = two_in_touch(self._batcher, self._movie, t, labels, masks)
             for i, touching in zip(new, seen, strict=True):
-                both = [two for two in (touching, two_parts(patches[i])) if two is not None]
+                both = [two for two in (touching, two_parts(asked[i])) if two is not None]
                 known[i] = max(both, key=lambda two: two.evidence, default=None)
         for u in [u for u in self._known if u < t - LOOK_BACK]:
             del self._known[u]
@@ -179,19 +180,10 @@ def _together(
 
 def _look(batcher: Batcher, movie: Movie, t: int, masks: Sequence[Mask]) -> list[Patch]:
     """What is seen from a click in the middle of each mask, in a window of its size."""
-    network = batcher.network
-    views, clicks = [], []
-    for mask in masks:
-        shape = Shape.of(mask.crop, mask.y0, mask.x0)
-        assert shape is not None
-        views.append(WindowView(shape.window()))
-        y, x = deepest_pixel(mask.crop)
-        at = np.array([[mask.y0 + y, mask.x0 + x]], float)
-        clicks.append(Clicks(at, np.ones(1, np.int32)))
-    features = encode_views(network, movie, t, views)
-    points, labels = point_tensors(clicks, views, network)
-    conditioned = network.without_memory(features)
-    decoded = network.decode(conditioned, features, points, labels, trust=True)
+    views = [WindowView(Shape.of_mask(mask).window()) for mask in masks]
+    middles = [np.add(deepest_pixel(mask.crop), (mask.y0, mask.x0)) for mask in masks]
+    clicks = [Clicks(yx[None].astype(float), np.ones(1, np.int32)) for yx in middles]
+    decoded = decode_clicks(batcher.network, movie, t, clicks, views, trust=True)
     return [
         Patch.of(*resample_logits(logits, view.region, movie.height, movie.width))
         for view, logits in zip(views, decoded.logits[:, 0].float().cpu().numpy(), strict=True)

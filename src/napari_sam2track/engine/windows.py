@@ -160,6 +160,13 @@ class Shape:
         extent = max(int(ys.max() - ys.min()), int(xs.max() - xs.min())) + 1
         return cls(y0 + float(ys.mean()), x0 + float(xs.mean()), float(extent), float(len(ys)))
 
+    @classmethod
+    def of_mask(cls, mask: Mask) -> Shape:
+        """The shape of a mask that has pixels."""
+        shape = cls.of(mask.crop, mask.y0, mask.x0)
+        assert shape is not None
+        return shape
+
     def window(self) -> Window:
         """The window for an object of this shape."""
         return Window(self.cy, self.cx, reference_side(self.extent, self.area))

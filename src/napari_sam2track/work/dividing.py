@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.decisions import Division
-from napari_sam2track.engine.divisions import LASTING, LEAST_RATIO, LEAST_SHARE
+from napari_sam2track.engine.divisions import LASTING, LEAST_RATIO, LEAST_SHARE, two_pieces
 from napari_sam2track.errors import EditError
 from napari_sam2track.labels import LabelFrames
 from napari_sam2track.masks import cut_across
@@ -25,7 +25,6 @@ from napari_sam2track.tracks.table import TrackTable
 _SHRUNK = 0.8
 #: Area of two daughters over that of their mother.
 _TOGETHER = (0.6, 1.5)
-
 #: Parts of what the daughters had that are left of one which is gone, and of one that is there.
 _GONE, _THERE = 0.1, 0.5
 
@@ -109,7 +108,7 @@ def scan_steps(
         seen: set[int] = set()
         for k, track in enumerate(regions.labels.tolist()):
             mask = cut_mask(frame, regions, k)
-            parts = two_parts(mask)
+            parts = two_pieces(mask)
             if parts is not None:
                 seen.add(track)
                 small, large = sorted(int((parts == n).sum()) for n in (1, 2))
@@ -185,31 +184,6 @@ def _fits(together: float, whole: float, ratio: float) -> bool:
     return ratio >= LEAST_RATIO and low <= together / max(whole, 1) <= high
 
 
-def two_parts(mask: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
-    """The two parts of comparable area that a mask consists of, as 1 and 2; None if it does not.
-
-    Parameters
-    ----------
-    mask
-        (h, w) or (d, h, w), bool. Crumbs may make up a tenth of it; they are 0.
-    """
-    from scipy import ndimage as ndi
-
-    parts, n = ndi.label(mask)
-    if n < 2:
-        return None
-    areas = np.bincount(parts.ravel())[1:]
-    large, small = np.argsort(-areas, kind="stable")[:2]
-    if areas[small] < LEAST_RATIO * areas[large]:
-        return None
-    if areas[small] + areas[large] < LEAST_SHARE * areas.sum():
-        return None
-    first, second = sorted((int(large), int(small)))
-    out = np.zeros(mask.shape, np.uint8)
-    out[parts == first + 1], out[parts == second + 1] = 1, 2
-    return out
-
-
 @dataclass(frozen=True)
 class PartInTwo:
     """Let a track divide whose mask is two: it ends, and each part is a daughter.
@@ -218,8 +192,7 @@ class PartInTwo:
     daughters get new ids. On the frames after that, two parts go to the daughters that they are
     nearest to. Where the mask is in one piece again, each pixel goes to the daughter that was
     nearest to it on the frame before (all of them if it is there alone); crumbs too, so that no
-    pixel is lost. Children of the track
-    become those of the daughter that ends nearest to them.
+    pixel is lost. Children of the track become those of the daughter that ends nearest to them.
 
     Attributes
     ----------
@@ -286,8 +259,8 @@ class PartInTwo:
 
 
 def _as_two(mask: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
-    """`two_parts`, or the halves of a mask in one piece; None if it is neither."""
-    parts = two_parts(mask)
+    """`two_pieces`, or the halves of a mask in one piece; None if it is neither."""
+    parts = two_pieces(mask)
     if parts is not None:
         return parts
     from scipy import ndimage as ndi
@@ -299,19 +272,13 @@ def _as_two(mask: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
     return cut_across(mask)
 
 
-def _within(some: Ints, pixels: Ints) -> NDArray[np.bool_]:
-    """Which pixels (N, D) are among others (M, D)."""
-    there = set(map(tuple, pixels.tolist()))
-    return np.array([tuple(each) in there for each in some.tolist()])
-
-
 def _assigned(
     mask: NDArray[np.bool_], pixels: Ints, last: tuple[Ints, Ints] | None
 ) -> NDArray[np.intp]:
     """0 or 1 for each pixel of a mask: the daughter that it goes to; see `PartInTwo`."""
     from scipy.spatial import cKDTree
 
-    parts = _as_two(mask) if last is None else two_parts(mask)
+    parts = _as_two(mask) if last is None else two_pieces(mask)
     if parts is not None:
         which = parts[mask]
         both = pixels[which == 1], pixels[which == 2]
@@ -322,7 +289,8 @@ def _assigned(
                 both = both[1], both[0]
     else:
         assert last is not None
-        kept = [np.mean(_within(each, pixels)) for each in last]
+        now = cKDTree(pixels)
+        kept = [np.mean(now.query(each)[0] == 0) for each in last]
         if min(kept) < _GONE and max(kept) > _THERE:  # the mother went on as one of them
             return np.full(len(pixels), int(np.argmax(kept)), np.intp)
         # as they were, moved with the whole
