@@ -1,4 +1,8 @@
+import collections
 import copy
+import datetime
+import json
+from pathlib import Path
 
 import pytest
 
@@ -66,7 +70,7 @@ def test_what_is_no_config(content):
 
 def test_numbers_that_do_not_go_together(config):
     config["image_encoder"]["neck"]["backbone_channel_list"] = [1, 2, 3, 4]
-    with pytest.raises(ModelError, match="the config does not give a network: AssertionError"):
+    with pytest.raises(ModelError, match="does not give a network: ImageEncoder: AssertionError"):
         build_network(config)
 
 
@@ -84,3 +88,139 @@ def test_configs_by_name():
         assert find_config(name) == tiny
     with pytest.raises(ModelError, match="'hiera_xxl' is not a config; give a YAML file"):
         find_config("hiera_xxl")
+
+
+class Text(str):
+    pass
+
+
+class Dict(dict):
+    pass
+
+
+Pair = collections.namedtuple("Pair", "a b")
+#: What hydra would call; `touch` makes a file where it is called.
+CALL = {"_target_": "pathlib.Path.touch", "_args_": ["PWNED"]}
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ((CALL,), "tuple"),
+        ([({"a": [CALL]},)], "tuple"),
+        (Pair(CALL, 1), r"test_config\.Pair"),
+        (Dict(CALL), r"test_config\.Dict"),
+        (collections.OrderedDict(CALL), r"collections\.OrderedDict"),
+        ({1, 2}, "set"),
+        (b"x", "bytes"),
+        (datetime.date(2026, 1, 1), r"datetime\.date"),
+        (Text("x"), r"test_config\.Text"),
+        (Path("x"), r"pathlib\..*Path"),
+        (1j, "complex"),
+    ],
+)
+def test_only_plain_values(config, tmp_path, monkeypatch, value, kind):
+    monkeypatch.chdir(tmp_path)
+    config["image_encoder"]["trunk"]["stages"] = value
+    with pytest.raises(
+        ModelError, match=rf"holds a value of type .*{kind} at image_encoder\.trunk"
+    ):
+        build_network(config)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("key", [1, None, Text("a"), ("a",)])
+def test_only_plain_keys(config, key):
+    config["memory_encoder"][key] = 1
+    with pytest.raises(ModelError, match=r"holds a key of type .* at memory_encoder; a config"):
+        build_network(config)
+
+
+@pytest.mark.parametrize("name", ["_args_", "_partial_", "_recursive_", "_convert_", "_mode_", "x"])
+@pytest.mark.parametrize("part", ["memory_encoder", None])
+def test_only_arguments_of_the_class(config, name, part):
+    (config[part] if part else config)[name] = True
+    with pytest.raises(ModelError, match=rf"gives (MemoryEncoder|SAM2Base) the argument '{name}'"):
+        build_network(config)
+
+
+def test_arguments_that_are_missing(config):
+    del config["memory_attention"]["layer"], config["memory_attention"]["num_layers"]
+    with pytest.raises(ModelError, match="does not give MemoryAttention its layer, num_layers"):
+        build_network(config)
+
+
+@pytest.mark.parametrize("text", ["${oc.env:HOME}", "${oc.create:{a:1}}", "a${image_size}", "${x}"])
+def test_interpolations_are_not_resolved(config, tmp_path, text):
+    config["image_encoder"]["trunk"]["embed_dim"] = text
+    with pytest.raises(ModelError, match=r"interpolation .* at image_encoder\.trunk\.embed_dim"):
+        build_network(config)
+    path = tmp_path / "a.yaml"
+    path.write_text(json.dumps({"model": config}))
+    with pytest.raises(ModelError, match=r"a\.yaml holds the interpolation"):
+        read_config(path)
+
+
+def test_a_class_where_there_is_none(config):
+    config["sam_mask_decoder_extra_args"] = {}
+    for place in (config["sam_mask_decoder_extra_args"], config["image_encoder"]["trunk"]):
+        place["x"] = [{"deep": CALL}]
+        with pytest.raises(ModelError, match=r"names the class 'pathlib.Path.touch'"):
+            build_network(config)
+        del place["x"]
+    for odd in ([], {}, None):
+        config["image_encoder"]["trunk"]["_target_"] = odd
+        with pytest.raises(ModelError, match="names the class"):
+            build_network(config)
+
+
+def test_values_that_contain_themselves_or_are_too_many(config):
+    config["memory_encoder"]["x"] = [config["memory_encoder"]]
+    with pytest.raises(ModelError, match="nested deeper than 32"):
+        build_network(config)
+    del config["memory_encoder"]["x"]
+    many = [0]
+    for _ in range(20):  # each a list of the same list twice: a million numbers in 20 lists
+        many = [many, many]
+    config["x"] = many
+    with pytest.raises(ModelError, match="more than 10000 values"):
+        build_network(config)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model: !!python/object/apply:pathlib.Path.touch [PWNED]",
+        "model: !!python/object/apply:pathlib.PosixPath [PWNED]",
+        "model: !!python/name:os.system ''",
+        "a: &a [*a]\nmodel: *b",
+        "[" * 5000,
+    ],
+)
+def test_yaml_that_wants_more(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(ModelError, match=r"config .*a.yaml cannot be read: [^\n]*$"):
+        read_config(tmp_path / "a.yaml")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("image_size", "128"), ("image_size", True), ("sam_mask_decoder_extra_args", [1])],
+)
+def test_kinds_that_the_rest_relies_on(config, key, value):
+    config[key] = value
+    with pytest.raises(ModelError, match="the first is a whole number, the second a dict"):
+        build_network(config)
+
+
+def test_a_part_alone(config):
+    part = {**config["memory_encoder"], "image_size": 128}
+    with pytest.raises(ModelError, match=r"describes the part .*MemoryEncoder' alone"):
+        check_config(part, "mine")
+
+
+def test_numbers_as_yaml_1_2_has_them(tmp_path):
+    layer = find_config("tiny")["memory_encoder"]["fuser"]["layer"]
+    assert layer["layer_scale_init_value"] == 1e-6  # Meta writes it without a dot

@@ -1,18 +1,19 @@
 """From a config to a network with fresh weights.
 
-Hydra's instantiation is used without its global state. sam2 initialises that when it is first
-imported, unless the program has done so before, and it stays: other plugins that call
-``sam2.build_sam`` after us need it, and find it as after any import of sam2.
+sam2 builds its networks with ``hydra.utils.instantiate``, which calls whatever ``_target_`` names.
+Here a name can only choose among the classes of a table, so a config cannot run code, wherever it
+came from.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2track.errors import ModelError
-from napari_sam2track.models.config import Target, adapt_config, check_config
+from napari_sam2track.models.config import TARGET, Target, adapt_config, check_config
 
 if TYPE_CHECKING:
     import torch
@@ -35,16 +36,59 @@ def build_network(
     ModelError
         If the config is not one of SAM2's, or its numbers do not go together.
     """
-    from hydra.errors import InstantiationException
-    from hydra.utils import instantiate
-
     adapted = adapt_config(check_config(dict(config), "given"), target, image_size)
     importlib.import_module("sam2")  # missing: its own error, instead of one about a class
-    try:
-        network: torch.nn.Module = instantiate(adapted, _recursive_=True)
-    except (InstantiationException, AssertionError, ValueError, TypeError) as error:
-        reason = error.__cause__ or error
-        raise ModelError(
-            f"the config does not give a network: {type(reason).__name__}: {reason}"
-        ) from error
+    network: torch.nn.Module = _build(adapted)
     return network
+
+
+def _build(value: Any) -> Any:
+    """A value of a config, with each dict that names a class as an object of that class."""
+    if isinstance(value, list):
+        return [_build(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    arguments = {key: _build(item) for key, item in value.items() if key != TARGET}
+    if TARGET not in value:
+        return arguments
+    module, _, name = value[TARGET].rpartition(".")  # one of the table: check_config has seen it
+    made: type = getattr(importlib.import_module(module), name)
+    _check_arguments(made, arguments)
+    try:
+        return made(**arguments)
+    except Exception as error:  # whatever torch and sam2 raise for numbers that do not fit
+        raise ModelError(
+            f"the config does not give a network: {name}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _check_arguments(made: type, given: Mapping[str, Any]) -> None:
+    """Refuse arguments that a class does not have, and name those that it lacks."""
+    known = _parameters(made)
+    for key in given:
+        if key not in known:
+            raise ModelError(
+                f"the config gives {made.__name__} the argument {key!r}, which it does not have; "
+                "configs may use sam2's own modules with their own arguments only"
+            )
+    empty = inspect.Parameter.empty
+    missing = [k for k, p in known.items() if p.default is empty and k not in given]
+    if missing:
+        raise ModelError(f"the config does not give {made.__name__} its {', '.join(missing)}")
+
+
+def _parameters(made: type) -> dict[str, inspect.Parameter]:
+    """Parameters of a class by name, with those of its bases to which it passes keywords on."""
+    known: dict[str, inspect.Parameter] = {}
+    for cls in made.__mro__:
+        if "__init__" not in vars(cls):
+            continue
+        parameters = list(inspect.signature(cls).parameters.values())
+        named = (
+            p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD or p.kind is p.KEYWORD_ONLY
+        )
+        for parameter in named:
+            known.setdefault(parameter.name, parameter)
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return known

@@ -1,12 +1,14 @@
-"""Architectures: SAM2's YAML configs, read and checked without Hydra's global state."""
+"""Architectures: SAM2's configs, from YAML files and checkpoints, read and checked."""
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 from napari_sam2track.errors import ModelError
+from napari_sam2track.models.plain import plain_values
 from napari_sam2track.models.registry import ModelInfo, UnknownModelError, find_model
 
 Target = Literal["base", "predictor"]
@@ -14,9 +16,10 @@ Target = Literal["base", "predictor"]
 _BASE = "sam2.modeling.sam2_base.SAM2Base"
 _PREDICTOR = "sam2.sam2_video_predictor.SAM2VideoPredictor"
 
-#: The classes that a config may name. Hydra calls whatever `_target_` says, so a config from
-#: somewhere else, or inside a checkpoint, could otherwise run any code on this machine.
-_ALLOWED_TARGETS = frozenset(
+#: The key that names a class.
+TARGET = "_target_"
+#: The classes that a config may name, and all that is ever built from one.
+_CLASSES = frozenset(
     {
         _BASE,
         _PREDICTOR,
@@ -35,6 +38,7 @@ _ALLOWED_TARGETS = frozenset(
     }
 )
 
+_EXTRA = "sam_mask_decoder_extra_args"
 #: What build_sam.py of sam2 sets on top of the YAML (l. 76-80 and 121-129 of sam2 1.1.0).
 _DECODER = {
     "dynamic_multimask_via_stability": True,
@@ -54,22 +58,36 @@ def read_config(path: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        What is under ``model``, interpolations resolved, in plain dicts and lists.
+        What is under ``model``, in plain values.
 
     Raises
     ------
     ModelError
         If there is no such file, it is not YAML, or not a config that `check_config` accepts.
     """
-    from omegaconf import OmegaConf
-
     if not path.is_file():
         raise ModelError(f"there is no config {path}; give a YAML file with the key 'model'")
+    return check_config(_read_yaml(path), str(path))
+
+
+def _read_yaml(path: Path) -> Any:
+    """The content of a YAML file, in values that YAML itself knows."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Reads 1e-6 as a number, as YAML 1.2 has it; in YAML 1.1 it is a text without a dot."""
+
+    Loader.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+        [*"-+0123456789"],
+    )
     try:
-        content = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    except Exception as error:  # YAML and OmegaConf have kinds of their own
-        raise ModelError(f"the config {path} cannot be read: {error}") from error
-    return check_config(content, str(path))
+        with path.open("rb") as file:
+            return yaml.load(file, Loader)  # derived from SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"the config {path} cannot be read: {reason}") from error
 
 
 def find_config(name: str) -> dict[str, Any]:
@@ -130,16 +148,18 @@ def check_config(config: Any, name: str) -> dict[str, Any]:
     Raises
     ------
     ModelError
-        If it is no config, names a class that is not one of SAM2's, or asks for other files.
+        If it is no config, holds other than plain values (`plain_values`), names a class that is
+        not one of SAM2's, or asks for other files.
     """
-    model = config.get("model", config) if isinstance(config, dict) else None
-    if not isinstance(model, dict) or "_target_" not in model or "image_size" not in model:
+    plain = plain_values(config, name)
+    model = plain.get("model", plain) if isinstance(plain, dict) else None
+    if not isinstance(model, dict) or TARGET not in model or "image_size" not in model:
         raise ModelError(
             f"the config {name} does not describe a SAM2 network (no 'model' with '_target_' and "
             "'image_size'); give one like those in the package sam2"
         )
     for key, value in _walk(model):
-        if key == "_target_" and str(value) not in _ALLOWED_TARGETS:
+        if key == TARGET and (not isinstance(value, str) or value not in _CLASSES):
             raise ModelError(
                 f"the config {name} names the class {value!r}, which is not a part of SAM2; "
                 "configs may use sam2's own modules only"
@@ -149,7 +169,18 @@ def check_config(config: Any, name: str) -> dict[str, Any]:
                 f"the config {name} loads other weights ({value!r}); remove weights_path, the "
                 "checkpoint holds all of them"
             )
-    return dict(model)
+    if model[TARGET] not in (_BASE, _PREDICTOR):
+        raise ModelError(
+            f"the config {name} describes the part {model[TARGET]!r} alone, not a network; give "
+            "one like those in the package sam2"
+        )
+    size, extra = model["image_size"], model.get(_EXTRA)
+    if type(size) is not int or not isinstance(extra, dict | None):
+        raise ModelError(
+            f"the config {name} gives image_size as {size!r} and {_EXTRA} as {extra!r}; the first "
+            "is a whole number, the second a dict"
+        )
+    return model
 
 
 def adapt_config(
@@ -181,10 +212,9 @@ def adapt_config(
         If the size is not a positive multiple of 32.
     """
     new = {**config}
-    extra = dict(config.get("sam_mask_decoder_extra_args") or {})
-    new["sam_mask_decoder_extra_args"] = {**_DECODER, **extra}
+    new[_EXTRA] = {**_DECODER, **(config.get(_EXTRA) or {})}
     if target is not None:
-        new["_target_"] = {"base": _BASE, "predictor": _PREDICTOR}[target]
+        new[TARGET] = {"base": _BASE, "predictor": _PREDICTOR}[target]
     if target == "predictor":
         new["fill_hole_area"] = 0
         new["add_all_frames_to_correct_as_cond"] = True
@@ -215,7 +245,7 @@ def _with_feat_sizes(value: Any, side: int) -> Any:
 def _walk(value: Any) -> list[tuple[str, Any]]:
     """All keys with their values, at any depth."""
     if isinstance(value, dict):
-        return [pair for k, v in value.items() for pair in ((str(k), v), *_walk(v))]
+        return [pair for k, v in value.items() for pair in ((k, v), *_walk(v))]
     if isinstance(value, list):
         return [pair for item in value for pair in _walk(item)]
     return []

@@ -120,14 +120,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
                 "so they are not loaded; save {'model': network.state_dict()} alone"
             ) from error
         raise ModelError(_not_a_checkpoint(path)) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, OSError) as error:
+    except Exception as error:  # on damaged files torch raises nearly every kind there is
         raise ModelError(_not_a_checkpoint(path)) from error
-    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("model"), dict):
+    weights = checkpoint.get("model") if isinstance(checkpoint, dict) else None
+    if not isinstance(weights, dict) or not all(
+        isinstance(w, torch.Tensor) for w in weights.values()
+    ):
         raise ModelError(
             f"the weights {path} have no 'model' with a state dict, as SAM2's checkpoints do; save "
             "them as {'model': network.state_dict()}"
         )
-    return checkpoint
+    return dict(checkpoint)
 
 
 def load_weights(network: torch.nn.Module, weights: Mapping[str, Any], name: str) -> None:
@@ -168,6 +171,12 @@ def load_weights(network: torch.nn.Module, weights: Mapping[str, Any], name: str
         raise ModelError(
             f"the weights of {name} are of another architecture than their config ("
             f"{'; '.join(wrong)}); give the config that they were trained with"
+        )
+    broken = [k for k, w in weights.items() if w.is_floating_point() and not w.isfinite().all()]
+    if broken:
+        raise ModelError(
+            f"the weights of {name} hold values that are not finite ({_some(broken)}), as a "
+            "training that diverged leaves them; give weights of an earlier step"
         )
     network.load_state_dict(dict(weights), strict=True)
 
