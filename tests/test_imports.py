@@ -21,8 +21,8 @@ ROOT = Path(napari_sam2track.__file__).parent
 
 #: Lowest first. A part imports itself and parts of lower levels; "" is the package itself.
 LEVELS = (
-    {"", "closing", "errors", "params", "samples", "watch"},
-    {"labels", "masks"},
+    {"", "closing", "errors", "ids", "params", "samples", "watch"},
+    {"labels", "masks", "storage"},
     {"frames", "prompts"},
     {"models", "overlays", "tracks"},
     {"engine", "formats", "linking"},
@@ -35,7 +35,7 @@ LEVELS = (
 #: Modules that are one part.
 TOGETHER = dict.fromkeys(
     (
-        *("session_file", "session_checks", "run_store", "stored_frame"),
+        *("session_file", "session_checks", "run_store", "run_journals", "stored_frame"),
         *("results_folder", "planning", "decisions", "splitting"),
     ),
     "session",

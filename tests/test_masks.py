@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from napari_sam2track import masks
 from napari_sam2track.masks import (
     LEAST_LOGIT,
     Mask,
     Patch,
+    compose_labels,
     cut_across,
     paint,
     resample_logits,
@@ -78,6 +80,8 @@ def test_paint_is_the_argmax_in_any_order(data, order):
     order.shuffle(ids)
     for i in ids:
         paint(labels, logits, i, *data[i])
+    shuffled = [(i, Patch(*data[i])) for i in ids]
+    np.testing.assert_array_equal(compose_labels(shuffled, H, W), expected)
     assert (labels == expected).all()
     assert (logits == np.maximum(best, 0)).all()
 
@@ -113,6 +117,16 @@ def test_resample_is_torchs_on_a_whole_frame(size, height, width, seed, level):
     inside = got > -99
     np.testing.assert_allclose(got[inside], expected[inside], atol=1e-5)
     assert (expected[~inside] <= 0).all()  # nothing of the object is left out
+
+
+def test_many_pixels_are_resampled_a_few_rows_at_a_time(monkeypatch):
+    logits = np.random.default_rng(0).normal(0, 4, (8, 8)).astype(np.float32)
+    region = (-3.0, 2.0, 90.0, 70.0)
+    whole, *corner = resample_logits(logits, region, 61, 67)
+    monkeypatch.setattr(masks, "_AT_ONCE", 300)
+    parts, *same = resample_logits(logits, region, 61, 67)
+    assert same == corner
+    np.testing.assert_array_equal(parts, whole)
 
 
 @given(

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_sam2track.decisions import Decisions
 from napari_sam2track.engine.results import ObjectResult, State
 from napari_sam2track.errors import FormatError, OutputError
 from napari_sam2track.masks import Patch
 from napari_sam2track.params import EngineParams, FramesParams
 from napari_sam2track.prompts import Point, Prompt, PromptSet
-from napari_sam2track.run_store import RunStore
+from napari_sam2track.run_store import DamagedMemoryError, RunStore
 from napari_sam2track.session_file import ModelRef, session_of
 
 SHAPE = (4, 6, 8)
@@ -184,10 +185,99 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_was_there(tmp_path, monkeypa
     assert not list(tmp_path.rglob("*.part"))
 
 
-def test_a_damaged_frame_is_named(tmp_path):
+def damage(path, how):
+    content = path.read_bytes()
+    middle = len(content) // 2
+    changed = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    path.write_bytes({"cut": content[:40], "empty": b"", "one bit": changed}[how])
+
+
+@pytest.mark.parametrize("how", ["cut", "empty", "one bit"])
+def test_a_damaged_frame_counts_as_missing(tmp_path, how):
+    store = RunStore(tmp_path / ".run", SHAPE)
+    for t in range(3):
+        put(store, t, (3, np.s_[0:4, 0:4], 2.0))
+    damage(tmp_path / ".run" / "frames" / "000001.frame", how)
+    again = RunStore(tmp_path / ".run", SHAPE)
+    assert again.damage() is None
+    assert again.key(3, 0) == 1
+    assert again.key(3, 1) is None
+    assert again.finished() == [0, 2]
+    assert again.read(1) is None
+    assert again.damage() == f"1 frame of the run in {tmp_path} damaged: computed again"
+    put(again, 1, (3, np.s_[0:4, 0:4], 2.0))
+    assert again.finished() == [0, 1, 2]
+    assert (again.read(1).labels_yx == 3).sum() == 16
+
+
+def test_a_frame_that_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch):
     store = RunStore(tmp_path, SHAPE)
     put(store, 0, (3, np.s_[0:4, 0:4], 2.0))
-    path = tmp_path / "frames" / "000000.frame"
-    path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(FormatError, match=r"000000\.frame is damaged"):
+
+    def forbidden(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", forbidden)
+    with pytest.raises(
+        FormatError, match=r"cannot be read \(Permission denied\), though it may be"
+    ):
         store.read(0)
+
+
+def test_foreign_files_among_the_frames(tmp_path):
+    store = RunStore(tmp_path, SHAPE)
+    (tmp_path / "frames" / "notes.frame").write_text("mine")
+    assert store.finished() == []
+
+
+@pytest.mark.parametrize("how", ["cut", "empty", "one bit"])
+def test_a_damaged_memory_is_not_named_again(tmp_path, how):
+    store = RunStore(tmp_path / ".run", SHAPE)
+    for t in (0, 16):
+        store.save_memory(3, 7, 1, t, {"bank": {}, "at": t})
+    assert store.memories(3, 7, 1) == [0, 16]
+    assert store.load_memory(3, 7, 1, 16) == {"bank": {}, "at": 16}
+    (path,) = (tmp_path / ".run" / "memories").rglob("*-000016.pt")
+    damage(path, how)
+    with pytest.raises(DamagedMemoryError):
+        store.load_memory(3, 7, 1, 16)
+    assert store.memories(3, 7, 1) == [0]
+    assert "1 memory of the run" in store.damage()
+
+
+@pytest.mark.parametrize("how", ["cut", "empty", "one bit"])
+def test_decisions_that_are_damaged(tmp_path, how):
+    """The ones before are as good as any; without them it is decided anew."""
+    one, two = (Decisions("window", str(k), 128).to_dict() for k in range(2))
+    store = RunStore(tmp_path, SHAPE)
+    assert store.load_note() is None
+    store.save_note(one)
+    store.save_note(two)
+    assert store.load_note() == two
+    damage(tmp_path / "note.json", how)
+    assert store.load_note() == one
+    assert "1 note of decisions" in store.damage()
+    damage(tmp_path / "note.before.json", how)
+    assert store.load_note() is None
+    store.save_note(one)
+    assert store.load_note() == one
+
+
+def test_a_journal_that_is_damaged_is_not_undone(tmp_path):
+    store = RunStore(tmp_path, SHAPE)
+    put(store, 0, (3, np.s_[0:4, 0:4], 2.0))
+    store.open_journal()
+    for t in (0, 1):
+        put(store, t, (3, np.s_[0:2, 0:2], 2.0), key=2)
+    store.close_journal()
+    damage(tmp_path / "journals" / "0000" / "000001.frame", "one bit")
+    with pytest.raises(
+        FormatError, match=r"000001\.frame, which holds what the run replaced, is dam"
+    ):
+        store.undo()
+    assert store.key(3, 0) == store.key(3, 1) == 2
+    assert RunStore(tmp_path, SHAPE).key(3, 0) == 2
+
+
+def test_nothing_to_undo(tmp_path):
+    assert RunStore(tmp_path, SHAPE).undo() is None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_sam2track.errors import FormatError
 from napari_sam2track.prompts import PromptSet, prompts_from_json, prompts_to_dict
@@ -99,19 +101,37 @@ class Decisions:
             If something is missing or is not what it should be.
         """
         try:
+            stored = _Stored.model_validate(content)
             return cls(
-                mode=content["mode"],
-                reason=content["reason"],
-                size=int(content["size"]),
-                found=prompts_from_json(content["found"], "the objects found so far"),
-                looked=frozenset(content["looked"]),
-                divisions=tuple(
-                    Division(parent, frame, score, tuple(daughters))
-                    for parent, frame, score, daughters in content["divisions"]
-                ),
+                mode=stored.mode,
+                reason=stored.reason,
+                size=stored.size,
+                found=prompts_from_json(stored.found, "the objects found so far"),
+                looked=frozenset(stored.looked),
+                divisions=tuple(Division(*row) for row in stored.divisions),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
             raise FormatError(
-                f"the decisions of the run are damaged ({error!r}); leave them out of the session "
-                "file, or start the run anew with --overwrite"
+                f"the decisions of the run are damaged ({place}: {first['msg']}, not "
+                f"{first['input']!r:.60}); leave them out of the session file, or start the run "
+                "anew with --overwrite"
             ) from error
+
+
+_Id = Annotated[int, Field(ge=1, lt=2**32, strict=True)]
+_Frame = Annotated[int, Field(ge=0, strict=True)]
+
+
+class _Stored(BaseModel):
+    """`Decisions` as `Decisions.to_dict` gives them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mode: Literal["frame", "window"]
+    reason: str
+    size: Annotated[int, Field(ge=32, multiple_of=32, strict=True)]
+    found: dict[str, Any]
+    looked: list[_Frame]
+    divisions: list[tuple[_Id, _Frame, Annotated[float, Field(ge=0, le=1)], tuple[_Id, ...]]]

@@ -47,13 +47,13 @@ def draw_overlay(
     -------
     (Y, X, 3) uint8, a new array.
     """
-    ids, inverse = np.unique(labels_yx, return_inverse=True)
-    colours = np.array([(0, 0, 0) if i == 0 else colour_of(int(i)) for i in ids], np.float32)
-    index = inverse.reshape(labels_yx.shape)
-    alpha = np.where(labels_yx > 0, np.float32(opacity), np.float32(0))
-    alpha[_outlines(labels_yx)] = 1.0
-    mixed = frame_yxc + alpha[..., None] * (colours[index] - frame_yxc)
-    out: NDArray[np.uint8] = mixed.round().astype(np.uint8)
+    out = frame_yxc.copy()
+    inside = labels_yx > 0  # the rest, most of a frame, stays as it is
+    ids, index = np.unique(labels_yx[inside], return_inverse=True)
+    colours = np.array([colour_of(int(i)) for i in ids], np.float32).reshape(-1, 3)
+    alpha = np.where(_outlines(labels_yx)[inside], np.float32(1), np.float32(opacity))[:, None]
+    under = frame_yxc[inside]
+    out[inside] = (under + alpha * (colours[index] - under)).round()
     for prompt in (prompts or {}).values():
         for point in prompt.points:
             _cross(out, round(point.y), round(point.x), POSITIVE if point.positive else NEGATIVE)

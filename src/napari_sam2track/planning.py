@@ -12,7 +12,7 @@ from napari_sam2track.engine.plan import Segment, Task, key_of, segments, tasks_
 from napari_sam2track.engine.results import ObjectResult
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import PromptSet
-from napari_sam2track.run_store import RunStore
+from napari_sam2track.run_store import DamagedMemoryError, RunStore
 
 #: Object id to frames.
 Kept = Mapping[int, Collection[int]]
@@ -120,10 +120,7 @@ class Plan:
             together.setdefault(work.begin, []).append(work)
         out: list[Task] = []
         for group in together.values():
-            known = [work.remembered(store, step) for work in group]
-            at = _common(known, [work.task.frames[0] for work in group], step)
-            for work, frames in zip(group, known, strict=True):
-                out.append(work.going_on(store, step, at if at in frames else None))
+            out += _going_on(group, store, step)
         return sorted(out, key=lambda task: (task.object_id, task.frames[0] * step))
 
     def _drafts(
@@ -216,6 +213,20 @@ class _Work:
             return self.task
         state = _recalled(store, self.object_id, self.segments, step, frame)
         return self.task.after(frame, state)
+
+
+def _going_on(group: Sequence[_Work], store: RunStore, step: int) -> list[Task]:
+    """The tasks of objects that go on together, from the last memory that all have undamaged."""
+    while True:
+        known = [work.remembered(store, step) for work in group]
+        at = _common(known, [work.task.frames[0] for work in group], step)
+        try:
+            return [
+                work.going_on(store, step, at if at in frames else None)
+                for work, frames in zip(group, known, strict=True)
+            ]
+        except DamagedMemoryError:
+            continue  # it is not among those that are known any more
 
 
 def _common(known: list[set[int]], first: list[int], step: int) -> int | None:

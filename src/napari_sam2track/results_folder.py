@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,23 +15,26 @@ from numpy.typing import NDArray
 from napari_sam2track.decisions import Division
 from napari_sam2track.errors import OutputError
 from napari_sam2track.formats.label_writers import write_labels
-from napari_sam2track.formats.output import atomic_path, check_output, write_text_atomic
 from napari_sam2track.formats.video import write_video
 from napari_sam2track.frames import Frames
 from napari_sam2track.overlays import draw_overlay
 from napari_sam2track.params import OutputParams
 from napari_sam2track.prompts import PromptSet
-from napari_sam2track.run_store import RunStore
+from napari_sam2track.run_store import SESSION, RunStore, recover_run
 from napari_sam2track.session import Session
 from napari_sam2track.session_file import SessionFile, write_session
+from napari_sam2track.storage.locks import HOLDER, LOCK, only_writer
+from napari_sam2track.storage.output import disk_advice, remove, write_text_atomic
+from napari_sam2track.storage.together import HIDDEN, LIST, Outcome, finish, together
 from napari_sam2track.stored_frame import STATES
 from napari_sam2track.tracks.movie import table_of
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import TrackTable
 from napari_sam2track.watch import Watch
 
-RUN = ".run"
+RUN = HIDDEN
 LABELS = {"tif": "labels.tif", "zarr": "labels.zarr", "frames": "labels"}
+TABLE, DIVISIONS, MOVIE, PICTURES = "tracks.csv", "divisions.csv", "overlay.mp4", "overlays"
 COLUMNS = (
     *("track_id", "frame", "parent_id", "state", "score", "iou", "area", "y", "x"),
     *("bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"),
@@ -40,8 +43,8 @@ COLUMNS = (
 FIELDS = ["id", "state", "score", "iou"]
 
 
-def prepare(folder: Path, resume: bool, overwrite: bool) -> None:
-    """Make room for a run.
+def check_folder(folder: Path, resume: bool, overwrite: bool) -> None:
+    """Refuse a folder that a run cannot begin or go on in; nothing is made or changed.
 
     Parameters
     ----------
@@ -55,31 +58,68 @@ def prepare(folder: Path, resume: bool, overwrite: bool) -> None:
     Raises
     ------
     OutputError
-        If the folder holds something and neither was asked for, there is nothing to resume, or
-        a folder that would be replaced holds files which are not ours.
+        If the folder holds something and neither was asked for, or there is nothing to resume.
     """
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; give a folder for the results")
-    filled = folder.exists() and any(folder.iterdir())
-    if resume:
-        if not (folder / RUN / "session.json").exists():
-            raise OutputError(
-                f"there is no unfinished run in {folder} to resume; leave --resume out to start one"
-            )
-    elif overwrite:
-        for path in _results(folder) if filled else ():
-            check_output(path, overwrite=True)
-        clear_run(folder)
-    elif filled:
-        more = ", or --resume to go on with the run in it" if (folder / RUN).exists() else ""
+    there = has_run(folder)
+    if resume and not there:
+        raise OutputError(
+            f"there is no unfinished run in {folder} to resume; leave --resume out to start one"
+        )
+    if not resume and not overwrite and folder.exists() and any(folder.iterdir()):
+        more = ", or --resume to go on with the run in it" if there else ""
         raise OutputError(
             f"the folder {folder} is not empty; choose another one, or say --overwrite to "
             f"replace the results in it{more}"
         )
+
+
+def has_run(folder: Path) -> bool:
+    """Whether there is a run to go on with."""
+    return (folder / RUN / SESSION).exists()
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[Path]:
+    """The hidden folder of a run, made if it is missing, with this process as its only writer.
+
+    What a process that was killed had begun there is finished first.
+
+    Raises
+    ------
+    OutputError
+        If another process writes there, or the folder cannot be made.
+    """
+    hidden = folder / RUN
+    made = [path for path in (hidden, *hidden.parents) if not path.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        hidden.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
+        raise OutputError(
+            f"cannot make the folder {folder} ({error.strerror}): {disk_advice(error)}"
+        ) from error
+    with only_writer(hidden):
+        finish(folder)
+        if has_run(folder):
+            recover_run(hidden)
+        try:
+            yield hidden
+        except BaseException:
+            if made and not has_run(folder):  # it failed before there was anything to keep
+                clear_run(folder)
+                (hidden / LOCK).unlink(missing_ok=True)
+                (hidden / HOLDER).unlink(missing_ok=True)
+                for path in made:
+                    with suppress(OSError):
+                        path.rmdir()
+            raise
+
+
+def output_paths(folder: Path) -> dict[str, Path]:
+    """All that a run may write in a folder, by what to call it in a message."""
+    names = (RUN, *LABELS.values(), TABLE, SESSION, DIVISIONS, MOVIE, PICTURES)
+    return {f"the output {name} of --out-dir": folder / name for name in names}
 
 
 def write_results(
@@ -90,62 +130,59 @@ def write_results(
     note: dict[str, Any],
     contents: OutputParams,
     watch: Watch,
-) -> None:
-    """Write all outputs of a run from its store, frame by frame; existing ones are replaced.
+) -> Outcome:
+    """Write all outputs of a run from its store, frame by frame; they appear together.
 
-    Pictures are drawn of the frames that were worked on; labels of the others are empty.
+    Those of the run before are replaced, if they are as it left them: what a person changed, or
+    put there, is kept, and the new output gets a free name. Pictures are drawn of the frames that
+    were worked on; labels of the others are empty.
 
     Raises
     ------
     OutputError
-        If the disk is full or cannot be written to; each output is there whole, or not at all.
+        If the disk is full or cannot be written to; all is as it was then.
     """
     n = store.shape[0]
     frames, prompts = work.frames, work.all_prompts()
     divisions = () if work.decided is None else work.decided.divisions
     parents = {} if work.decided is None else work.plan.parents
     largest = max({*prompts.objects, *store.objects()}, default=0)
-    write_labels(
-        folder / LABELS[contents.save],
-        watch(store.labels(), n, "Writing labels"),
-        n,
-        note,
-        overwrite=True,
-        max_id=largest,
-        table=_table_with(parents, store) if parents else None,
-    )
-    _write_table(folder / "tracks.csv", store, parents)
-    write_text_atomic(folder / "session.json", write_session(session), overwrite=True)
-    made = {LABELS[contents.save]}
-    if divisions:
-        _write_divisions(folder / "divisions.csv", divisions)
-        made.add("divisions.csv")
     done = store.finished()
-    if contents.overlay in ("video", "both") and done:
-        drawn = watch(_pictures(store, frames, prompts), len(done), "Writing overlay")
-        pictures = (picture for _, picture in drawn)
-        write_video(folder / "overlay.mp4", pictures, contents.fps, overwrite=True)
-        made.add("overlay.mp4")
-    if contents.overlay in ("frames", "both") and done:
-        drawn = watch(_pictures(store, frames, prompts), len(done), "Writing overlays")
-        _write_pictures(folder / "overlays", drawn, len(str(n - 1)))
-        made.add("overlays")
-    for path in _results(folder):  # of an earlier run, with other settings
-        if path.name not in made:
-            _remove(path)
+    with together(folder) as new:
+        write_labels(
+            new / LABELS[contents.save],
+            watch(store.labels(), n, "Writing labels"),
+            n,
+            note,
+            max_id=largest,
+            table=_table_with(parents, store) if parents else None,
+        )
+        _write_table(new / TABLE, store, parents)
+        write_text_atomic(new / SESSION, write_session(session))
+        if divisions:
+            _write_divisions(new / DIVISIONS, divisions)
+        if contents.overlay in ("video", "both") and done:
+            drawn = watch(_pictures(store, frames, prompts), len(done), "Writing overlay")
+            write_video(new / MOVIE, (picture for _, picture in drawn), contents.fps)
+        if contents.overlay in ("frames", "both") and done:
+            drawn = watch(_pictures(store, frames, prompts), len(done), "Writing overlays")
+            _write_pictures(new / PICTURES, drawn, len(str(n - 1)))
+    outcome = finish(folder)
+    assert outcome is not None  # it was prepared just now
+    return outcome
 
 
-def _results(folder: Path) -> list[Path]:
-    """Labels and pictures that an earlier run may have left, of all kinds."""
-    names = (*LABELS.values(), "overlay.mp4", "overlays", "divisions.csv")
-    return [folder / name for name in names if (folder / name).exists()]
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
+def what_was_kept(outcome: Outcome) -> list[str]:
+    """What to tell a person about files that stayed, a sentence each."""
+    told = [
+        f"{asked} is not as a run of sam2track wrote it here, so it is kept: the new one is {name}"
+        for asked, name in outcome.names.items()
+        if asked != name
+    ]
+    return told + [
+        f"{name} was changed since the last run wrote it, so it is kept; this run wrote none"
+        for name in outcome.kept
+    ]
 
 
 def _pictures(
@@ -163,11 +200,10 @@ def _write_pictures(
 ) -> None:
     from PIL import Image
 
-    folder.mkdir(exist_ok=True)
+    folder.mkdir()
     digits = max(4, digits)
     for t, picture in pictures:
-        with atomic_path(folder / f"overlay_{t:0{digits}d}.png", overwrite=True) as part:
-            Image.fromarray(picture).save(part)
+        Image.fromarray(picture).save(folder / f"overlay_{t:0{digits}d}.png")
 
 
 @dataclass(frozen=True)
@@ -198,10 +234,7 @@ def _table_with(parents: Mapping[int, int], store: RunStore) -> TrackTable:
 
 def _write_divisions(path: Path, divisions: Iterable[Division]) -> None:
     """``divisions.csv``: a row per division, applied (with daughters) or suggested."""
-    with (
-        atomic_path(path, overwrite=True) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("parent_id", "frame", "score", "daughters"))
         for d in sorted(divisions, key=lambda d: (d.frame, d.parent)):
@@ -210,10 +243,7 @@ def _write_divisions(path: Path, divisions: Iterable[Division]) -> None:
 
 def _write_table(path: Path, store: RunStore, parents: Mapping[int, int]) -> None:
     """``tracks.csv``: a row per object and frame, frame by frame."""
-    with (
-        atomic_path(path, overwrite=True) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for t in store.finished():
@@ -236,5 +266,8 @@ def _write_table(path: Path, store: RunStore, parents: Mapping[int, int]) -> Non
 
 
 def clear_run(folder: Path) -> None:
-    """Remove the working files of a finished run."""
-    shutil.rmtree(folder / RUN, ignore_errors=True)
+    """Remove the working files of a run; what it wrote is still known to be ours."""
+    (folder / RUN / SESSION).unlink(missing_ok=True)  # first: without it there is no run
+    for path in (folder / RUN).iterdir():
+        if path.name not in (LIST, LOCK, HOLDER):
+            remove(path)

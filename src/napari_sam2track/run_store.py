@@ -4,14 +4,16 @@ Each frame is one file, written under another name and renamed, with the mask of
 itself: an object can be computed again without the others, and the labels are composed by the
 overlap rule when they are asked for. A process that is killed loses the frame that it was
 writing.
+
+Frames, memories and decisions carry a checksum. What is damaged counts as missing, so that it is
+computed again; what cannot be read at all may be whole, and is an error.
 """
 
 from __future__ import annotations
 
+import io
 import json
-import pickle
-import shutil
-import struct
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2track.decisions import Decisions
 from napari_sam2track.engine.results import ObjectResult
 from napari_sam2track.errors import FormatError, OutputError
+from napari_sam2track.run_journals import RunJournals
 from napari_sam2track.session_file import SessionFile, read_session, write_session
+from napari_sam2track.storage.durable import write_whole
+from napari_sam2track.storage.output import disk_advice
+from napari_sam2track.storage.seals import BrokenSealError, checksum, sealed, unsealed
 from napari_sam2track.stored_frame import StoredFrame
 
-#: What a run is, what it was before it was last changed, and what it decided by itself.
-SESSION, BEFORE, NOTE = "session.json", "session.before.json", "note.json"
+#: What a run is, what it decided by itself, and what it had decided one step before.
+SESSION, NOTE, NOTE_BEFORE = "session.json", "note.json", "note.before.json"
+
+
+class DamagedMemoryError(Exception):
+    """A memory that is not what was written; from now on the store does not name it any more."""
 
 
 class RunStore:
@@ -45,15 +56,32 @@ class RunStore:
         self.folder, self.shape = folder, shape
         self._precise = precise
         self._keys: dict[int, dict[int, int]] | None = None
+        self._journals = RunJournals(folder / "journals")
         self._journal: Path | None = None
         self._removed: set[int] = set()
         self._noted: int | None = None
+        self._damaged_frames: set[int] = set()
+        self._damaged_memories: set[Path] = set()
+        self._damage: Counter[str] = Counter()
         (folder / "frames").mkdir(parents=True, exist_ok=True)
+        self._recover()
+
+    def _recover(self) -> None:
+        """Finish or clear up what a process that was killed had begun."""
+        for part in self.folder.rglob("*.part"):
+            part.unlink(missing_ok=True)
+        self._journals.tidy()
+        journal = self._journals.begun_undo()
+        if journal is not None:
+            self._carry_out_undo(journal)
+        #: An undo that was finished for a process which did not live to show its results.
+        self._finished_undo = self._journals.unsettled()
 
     def begin(self, session: SessionFile, keep: bool = True) -> None:
         """Note what this run is; on going on, refuse another one.
 
-        Other prompts are welcome: what they make stale is computed again.
+        Other prompts are welcome: what they make stale is computed again. The change of the
+        session is a part of the run, and undone with it.
 
         Parameters
         ----------
@@ -67,19 +95,22 @@ class RunStore:
         FormatError
             If the folder holds a run with other settings.
         """
-        note = self.folder / SESSION
-        if note.exists():
-            differ = read_session(note).same_run(session)
+        path = self.folder / SESSION
+        known = read_session(path) if path.exists() else None
+        if known is not None:
+            differ = known.same_run(session)
             if differ:
                 raise FormatError(
                     f"the run in {self.folder.parent} cannot be resumed with other settings: "
                     f"{', '.join(differ)} differ; give the same ones, or start anew with "
                     "--overwrite"
                 )
-        if keep:
-            if note.exists():
-                self._write(self.folder / BEFORE, note.read_bytes())
-            self._write(note, write_session(session).encode())
+        if not keep:
+            return
+        if known is not None and known.asks_other(session):
+            self._journals.prune()  # from the command line only the last run can be undone
+            self.open_journal()
+        self._write(path, write_session(session).encode())
 
     # -- frames --------------------------------------------------------------------------------
 
@@ -117,11 +148,15 @@ class RunStore:
         if self._journal is not None:
             self._note_old(self._journal, t, known, touched)
         frame = known.replaced(new, without)
+        self._put_frame(t, frame)
+
+    def _put_frame(self, t: int, frame: StoredFrame) -> None:
         path = self._frame_path(t)
         if len(frame.rows):
             self._save(path, frame)
         else:
             path.unlink(missing_ok=True)
+        self._damaged_frames.discard(t)
         if self._keys is not None:
             self._keys[t] = frame.keys
 
@@ -131,9 +166,23 @@ class RunStore:
         return sorted(removed)
 
     def read(self, t: int) -> StoredFrame | None:
-        """A frame, or None if nothing of it was finished."""
+        """A frame; None if nothing of it was finished, or it is damaged.
+
+        Raises
+        ------
+        FormatError
+            If it is there and the system does not let it be read.
+        """
         path = self._frame_path(t)
-        return self._load(path)[0] if path.exists() else None
+        if not path.exists():
+            return None
+        try:
+            return self._load(path)[0]
+        except BrokenSealError:
+            if t not in self._damaged_frames:
+                self._damaged_frames.add(t)
+                self._damage["frame"] += 1
+            return None
 
     def labels(self) -> Iterator[NDArray[np.uint32]]:
         """The labels of all frames in turn; unfinished frames are empty."""
@@ -142,18 +191,27 @@ class RunStore:
             yield np.zeros(self.shape[1:], np.uint32) if frame is None else frame.labels_yx
 
     def finished(self) -> list[int]:
-        """The frames that are there, in order."""
-        return sorted(int(p.stem) for p in (self.folder / "frames").glob("*.frame"))
+        """The frames that are there, in order, but for those that are known to be damaged."""
+        names = (p.stem for p in (self.folder / "frames").glob("*.frame"))
+        found = {int(name) for name in names if name.isdecimal()}
+        return sorted(found - self._damaged_frames)
 
     def key(self, object_id: int, t: int) -> int | None:
         """The key of what an object on a frame follows from; None if it is not known there."""
         if self._keys is None:
-            self._keys = {}
-            for u in self.finished():
-                frame = self.read(u)
-                assert frame is not None  # it was listed
-                self._keys[u] = frame.keys
+            frames = ((u, self.read(u)) for u in self.finished())
+            self._keys = {u: frame.keys for u, frame in frames if frame is not None}
         return self._keys.get(t, {}).get(object_id)
+
+    def damage(self) -> str | None:
+        """What was found to be damaged so far and is computed again, in words; None if nothing was.
+
+        Frames are looked at when the first key is asked for, memories when they are needed.
+        """
+        found = [f"{n} {what}{'s' if n > 1 else ''}" for what, n in sorted(self._damage.items())]
+        if not found:
+            return None
+        return f"{' and '.join(found)} of the run in {self.folder.parent} damaged: computed again"
 
     def objects(self) -> set[int]:
         """All objects of which something is stored."""
@@ -168,39 +226,40 @@ class RunStore:
 
         A journal that a stopped run left open is gone on with.
         """
-        folder = self.folder / "journals"
-        folder.mkdir(exist_ok=True)
-        known = self._journals()
-        if known and not (known[-1] / "closed").exists():
-            self._journal = known[-1]
-            return
-        number = int(known[-1].name) + 1 if known else 0
-        self._journal = folder / f"{number:04d}"
-        self._journal.mkdir()
-        # what was said and decided goes back together with the masks
-        for name, origin in ((SESSION, BEFORE), (NOTE, NOTE)):
-            if (self.folder / origin).exists():
-                shutil.copyfile(self.folder / origin, self._journal / name)
+        self._journal = self._journals.open(self.folder / name for name in (SESSION, NOTE))
 
     def close_journal(self) -> None:
         """The run is finished. One that changed nothing leaves no journal."""
-        if self._journal is not None:
-            if any(self._journal.glob("*.frame")):
-                (self._journal / "closed").touch()
-                self._noted = int(self._journal.name)
-            else:
-                shutil.rmtree(self._journal)  # a kill may have left a part of a file
-        self._journal = None
+        journal, self._journal = self._journal, None
+        if journal is None:
+            return
+        if any(journal.glob("*.frame")) or self._session_changed_since(journal):
+            self._journals.close(journal)
+            self._noted = int(journal.name)
+        else:
+            self._journals.drop(journal)
+
+    def _session_changed_since(self, journal: Path) -> bool:
+        was = journal / SESSION
+        try:
+            return was.exists() and read_session(was).asks_other(
+                read_session(self.folder / SESSION)
+            )
+        except FormatError:  # rather one journal too many
+            return True
 
     def take_journal(self) -> int | None:
         """Number of the run that was noted last, for `undo`; None if nothing was since."""
         number, self._noted = self._noted, None
         return number
 
-    def undo(self, number: int | None = None) -> list[int]:
+    def undo(self, number: int | None = None) -> list[int] | None:
         """Put back what the last run replaced, which can be undone in turn.
 
-        So are the session and the decisions that were noted when it began.
+        So are the session and the decisions that were noted when it began. A process that is
+        killed meanwhile has done nothing, or what it has begun is finished when the store is
+        opened next; an undo of the last run that was finished like that is not done twice. Call
+        `settle` when results show it.
 
         Parameters
         ----------
@@ -209,40 +268,66 @@ class RunStore:
 
         Returns
         -------
-        list of int
-            The frames that changed; empty if there is no run to undo.
-        """
-        known = [p for p in self._journals() if number is None or int(p.name) == number]
-        if not known:
-            return []
-        self._journal = None
-        folder = known[-1]
-        paths = sorted(folder.glob("*.frame"))
-        redo = folder.with_name(folder.name + ".redo")
-        for path in paths:
-            t = int(path.stem)
-            old, touched = self._load(path)
-            now = self.read(t) or self._nothing
-            redo.mkdir(exist_ok=True)
-            self._note_old(redo, t, now, touched)
-            self._exchange(t, old, touched - set(old.rows["id"].tolist()))
-        for name in (SESSION, NOTE) if paths else ():
-            if (folder / name).exists():
-                shutil.copyfile(self.folder / name, redo / name)
-                (folder / name).replace(self.folder / name)
-        shutil.rmtree(folder)  # a kill may have left a part of a file
-        if paths:
-            redo.rename(folder)
-            (folder / "closed").touch()
-        return [int(path.stem) for path in paths]
+        list of int or None
+            The frames that changed; None if there is no run to undo.
 
-    def _journals(self) -> list[Path]:
-        return sorted(p for p in (self.folder / "journals").glob("*") if p.name.isdigit())
+        Raises
+        ------
+        FormatError
+            If the journal is damaged; nothing has changed then.
+        """
+        self._journal = None
+        journal = self._journals.find(number)
+        if journal is None:
+            return None
+        if journal != self._finished_undo:
+            self._begin_undo(journal)
+            self._carry_out_undo(journal)
+        self._finished_undo = None
+        return sorted(int(path.stem) for path in journal.glob("*.frame"))
+
+    def settle(self) -> None:
+        """Results show what was undone last."""
+        self._journals.settle()
+
+    def _begin_undo(self, journal: Path) -> None:
+        """Keep all that the undo is going to replace."""
+        redo = self._journals.new_redo(journal, (self.folder / name for name in (SESSION, NOTE)))
+        for t, _, touched in self._frames_in(journal):
+            now = self.read(t) or self._nothing
+            known = now.only(np.isin(now.rows["id"], np.array(sorted(touched), np.uint32)))
+            self._save(redo / f"{t:06d}.frame", known, touched)
+        self._journals.commit_undo(journal, redo)
+
+    def _carry_out_undo(self, journal: Path) -> None:
+        """Replace frames, session and decisions by those of the journal; twice does no harm."""
+        for t, old, touched in self._frames_in(journal):
+            known = self.read(t) or self._nothing
+            self._put_frame(t, known.replaced(old, touched))
+        for name in (SESSION, NOTE):
+            if (journal / name).exists():
+                self._write(self.folder / name, (journal / name).read_bytes())
+        self._journals.swap(journal)
+
+    def _frames_in(self, journal: Path) -> Iterator[tuple[int, StoredFrame, set[int]]]:
+        """(frame, what was known before, the objects that this is about) of a journal."""
+        for path in sorted(journal.glob("*.frame")):
+            try:
+                yield int(path.stem), *self._load(path)
+            except BrokenSealError as error:
+                raise FormatError(
+                    f"{path}, which holds what the run replaced, is damaged, so that the run "
+                    "cannot be undone; correct what it did with --resume, or start anew with "
+                    "--overwrite"
+                ) from error
 
     def _note_old(self, journal: Path, t: int, known: StoredFrame, touched: set[int]) -> None:
         """Keep what is replaced for the first time in this run."""
         path = journal / f"{t:06d}.frame"
-        before, ids = self._load(path) if path.exists() else (None, set())
+        try:
+            before, ids = self._load(path) if path.exists() else (None, set())
+        except BrokenSealError:
+            return  # undoing the run will be refused: what was before is not known any more
         fresh = touched - ids
         if not fresh:
             return
@@ -252,38 +337,55 @@ class RunStore:
     # -- memories and notes --------------------------------------------------------------------
 
     def save_memory(self, object_id: int, key: int, step: int, t: int, state: Any) -> None:
-        """Keep what is remembered of an object after frame ``t`` of a pass."""
+        """Keep what is remembered of an object after frame ``t`` of a pass.
+
+        It is not waited for until it is on the disk: if it is lost, more is computed again.
+        """
         import torch
 
         path = self._memory_path(object_id, key, step, t)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        content = io.BytesIO()
+        torch.save(state, content)
         part = path.with_suffix(".part")
         try:
-            torch.save(state, part)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(sealed(content.getvalue()))
             part.replace(path)
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+        except OSError as error:
             part.unlink(missing_ok=True)
-            raise _full(self.folder, error) from error
+            raise self._cannot_write(error) from error
+        self._damaged_memories.discard(path)
 
     def memories(self, object_id: int, key: int, step: int) -> list[int]:
         """The frames of which there are memories."""
         folder = self._memory_path(object_id, key, step, 0).parent
-        return sorted(
-            int(p.stem.split("-")[1]) for p in folder.glob(f"{key:016x}{_sign(step)}-*.pt")
+        found = (
+            p
+            for p in folder.glob(f"{key:016x}{_sign(step)}-*.pt")
+            if p not in self._damaged_memories
         )
+        return sorted(int(p.stem.split("-")[1]) for p in found)
 
     def load_memory(self, object_id: int, key: int, step: int, t: int) -> dict[str, Any]:
-        """What `save_memory` kept."""
+        """What `save_memory` kept.
+
+        Raises
+        ------
+        DamagedMemoryError
+            If it is damaged: go on from another one.
+        FormatError
+            If the system does not let it be read.
+        """
         import torch
 
         path = self._memory_path(object_id, key, step, t)
         try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            raise FormatError(
-                f"the memory {path} is damaged; remove it to have more computed again with "
-                "--resume, or start the run anew with --overwrite"
-            ) from error
+            content = io.BytesIO(unsealed(self._read(path)))
+        except BrokenSealError as error:
+            self._damaged_memories.add(path)
+            self._damage["memory"] += 1
+            raise DamagedMemoryError from error
+        state: dict[str, Any] = torch.load(content, map_location="cpu", weights_only=True)
         return state
 
     def _memory_path(self, object_id: int, key: int, step: int, t: int) -> Path:
@@ -292,14 +394,35 @@ class RunStore:
 
     def save_note(self, note: Mapping[str, Any]) -> None:
         """Keep what was decided in the run, as JSON."""
-        self._write(self.folder / NOTE, json.dumps(note).encode())
+        path = self.folder / NOTE
+        if self._decisions_in(path) is not None:
+            self._write(self.folder / NOTE_BEFORE, path.read_bytes())
+        text = json.dumps(note)
+        self._write(path, json.dumps({"decisions": note, "checksum": _checksum(text)}).encode())
 
     def load_note(self) -> dict[str, Any] | None:
-        """What `save_note` kept last, or None."""
+        """What `save_note` kept last; where that is damaged, what it kept before; or None."""
         path = self.folder / NOTE
         if not path.exists():
             return None
-        note: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        note = self._decisions_in(path)
+        if note is not None:
+            return note
+        self._damage["note of decisions"] = 1
+        return self._decisions_in(self.folder / NOTE_BEFORE)
+
+    def _decisions_in(self, path: Path) -> dict[str, Any] | None:
+        """The decisions in a file; None if it is missing or damaged."""
+        if not path.exists():
+            return None
+        try:
+            content = json.loads(self._read(path))
+            note: dict[str, Any] = content["decisions"]
+            if content["checksum"] != _checksum(json.dumps(note)):
+                return None
+            Decisions.from_dict(note)
+        except (ValueError, LookupError, TypeError, RecursionError, FormatError):
+            return None
         return note
 
     # -- files ---------------------------------------------------------------------------------
@@ -308,33 +431,49 @@ class RunStore:
         return self.folder / "frames" / f"{t:06d}.frame"
 
     def _save(self, path: Path, frame: StoredFrame, touched: Collection[int] = ()) -> None:
-        self._write(path, frame.to_bytes(touched))
+        self._write(path, sealed(frame.to_bytes(touched)))
 
     def _load(self, path: Path) -> tuple[StoredFrame, set[int]]:
+        """A stored frame, and the objects that it is about.
+
+        Raises
+        ------
+        BrokenSealError
+            If it is damaged, or of another version.
+        """
+        return StoredFrame.from_bytes(unsealed(self._read(path)), *self.shape[1:])
+
+    def _read(self, path: Path) -> bytes:
         try:
-            return StoredFrame.from_bytes(path.read_bytes(), *self.shape[1:])
-        except (OSError, ValueError, struct.error) as error:
+            return path.read_bytes()
+        except OSError as error:
             raise FormatError(
-                f"the finished frame {path} is damaged; remove it to have it computed again with "
-                "--resume, or start the run anew with --overwrite"
+                f"{path} cannot be read ({error.strerror}), though it may be whole; see to its "
+                "permissions and its disk, and keep it"
             ) from error
 
     def _write(self, path: Path, content: bytes) -> None:
-        part = path.with_suffix(".part")
         try:
-            part.write_bytes(content)
-            part.replace(path)
+            write_whole(path, content)
         except OSError as error:
-            part.unlink(missing_ok=True)
-            raise _full(self.folder, error) from error
+            raise self._cannot_write(error) from error
+
+    def _cannot_write(self, error: OSError) -> OutputError:
+        return OutputError(
+            f"cannot write to {self.folder} ({error.strerror}: {disk_advice(error)}); what was "
+            "finished is kept: go on with --resume"
+        )
+
+
+def recover_run(folder: Path) -> None:
+    """Finish or clear up what a process that was killed had begun in the folder of a run."""
+    # Frames are moved and not looked at, so their size does not matter.
+    RunStore(folder, (0, 0, 0))
 
 
 def _sign(step: int) -> str:
     return "f" if step > 0 else "b"
 
 
-def _full(folder: Path, error: Exception) -> OutputError:
-    return OutputError(
-        f"cannot write to {folder} ({error}); what was finished is kept, so make room and go on "
-        "with --resume"
-    )
+def _checksum(text: str) -> str:
+    return checksum(text.encode()).hex()

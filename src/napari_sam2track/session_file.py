@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.params import AutoParams, EngineParams, FramesParams
+from napari_sam2track.params import AutoParams, EngineParams, FramesParams, OutputParams
 from napari_sam2track.prompts import PromptSet, prompts_from_json, prompts_to_dict
 
 FORMAT = "sam2track-session"
@@ -53,6 +53,8 @@ class SessionFile(BaseModel):
         Of the movie's content (`Frames.fingerprint`); None if unknown.
     mode
         What the network was shown, once that was decided.
+    output
+        What the run leaves in its folder; None if it is not known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,6 +71,7 @@ class SessionFile(BaseModel):
     fingerprint: str | None = None
     mode: Literal["frame", "window"] | None = None
     decisions: dict[str, Any] | None = None
+    output: OutputParams | None = None
 
     def prompt_set(self) -> PromptSet:
         """The prompts as values.
@@ -90,6 +93,11 @@ class SessionFile(BaseModel):
         if _decisive(self.engine) != _decisive(other.engine):
             differ.append("engine")
         return differ
+
+    def asks_other(self, other: SessionFile) -> bool:
+        """Whether another result is asked for, however it is written down."""
+        same = {"software": "", "output": None}
+        return self.model_copy(update=same) != other.model_copy(update=same)
 
 
 def _decisive(engine: EngineParams) -> dict[str, Any]:
@@ -139,6 +147,7 @@ def session_of(
     auto: AutoParams | None,
     prompts: PromptSet,
     fingerprint: str | None,
+    output: OutputParams | None = None,
 ) -> SessionFile:
     """A session of this version of the software."""
     from napari_sam2track import __version__
@@ -152,6 +161,7 @@ def session_of(
         auto=auto,
         prompts=prompts_to_dict(prompts),
         fingerprint=fingerprint,
+        output=output,
     )
 
 

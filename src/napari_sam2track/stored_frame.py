@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.engine.results import ObjectResult, State
-from napari_sam2track.masks import Patch, compose
+from napari_sam2track.masks import Patch, compose_labels
 
 #: What is known of an object on a frame: id, state (index into STATES), score, predicted IoU; the
 #: key of what it follows from (`engine.plan.Segment`); the box of its mask; and how good its claim
@@ -96,7 +96,7 @@ class StoredFrame:
     @property
     def labels_yx(self) -> NDArray[np.uint32]:
         """(Y, X) uint32 labels by the overlap rule, composed anew on each use."""
-        return compose(self.patches(), self.height, self.width)[0]
+        return compose_labels(self.patches(), self.height, self.width)
 
     def only(self, keep: NDArray[np.bool_]) -> StoredFrame:
         """Some of the rows."""

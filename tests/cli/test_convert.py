@@ -150,4 +150,5 @@ def test_outputs_do_not_go_among_the_files_of_the_input(sam2track, folder, tmp_p
     for command in (("measure", "--tracks"), ("suspects", "--out")):
         result = sam2track(command[0], tmp_path / "labels", command[1], table)
         assert (result.exit_code, message in result.stderr) == (2, True), result.output
-    assert sam2track("convert", tmp_path / "labels", tmp_path / "labels" / "b.json").exit_code == 0
+    result = sam2track("convert", tmp_path / "labels", tmp_path / "labels" / "b.json")
+    assert (result.exit_code, message in result.stderr) == (2, True), result.output

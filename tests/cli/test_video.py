@@ -225,9 +225,12 @@ def test_overwriting_keeps_what_others_put_there_and_old_results_until_new_ones(
     ]
     (out / "labels").mkdir()
     (out / "labels" / "my_annotation.tif").write_text("mine")
-    refused = sam2track(*args, "--overwrite")
-    assert refused.exit_code == 1
+    again = sam2track(*args, "--overwrite", "--save", "frames")
+    assert again.exit_code == 0, again.output
+    assert "labels is not as a run of sam2track wrote it here, so it is kept" in again.stderr
     assert (out / "labels" / "my_annotation.tif").read_text() == "mine"
+    np.testing.assert_array_equal(labels_of(out, "labels-2"), before)
+    assert not (out / "labels.tif").exists()  # of the run before, and as that had left it
 
 
 def test_a_session_is_not_replayed_on_another_movie(

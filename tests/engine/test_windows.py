@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from PIL import Image
 from scipy import ndimage as ndi
 
+from napari_sam2track.engine import windows
 from napari_sam2track.engine.looking import FILL, sensible, sides
 from napari_sam2track.engine.views import FrameView, WindowView
 from napari_sam2track.engine.windows import (
@@ -59,6 +62,81 @@ def test_cut_window(movie, window):
     assert got.shape == (SIZE, SIZE, 3)
     expected = cut_directly(movie.movie[1], window, SIZE).astype(int)
     assert np.abs(got.astype(int) - expected).max() <= 1
+
+
+def padded_square(image, window, size, mode):
+    """A window of an image that is padded to all sides at once: the square exists."""
+    margin = math.ceil(max(window.side / size, 1)) + 1
+    y0, x0 = math.floor(window.y0) - margin, math.floor(window.x0) - margin
+    side = math.ceil(window.side) + 2 * margin + 1
+    h, w = image.shape[:2]
+    pad = (
+        (max(-y0, 0), max(y0 + side - h, 0)),
+        (max(-x0, 0), max(x0 + side - w, 0)),
+        (0, 0),
+    )
+    padded = np.pad(image, pad[: image.ndim], mode=mode)
+    y0, x0 = max(y0, 0), max(x0, 0)  # what lies before is padding, and begins there
+    square = padded[y0 : y0 + side, x0 : x0 + side]
+    y, x = window.y0 - math.floor(window.y0) + margin, window.x0 - math.floor(window.x0) + margin
+    box = x, y, x + window.side, y + window.side
+    return np.asarray(
+        Image.fromarray(square).resize((size, size), Image.Resampling.BILINEAR, box=box)
+    )
+
+
+# Their centres are in the frame; here, a window has up to 200 pixels to a side, and more than
+# 2 ** 10 of them are resampled in steps and in blocks.
+INSIDE = st.builds(Window, st.floats(0, 70), st.floats(0, 96), st.floats(MIN_SIDE, 200))
+
+
+@pytest.mark.parametrize("at_once", [2**20, 2**10])
+@given(window=INSIDE, size=st.sampled_from([SIZE, 64]))
+def test_one_axis_after_the_other_is_one_resize(movie, at_once, window, size):
+    mask = Mask.from_frame(movie.movie[1, ..., 0] > 128)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "MOST_PIXELS", at_once)
+        image, seen = cut_window(movie, 1, window, size), cut_mask(mask, window, size)
+    np.testing.assert_array_equal(image, padded_square(movie.movie[1], window, size, "edge"))
+    full = mask.to_frame(71, 97) * np.uint8(255)
+    np.testing.assert_array_equal(seen, padded_square(full, window, size, "constant") >= 128)
+
+
+@given(
+    height=st.integers(1, 400),
+    width=st.integers(1, 400),
+    y=st.floats(0, 1),
+    x=st.floats(0, 1),
+    side=st.floats(MIN_SIDE, 400),
+)
+def test_elongated_frames(counting_movie, height, width, y, x, side):
+    """Of a tall frame the rows are resampled first, which may round to the next grey level."""
+    frame = np.random.default_rng(height).integers(0, 256, (1, height, width)).astype(np.uint8)
+    movie, window = counting_movie(frame), Window(y * (height - 1), x * (width - 1), side)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "MOST_PIXELS", 2**10)
+        got = cut_window(movie, 0, window, SIZE).astype(int)
+    expected = padded_square(movie.movie[0], window, SIZE, "edge")
+    assert np.abs(got - expected).max() <= (1 if height > width else 0)
+
+
+@pytest.mark.parametrize("shape", [(20, 30_000), (30_000, 20), (500, 16_000), (1, 70_000)])
+def test_a_window_costs_what_it_shows(counting_movie, shape):
+    """Not the square of the longer side, which would be up to 15 GB."""
+    movie = counting_movie(np.zeros((1, *shape), np.uint8))
+    mask = Mask.from_frame(np.ones(shape, bool))
+    window = Window(shape[0] / 2, shape[1] / 2, max(shape))
+    pixels = shape[0] * shape[1]
+    for cut, each in ((lambda: cut_window(movie, 0, window, 128), 3), (cut_whole(mask, window), 1)):
+        tracemalloc.start()
+        cut()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < each * pixels + 24 * 2**20
+
+
+def cut_whole(mask, window):
+    return lambda: cut_mask(mask, window, 128)
 
 
 @given(window=WINDOWS)
@@ -187,6 +265,17 @@ def test_shape():
     assert Shape.of(mask, 100, 200) == Shape(105.5, 215.5, 12.0, 48.0)
     assert Shape.of(np.zeros((3, 3), bool)) is None
     assert Shape.of(np.zeros((0, 0), bool)) is None
+
+
+@given(hnp.arrays(bool, (7, 9)))
+def test_the_shape_is_that_of_the_pixels(mask):
+    ys, xs = np.nonzero(mask)
+    shape = Shape.of(mask, 3, 4)
+    if len(ys) == 0:
+        assert shape is None
+    else:
+        extent = max(np.ptp(ys), np.ptp(xs)) + 1
+        assert shape == Shape(3 + ys.mean(), 4 + xs.mean(), extent, len(ys))
 
 
 def test_motion_follows_and_stays():

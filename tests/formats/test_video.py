@@ -33,6 +33,17 @@ def test_odd_sizes_are_padded(tmp_path):
         assert (movie.height, movie.width) == (48, 64)
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "shown"), [(20, 30_000, (6, 8192)), (9000, 500, (8192, 456))]
+)
+def test_frames_that_no_player_shows_are_made_smaller(tmp_path, height, width, shown):
+    path = tmp_path / "a.mp4"
+    write_video(path, (np.full((height, width, 3), 90, np.uint8) for _ in range(2)))
+    with open_frames(path) as movie:
+        assert (movie.height, movie.width) == shown
+        assert abs(int(movie.read(1)[2, 100, 0]) - 90) < 4
+
+
 def test_refusals(tmp_path):
     path = tmp_path / "a.mp4"
     with pytest.raises(OutputError, match="there are no frames for a video"):

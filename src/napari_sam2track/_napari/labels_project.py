@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from napari_sam2track._napari.place import Place
 from napari_sam2track._napari.pump import Pump
 from napari_sam2track._napari.tracks_project import TracksProject
 from napari_sam2track.formats.labels import as_labels
+from napari_sam2track.storage.scratch import new_scratch
 from napari_sam2track.tracks.movie import detections_of
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import DETECTION, TrackTable
@@ -174,7 +173,7 @@ class LabelsProject(TracksProject):
     ) -> None:
         self.viewer, self.labels, self.plane = viewer, opened.layer, opened.plane
         self.pump, self.background = pump, background
-        self._folder = Path(tempfile.mkdtemp(prefix="sam2track-"))
+        self._folder = new_scratch("sam2track-labels")
         self.work = LabelWork(self.plane, self._folder, parents=opened.parents, table=table)
         self.names = {}
         self.refused = {(int(p), int(t)) for p, t in self._ours.get("refused", ())}

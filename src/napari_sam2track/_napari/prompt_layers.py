@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2track.errors import FormatError
+from napari_sam2track.ids import checked_id
 from napari_sam2track.prompts import Point, Prompt, PromptSet
 from napari_sam2track.prompts.syntax import parse_label
 
@@ -123,10 +125,9 @@ def ids_of(features: pd.DataFrame, default: int) -> list[int]:
     ids = []
     for value in features["object_id"].tolist():
         try:
-            number = int(float(value))
-        except (TypeError, ValueError):
-            number = 0
-        ids.append(number if number >= 1 else default)
+            ids.append(checked_id(float(value), "an object_id"))
+        except (TypeError, ValueError, FormatError):
+            ids.append(default)
     return ids
 
 

@@ -19,6 +19,7 @@ from napari_sam2track._napari.layer_values import (
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.movies import extent, measured, point_rows, table_from
 from napari_sam2track.formats.provenance import provenance as make_provenance
+from napari_sam2track.ids import checked_id, checked_ids
 from napari_sam2track.labels import Scale
 from napari_sam2track.tracks.lineage import generations, lineage_ids
 from napari_sam2track.tracks.movie import TrackedMovie
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 #: napari's Tracks layer keeps a table as long as its largest id.
 MAX_SHOWN_ID = 20_000_000
-_MAX_ID = 0xFFFFFFFF
 
 
 def tracked_movie(
@@ -159,17 +159,17 @@ def movie_of_tracks(
     data = np.asarray(layer.data, np.float64)
     if not np.isfinite(data).all():
         raise FormatError(f"{name} has places that are not finite numbers; remove them")
-    ids, frames = _whole(data[:, 0], "track id", name), _whole(data[:, 1], "frame", name)
+    what = f"a track id of {name}"
+    ids, frames = checked_ids(data[:, 0], what, least=0), _whole(data[:, 1], "frame", name)
     notes = []
     shift = int(len(ids) > 0 and ids.min() == 0)
     if shift:
         notes.append("there is a track 0, the background's value: all ids are one higher now")
-    if len(ids) and ids.max() + shift > _MAX_ID:
-        raise FormatError(f"{name} has the track id {ids.max()}; ids go up to {_MAX_ID}")
     deep = data.shape[1] == 5 and bool(data[:, 2].any())
     places = np.zeros((len(data), 3))
     places[:, -(data.shape[1] - 2) :] = data[:, 2:]
-    rows = point_rows(ids + shift, frames, places, _areas(layer, len(data)))
+    tracks = checked_ids(ids.astype(np.int64) + shift, f"{what}, one higher,")
+    rows = point_rows(tracks, frames, places, _areas(layer, len(data)))
     ends = {int(k): float(t) for k, t in sorted(zip(ids, frames, strict=True), key=lambda p: p[1])}
     found, cut = _one_parent(layer, ends, merges)
     parents = {child + shift: parent + shift for child, parent in found.items()}
@@ -226,9 +226,11 @@ def _one_parent(layer: Any, ends: Mapping[int, float], merges: str) -> tuple[dic
     """Daughter to mother from napari's graph, and how many links were cut."""
     parents: dict[int, int] = {}
     cut = 0
-    for child, found in (layer.graph or {}).items():
+    what = f"a track in the graph of the layer {layer.name!r}"
+    for key, found in (layer.graph or {}).items():
+        child = checked_id(key, what, least=0)
         several = found if isinstance(found, list | tuple | np.ndarray) else [found]
-        mothers = [int(mother) for mother in several if int(mother) != int(child)]
+        mothers = [m for m in (checked_id(one, what, least=0) for one in several) if m != child]
         if not mothers:  # how some say that it is a root
             continue
         if len(mothers) > 1 and merges == "refuse":
@@ -238,5 +240,5 @@ def _one_parent(layer: Any, ends: Mapping[int, float], merges: str) -> tuple[dic
                 "parent at most; take the others out of the layer's graph"
             )
         cut += len(mothers) - 1
-        parents[int(child)] = max(mothers, key=lambda track: ends.get(track, -1.0))
+        parents[child] = max(mothers, key=lambda track: ends.get(track, -1.0))
     return parents, cut

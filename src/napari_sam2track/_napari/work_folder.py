@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam2track._napari.settings import settings
+from napari_sam2track.storage.processes import began, is_alive
 from napari_sam2track.work.work_file import LABELS, NAME
 
 #: Side of a block of labels on disk: a stroke of the brush writes few of them.
 _BLOCK = 512
 #: Holds the number of the process that uses a folder.
 _LOCK = "in_use"
-#: Seconds by which the time at which a process began may differ: clocks are corrected.
-_SAME = 5.0
 
 
 def work_root() -> Path:
@@ -45,7 +44,7 @@ def folder_for(fingerprint: str, plane: int | None) -> Path:
 def take(folder: Path) -> None:
     """Say that a folder is in use from now on."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _LOCK).write_text(f"{os.getpid()} {_begun(os.getpid())}", "utf-8")
+    (folder / _LOCK).write_text(f"{os.getpid()} {began(os.getpid())}", "utf-8")
 
 
 def give_back(folder: Path) -> None:
@@ -54,26 +53,12 @@ def give_back(folder: Path) -> None:
 
 
 def in_use(folder: Path) -> bool:
-    """Whether a process that lives has taken a folder.
-
-    Numbers of processes are used again, in a container even the same one each time, so it counts
-    when the process began too.
-    """
+    """Whether a process that lives has taken a folder."""
     try:
         number, begun = (folder / _LOCK).read_text("utf-8").split()
-        return abs(_begun(int(number)) - float(begun)) < _SAME
+        return is_alive(int(number), float(begun))
     except (OSError, ValueError):  # nobody has, or a crash cut it off
         return False
-
-
-def _begun(number: int) -> float:
-    """When a process began, in seconds; NaN if there is none."""
-    import psutil
-
-    try:
-        return float(psutil.Process(number).create_time())
-    except psutil.Error:
-        return float("nan")
 
 
 def put_aside(folder: Path) -> Path | None:

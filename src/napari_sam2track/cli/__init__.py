@@ -35,6 +35,7 @@ from napari_sam2track.cli import (
     video,
 )
 from napari_sam2track.cli._run import guarded, set_debug
+from napari_sam2track.cli._signals import raise_when_told
 
 _COMMANDS = (
     image,
@@ -97,4 +98,5 @@ for _module in _GROUPS:
 
 def main() -> None:
     """Run the command line; the entry point of the script ``sam2track``."""
+    raise_when_told()
     app(prog_name="sam2track")

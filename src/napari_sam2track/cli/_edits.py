@@ -48,10 +48,9 @@ def run_edits(
     FormatError
         If there are no masks.
     """
-    from tempfile import TemporaryDirectory
-
     from napari_sam2track.cli._progress import progress
     from napari_sam2track.formats.registry import write_tracks
+    from napari_sam2track.storage.scratch import scratch_folder
     from napari_sam2track.tracks.copies import EditedCopy
     from napari_sam2track.tracks.edit_syntax import format_edit
     from napari_sam2track.tracks.lineage import problems
@@ -62,11 +61,11 @@ def run_edits(
             f"{source} holds places of tracks and no masks, so there is nothing to edit; "
             "give labels, or a format that holds them"
         )
-    with TemporaryDirectory(prefix="sam2track-edit-") as folder:
+    with scratch_folder("sam2track-edit") as folder:
         bare = int((movie.table.detections["area"] == 0).sum())
         if bare:
             typer.echo(f"Note: {bare} objects without pixels are left out")
-        labels = EditedCopy(movie.labels, Path(folder))
+        labels = EditedCopy(movie.labels, folder)
         state = TrackState(labels, movie.table.parents, movie.table)
         before = set(problems(movie.table))
         failed = _make(state, edits, stop=target is not None)

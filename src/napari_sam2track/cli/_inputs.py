@@ -79,39 +79,6 @@ FromFormat = Annotated[
 ]
 
 
-def check_apart(option: str, out: Path, source: Path, hint: str = "") -> None:
-    """Refuse an output that is the input, or would count as a part of it from then on.
-
-    Parameters
-    ----------
-    option
-        What the output is called on the command line.
-    out, source
-        Output and input.
-    hint
-        Another way out, for the message.
-
-    Raises
-    ------
-    UsageError
-        If they are one file or folder, or the output lies in a zarr or among the images of a
-        folder, where the next command would read it as one of them.
-    """
-    there, inside = source.resolve(), out.resolve()
-    if there == inside:
-        raise UsageError(f"{option} {out} is the input; choose another name{hint}")
-    if not source.is_dir():
-        return
-    zarr = any((source / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
-    among = inside.parent == there and not (source / "session.json").is_file()
-    read = inside.suffix.lower() in (".tif", ".tiff", ".png") or inside.name == "tracks.csv"
-    if (zarr and there in inside.parents) or (among and read):
-        raise UsageError(
-            f"{option} {out} would lie among the files of the input {source}, and be read as one "
-            "of them next time; choose another place"
-        )
-
-
 def collect_prompts(
     points: Sequence[str] | None,
     boxes: Sequence[str] | None,
@@ -147,6 +114,20 @@ def collect_prompts(
     after = first if together else first + len(points or ())
     boxed = prompts_from_boxes(boxes or (), first_id=after)
     return prompts.merge(clicked).merge(boxed)
+
+
+def prompt_files(masks: Sequence[str] | None, file: Path | None) -> list[Path]:
+    """The files that prompts are read from."""
+    from napari_sam2track.prompts import parse_mask_source
+
+    return [parse_mask_source(text)[0] for text in masks or ()] + ([] if file is None else [file])
+
+
+def model_files(info: ModelInfo) -> list[Path]:
+    """The files that a model is read from."""
+    from napari_sam2track.models.download import model_path
+
+    return [model_path(info), *([] if info.config is None else [Path(info.config)])]
 
 
 def _masks_of(path: Path, frame: int, height: int, width: int) -> PromptSet:

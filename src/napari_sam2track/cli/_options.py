@@ -74,6 +74,24 @@ def with_params(**groups: type[Params]) -> Callable[[Callable[..., R]], Callable
     return decorate
 
 
+def given_options(context: typer.Context, model: Params) -> dict[str, Any]:
+    """The fields of a group that stand on the command line, with what they were given.
+
+    Parameters
+    ----------
+    context
+        Of the command that runs.
+    model
+        The group, as the command got it.
+    """
+
+    def given(name: str) -> bool:
+        source = context.get_parameter_source(name)
+        return source is not None and source.name != "DEFAULT"
+
+    return {k: getattr(model, k) for k in type(model).model_fields if given(k)}
+
+
 def option_name(field: str) -> str:
     """The option of a field: ``min_iou`` is ``--min-iou``."""
     return "--" + field.replace("_", "-")

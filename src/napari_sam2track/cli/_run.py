@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import logging
 import os
+import re
 import sys
 import traceback
-from collections.abc import Callable, Collection
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 import typer
 
+from napari_sam2track.cli._signals import exit_code
 from napari_sam2track.errors import Sam2TrackError
+from napari_sam2track.storage.recovery import recover
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 ISSUES = "https://github.com/napari-sam2track/napari-sam2track/issues"
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-
 _debug = False
 
 
@@ -40,13 +43,16 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         # What tifffile finds odd about a file comes as an error of ours, or is of no account.
         logging.getLogger("tifffile").addHandler(logging.NullHandler())
-        given = {str(value) for value in (*args, *kwargs.values())}
+        given = {str(value) for value in _flat((*args, *kwargs.values()))}
         try:
+            for value in _flat((*args, *kwargs.values())):
+                if isinstance(value, Path):
+                    recover(value)
             return command(*args, **kwargs)
         except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
             raise  # typer's own business
-        except KeyboardInterrupt:
-            raise _stopped("interrupted", INTERRUPTED) from None
+        except KeyboardInterrupt as stop:
+            raise _stopped("interrupted", exit_code(stop)) from None
         except Sam2TrackError as error:
             raise _stopped(str(error), error.exit_code, given) from error
         except MemoryError as error:
@@ -64,7 +70,13 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
-def _stopped(sentence: str, exit_code: int, given: Collection[str] = ()) -> typer.Exit:
+def _flat(values: Iterable[Any]) -> Iterator[Any]:
+    """Values, and those in lists of them."""
+    for value in values:
+        yield from value if isinstance(value, list | tuple) else (value,)
+
+
+def _stopped(sentence: str, code: int, given: Collection[str] = ()) -> typer.Exit:
     """Print why the command ends, and the exception that ends it.
 
     A sentence that begins with one of the words `given` by the person, such as the name of a
@@ -75,11 +87,13 @@ def _stopped(sentence: str, exit_code: int, given: Collection[str] = ()) -> type
     if _debug:
         traceback.print_exc()
     text = sentence[:1].upper() + sentence[1:] if _is_word(sentence, given) else sentence
-    # One line however narrow the terminal: it is copied into searches and issues.
+    # One line however narrow the terminal and whatever a name holds: it is copied into searches
+    # and issues.
+    text = re.sub(r"\s*[\r\n]\s*", " ", text)
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    console.print("Error: " if exit_code != INTERRUPTED else "", style="red", end="", markup=False)
+    console.print("Error: " if code <= 128 else "", style="red", end="", markup=False)
     console.print(text.rstrip(".") + ".", style="red", markup=False)
-    return typer.Exit(exit_code)
+    return typer.Exit(code)
 
 
 def _is_word(sentence: str, given: Collection[str]) -> bool:
@@ -90,6 +104,8 @@ def _is_word(sentence: str, given: Collection[str]) -> bool:
 
 def _os_error(error: OSError) -> str:
     """An error of the system: what, and about which file."""
+    if error.filename is None and error.errno == errno.ENOENT:
+        return "the folder that this was started in is gone; change to one that exists"
     reason = error.strerror or _one_line(error) or type(error).__name__
     return f"{os.fsdecode(error.filename)}: {reason}" if error.filename else reason
 
@@ -101,4 +117,4 @@ def _one_line(error: BaseException) -> str:
 
 def is_interactive() -> bool:
     """Whether somebody may be watching stderr; logs are spared progress bars."""
-    return sys.stderr.isatty()
+    return sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_sam2track.cli._inputs import FromFormat, Overwrite, check_apart
+from napari_sam2track.cli._inputs import FromFormat, Overwrite
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.cli._words import counted
 from napari_sam2track.params import ReadParams, WriteParams
@@ -56,16 +56,17 @@ def convert(
     """Convert tracks from one format to another, and say what the new one cannot hold."""
     from napari_sam2track.cli._progress import progress
     from napari_sam2track.formats.movies import notes
-    from napari_sam2track.formats.output import check_output
     from napari_sam2track.formats.registry import (
+        files_of,
         format_of_output,
         losses,
         open_tracks,
         write_tracks,
     )
+    from napari_sam2track.storage.output import check_apart, check_output
 
     chosen = format_of_output(out, to_format)
-    check_apart("OUT", out, source)
+    check_apart(files_of(out, chosen, "OUT"), [source])
     check_output(out, overwrite)
     with open_tracks(source, from_format, options=read, watch=progress) as movie:
         lost = losses(movie, chosen)

@@ -47,22 +47,26 @@ def demo(
     from napari_sam2track.run_store import RunStore
     from napari_sam2track.session import Session
     from napari_sam2track.session_file import ModelRef, session_of
+    from napari_sam2track.storage.output import check_output
 
     begin = time.perf_counter()
     results = out_dir / "results"
-    results_folder.prepare(results, resume=False, overwrite=overwrite)
-    sample = samples.moving_cells()
     movie_path = out_dir / "movie.tif"
+    info = ready_model("bundled", None)
+    where = ready_device(device, threads)
+    results_folder.check_folder(results, resume=False, overwrite=overwrite)
+    for path in (movie_path, _truth_beside(movie_path)):
+        check_output(path, overwrite)
+    sample = samples.moving_cells()
     _write_movie(movie_path, sample, overwrite)
     clicks = samples.centre_pixels(sample.labels_tyx[0])
     prompts = PromptSet({(i, 0): Prompt(points=(Point(y, x),)) for i, (y, x) in clicks.items()})
-    info = ready_model("bundled", None)
-    where = ready_device(device, threads)
 
     from napari_sam2track.frames import open_frames
     from napari_sam2track.models.download import verify
 
-    with open_frames(movie_path) as movie:
+    with open_frames(movie_path) as movie, results_folder.writing_to(results) as hidden:
+        results_folder.clear_run(results)
         engine = EngineParams(direction="forward")
         work = Session(movie, info, prompts, engine, device=where)
         sha = verify(info)
@@ -74,8 +78,9 @@ def demo(
             model=ModelRef(name=info.name, sha256=sha),
             prompts=prompts,
             fingerprint=movie.fingerprint(),
+            output=OutputParams(),
         )
-        store = RunStore(results / results_folder.RUN, (movie.n_frames, movie.height, movie.width))
+        store = RunStore(hidden, (movie.n_frames, movie.height, movie.width))
         store.begin(note)
         for _ in progress(work.propagate(store), movie.n_frames, "Following"):
             pass
@@ -86,7 +91,7 @@ def demo(
             parameters=engine.model_dump(),
             model={"name": info.name, "sha256": sha},
         )
-        results_folder.write_results(
+        outcome = results_folder.write_results(
             results,
             store,
             work,
@@ -96,6 +101,8 @@ def demo(
             lambda items, n, what: items,
         )
         labels = list(store.labels())
+        for sentence in results_folder.what_was_kept(outcome):
+            typer.echo(f"Note: {sentence}", err=True)
     _report(sample, labels, prompts)
     n = len(clicks)
     typer.echo(
@@ -106,15 +113,20 @@ def demo(
     typer.echo(f"Look at them in napari:  napari {movie_path} {results / 'labels.tif'}")
 
 
+def _truth_beside(path: Path) -> Path:
+    """Where the truth of the movie is written."""
+    return path.with_name("truth.tif")
+
+
 def _write_movie(path: Path, sample: Sample, overwrite: bool) -> None:
     """The movie, and its truth beside it."""
     import tifffile
 
-    from napari_sam2track.formats.output import atomic_path
+    from napari_sam2track.storage.output import atomic_path
 
     for name, stack in (
         (path, sample.images_tyx),
-        (path.with_name("truth.tif"), sample.labels_tyx),
+        (_truth_beside(path), sample.labels_tyx),
     ):
         with atomic_path(name, overwrite) as part:
             tifffile.imwrite(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from napari_sam2track.cli._inputs import FromFormat, Overwrite, check_apart
+from napari_sam2track.cli._inputs import FromFormat, Overwrite
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.errors import EditError, FormatError, UsageError
 from napari_sam2track.params import ReadParams, WriteParams
@@ -143,9 +143,12 @@ def edit(
     edits = _in_order(ctx.meta[_GIVEN], given)
     target, format_name = _target(source, out, in_place, dry_run, from_format, to_format)
     if target is not None and not in_place:
-        from napari_sam2track.formats.output import check_output
+        from napari_sam2track.formats.registry import files_of, format_named
+        from napari_sam2track.storage.output import check_apart, check_output
 
-        check_apart("--out", target, source, ", or say --in-place")
+        assert format_name is not None  # there is a target
+        outputs = files_of(target, format_named(format_name))
+        check_apart(outputs, [source, *(script or ())], ", or say --in-place")
         check_output(target, overwrite)
     with open_tracks(source, from_format, options=read, watch=progress) as movie:
         if in_place and format_name in _RICH and "software" not in movie.provenance:

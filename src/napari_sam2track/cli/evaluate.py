@@ -42,11 +42,12 @@ def evaluate(
     from napari_sam2track import evaluation
     from napari_sam2track.cli._progress import progress
     from napari_sam2track.evaluation.packages import check_installed
-    from napari_sam2track.formats.output import check_output
     from napari_sam2track.formats.registry import open_tracks
+    from napari_sam2track.storage.output import check_apart, check_output
 
     check_installed()
     if out is not None:
+        check_apart({"--out": out}, [pred, truth])
         check_output(out, overwrite)
     with (
         open_tracks(pred, watch=progress) as found,
@@ -87,7 +88,7 @@ def _write(out: Path, scores: list[Score], pred: Path, truth: Path, overwrite: b
     from dataclasses import asdict
     from math import isnan
 
-    from napari_sam2track.formats.output import write_text_atomic
+    from napari_sam2track.storage.output import write_text_atomic
 
     rows = [asdict(s) | {"value": None if isnan(s.value) else s.value} for s in scores]
     content = {"result": str(pred), "truth": str(truth), "scores": rows}

@@ -18,7 +18,9 @@ from napari_sam2track.cli._inputs import (
     PromptsFile,
     Threads,
     collect_prompts,
+    model_files,
     open_movie,
+    prompt_files,
     ready_device,
     ready_model,
 )
@@ -90,19 +92,17 @@ def image(
     mask: MaskParams,
 ) -> None:
     """Outline objects in one image from clicks, boxes or masks."""
-    from napari_sam2track.formats.output import check_output
+    from napari_sam2track.storage.output import check_apart, check_output
 
     _check_suffix("--out", out, (".png", ".tif", ".tiff"))
-    for name, path in (("--out", out), ("--overlay", overlay), ("--candidates", candidates)):
+    for path in (out, overlay):
         if path is not None:
-            if path.absolute() == image.absolute():
-                raise UsageError(f"{name} {path} is the input; choose another name")
-            if path != candidates:
-                check_output(path, overwrite)
+            check_output(path, overwrite)
     if overlay is not None:
         _check_suffix("--overlay", overlay, (".png", ".jpg", ".jpeg", ".tif", ".tiff"))
-    if overlay is not None and overlay.absolute() == out.absolute():
-        raise UsageError(f"--overlay {overlay} is the mask's name as well; choose another one")
+    asked = {"--out": out, "--overlay": overlay, "--candidates": candidates}
+    outputs = {option: path for option, path in asked.items() if path is not None}
+    check_apart(outputs, [image, *prompt_files(mask_prompts, prompts)])
     with open_movie(image, frames) as movie:
         if frame >= movie.n_frames:
             raise UsageError(
@@ -118,6 +118,7 @@ def image(
             )
         wanted.validate(movie.n_frames, movie.height, movie.width)
         info = ready_model(model, config)
+        check_apart(outputs, model_files(info))
         where = ready_device(device, threads)
 
         from napari_sam2track.engine.network import Network
@@ -184,7 +185,7 @@ def _write_mask(path: Path, labels_yx: NDArray[np.uint32], n_objects: int, overw
 
 
 def _write_image(path: Path, pixels: NDArray[np.generic], overwrite: bool) -> None:
-    from napari_sam2track.formats.output import atomic_path
+    from napari_sam2track.storage.output import atomic_path
 
     with atomic_path(path, overwrite) as temporary:
         if path.suffix.lower() in (".tif", ".tiff"):

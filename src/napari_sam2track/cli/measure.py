@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_sam2track.cli._inputs import FromFormat, Overwrite, check_apart
+from napari_sam2track.cli._inputs import FromFormat, Overwrite
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.errors import FormatError, UsageError
 from napari_sam2track.params import MeasureParams, ReadParams
@@ -75,19 +75,21 @@ def measure(
     (NAME.csv.json) tells. Ways and speeds of tracks are then in these alone.
     """
     from napari_sam2track.cli._progress import progress
-    from napari_sam2track.formats.output import check_output
     from napari_sam2track.formats.registry import open_tracks
+    from napari_sam2track.storage.output import check_apart, check_output
     from napari_sam2track.tracks.summary import measure_tracks
 
     if out is None and tracks is None:
         raise UsageError("say where to write: --out for objects, --tracks for tracks, or both")
     if image is not None and out is None:
         raise UsageError("--image is measured object by object; say where to write with --out")
-    if out is not None and tracks is not None and out.absolute() == tracks.absolute():
-        raise UsageError(f"--out and --tracks are both {out}; choose two names")
+    outputs: dict[str, Path] = {}
     for option, path in (("--out", out), ("--tracks", tracks)):
         if path is not None:
-            check_apart(option, path, source)
+            outputs |= {option: path, f"the note beside {option},": _beside(path)}
+    check_apart(outputs, [source, *([] if image is None else [image])])
+    for path in (out, tracks):
+        if path is not None:
             if path.suffix.lower() != ".csv":
                 raise UsageError(f"{path} has the unknown suffix {path.suffix!r}; use .csv")
             check_output(path, overwrite)
@@ -98,8 +100,7 @@ def measure(
             typer.echo(f"{n} objects in {movie.table.n_frames} frames: {out}")
         if tracks is not None:
             table = measure_tracks(movie.table, movie.scale)
-            _write(tracks, [table], overwrite)
-            _write_note(tracks, movie, source, None, {}, overwrite)
+            _write(tracks, [table], _note(movie, source, None, {}), overwrite)
             typer.echo(f"{len(table)} tracks: {tracks}")
 
 
@@ -130,19 +131,23 @@ def _measure_objects(
     picture: ImageFrames | None
     with opened as picture:
         parts = measure_frames(movie.labels, picture, params, movie.scale)
-        _write(out, progress(parts, movie.table.n_frames, "Measuring"), overwrite)
-    _write_note(out, movie, source, image, params.model_dump(), overwrite)
+        note = _note(movie, source, image, params.model_dump())
+        _write(out, progress(parts, movie.table.n_frames, "Measuring"), note, overwrite)
     return len(movie.table)
 
 
-def _write(path: Path, parts: Iterable[pd.DataFrame], overwrite: bool) -> None:
-    """Write tables with the same columns one after the other; one of them is in memory."""
-    from napari_sam2track.formats.output import atomic_path
+def _write(path: Path, parts: Iterable[pd.DataFrame], note: str, overwrite: bool) -> None:
+    """Write tables with the same columns one after the other, and a note beside them.
+
+    One of the tables is in memory.
+    """
+    from napari_sam2track.storage.output import atomic_paths
 
     with (
-        atomic_path(path, overwrite) as temporary,
+        atomic_paths(path, _beside(path), overwrite=overwrite) as (temporary, beside),
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
+        beside.write_text(note, encoding="utf-8", newline="\n")
         for k, part in enumerate(parts):
             part.to_csv(file, index=False, header=k == 0, float_format="%.10g", lineterminator="\n")
 
@@ -152,24 +157,15 @@ def _beside(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
-def _write_note(
-    path: Path,
-    movie: TrackedMovie,
-    source: Path,
-    image: Path | None,
-    params: dict[str, Any],
-    overwrite: bool,
-) -> None:
-    """Write where a table comes from, and the units of its ``world_`` columns."""
+def _note(movie: TrackedMovie, source: Path, image: Path | None, params: dict[str, Any]) -> str:
+    """Where a table comes from, and the units of its ``world_`` columns, as JSON."""
     import json
 
-    from napari_sam2track.formats.output import write_text_atomic
     from napari_sam2track.formats.provenance import provenance
 
-    note = provenance(
+    origin = provenance(
         source=str(source),
         frames=range(movie.table.n_frames),
         parameters={**params, "image": None if image is None else str(image)},
     )
-    content = {"scale": asdict(movie.scale), "provenance": note}
-    write_text_atomic(_beside(path), json.dumps(content, indent=2) + "\n", overwrite)
+    return json.dumps({"scale": asdict(movie.scale), "provenance": origin}, indent=2) + "\n"

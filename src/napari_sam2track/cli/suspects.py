@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_sam2track.cli._inputs import FromFormat, Overwrite, check_apart
+from napari_sam2track.cli._inputs import FromFormat, Overwrite
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.errors import UsageError
 from napari_sam2track.params import ReadParams, SuspectParams
@@ -49,8 +49,8 @@ def suspects(
     holes, and divisions that look unlikely. Frames are counted from 0.
     """
     from napari_sam2track.cli._progress import progress
-    from napari_sam2track.formats.output import check_output
     from napari_sam2track.formats.registry import open_tracks
+    from napari_sam2track.storage.output import check_apart, check_output
     from napari_sam2track.tracks.suspects import find_suspects
 
     if out is not None:
@@ -58,7 +58,7 @@ def suspects(
             raise UsageError(
                 f"--out {out} has the unknown suffix {out.suffix!r}; use .csv or .json"
             )
-        check_apart("--out", out, source)
+        check_apart({"--out": out}, [source])
         check_output(out, overwrite)
     with open_tracks(source, from_format, options=read, watch=progress) as movie:
         if movie.labels is None:
@@ -109,8 +109,8 @@ def _write(
     import json
     from dataclasses import asdict
 
-    from napari_sam2track.formats.output import write_text_atomic
     from napari_sam2track.formats.provenance import provenance
+    from napari_sam2track.storage.output import write_text_atomic
 
     if out.suffix.lower() == ".csv":
         text = io.StringIO()

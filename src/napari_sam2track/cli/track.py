@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_sam2track.cli._inputs import Overwrite, check_apart
+from napari_sam2track.cli._inputs import Overwrite
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.cli._words import counted
 from napari_sam2track.errors import UsageError
@@ -101,13 +101,14 @@ def track(
     """
     from napari_sam2track.cli._progress import progress
     from napari_sam2track.formats.labels import open_labels
-    from napari_sam2track.formats.output import check_output
-    from napari_sam2track.formats.registry import format_of_output, losses, write_tracks
+    from napari_sam2track.formats.registry import files_of, format_of_output, losses, write_tracks
     from napari_sam2track.linking import link_all, separate
+    from napari_sam2track.storage.output import check_apart, check_output
     from napari_sam2track.tracks.movie import RelabelledFrames, TrackedMovie, relabelled
 
     chosen = format_of_output(out, format)
-    check_apart("--out", out, pred_dir)
+    inputs = [pred_dir, *([] if lock_from is None else [lock_from])]
+    check_apart(files_of(out, chosen), inputs)
     check_output(out, overwrite)
     with open_labels(pred_dir, axes=axes) as stack:
         locked = _locked(lock_from, lock, (stack.n_frames, stack.frame_shape))

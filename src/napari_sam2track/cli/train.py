@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_sam2track.cli._inputs import Device, Threads, ready_device, ready_model
+from napari_sam2track.cli._inputs import Device, Threads, model_files, ready_device, ready_model
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.errors import Sam2TrackError, UsageError
 from napari_sam2track.params import FramesParams, TuneParams
@@ -75,8 +75,11 @@ def train(
     is best there is kept, and is written only if it is better than the model
     to begin with. Ctrl-C ends the training and keeps what is best so far.
     """
+    from napari_sam2track.storage.output import check_apart
+
     path = _target(out)
     model = ready_model(base, config)
+    check_apart({"--out": path}, [*data, *model_files(model)])
     chosen = ready_device(device, threads)
 
     from napari_sam2track.training.labelled import Examples, split
@@ -97,8 +100,8 @@ def train(
 
 def _target(out: Path) -> Path:
     """Where the model is written, if that can be."""
-    from napari_sam2track.formats.output import check_output
     from napari_sam2track.models.registry import UnknownModelError, find_model, models_dir
+    from napari_sam2track.storage.output import check_output
 
     if out.suffix == "" and out.parent == Path():
         try:

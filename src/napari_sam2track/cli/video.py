@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,12 +21,16 @@ from napari_sam2track.cli._inputs import (
     PromptsFile,
     Threads,
     collect_prompts,
+    model_files,
     open_movie,
+    prompt_files,
     ready_device,
     ready_model,
 )
-from napari_sam2track.cli._options import with_params
+from napari_sam2track.cli._options import given_options, with_params
+from napari_sam2track.cli._signals import after_this_step
 from napari_sam2track.errors import (
+    FormatError,
     FramesError,
     ModelError,
     OutputError,
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from napari_sam2track.run_store import RunStore
     from napari_sam2track.session import Session
     from napari_sam2track.session_file import SessionFile
+
+SESSION = "session.json"
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -62,6 +66,7 @@ EXAMPLES = """\
 
 @with_params(output=OutputParams, frames=FramesParams, engine=EngineParams, auto=AutoParams)
 def video(
+    ctx: typer.Context,
     *,
     video: Annotated[
         Path | None,
@@ -101,7 +106,7 @@ def video(
             "--resume",
             help="Go on with the run in the folder, or correct it: what is stale is computed. "
             "Without --video, movie, prompts and parameters are those of the run, but for options "
-            "of the engine that are given and are not the default, and --discover.",
+            "of the engine that are given, and --discover; of the output, also with --video.",
         ),
     ] = False,
     correct: Annotated[
@@ -144,12 +149,6 @@ def video(
     prompts they are looked for (see the auto options). Ctrl-C keeps what is
     finished, and --resume goes on from there.
     """
-    from napari_sam2track import results_folder
-    from napari_sam2track.decisions import Decisions
-    from napari_sam2track.run_store import RunStore
-    from napari_sam2track.session import Session
-    from napari_sam2track.session_file import read_session
-
     said = (points, box, mask_prompts, prompts)
     going_on = resume or undo
     changes = bool(correct or forget)
@@ -157,45 +156,68 @@ def video(
         raise UsageError("--correct and --forget change a run that is there; say --resume as well")
     if undo and (changes or any(said) or resume or session or estimate):
         raise UsageError("--undo goes alone: it puts back what the last run replaced")
-    replay = _replayed(session, out_dir if going_on and video is None else None, said)
-    if replay is not None and session is None:
-        frames, model, config = replay.frames, replay.model.name, replay.model.config
-        engine = replay.engine.model_copy(update=engine.model_dump(exclude_defaults=True))
-        video = _source(replay, out_dir / results_folder.RUN / "session.json")
-    elif replay is not None and session is not None:
-        video = video or _source(replay, session)
-        frames, engine, model, config = (
-            replay.frames,
-            replay.engine.model_copy(update=_as_it_was(replay)),
-            replay.model.name,
-            replay.model.config,
-        )
-    if video is None:
-        raise UsageError("there is no movie; give one with --video, or a run with --session")
-    with open_movie(video, frames) as movie:
+    from napari_sam2track import results_folder
+    from napari_sam2track.decisions import Decisions
+    from napari_sam2track.run_store import RunStore
+    from napari_sam2track.session import Session
+    from napari_sam2track.storage.output import check_apart
+    from napari_sam2track.storage.scratch import scratch_folder
+
+    with ExitStack() as held:
+        if going_on:  # nobody else may change the run from before it is read
+            if video is None:
+                _check_there(out_dir)
+            results_folder.check_folder(out_dir, going_on, overwrite)
+            held.enter_context(results_folder.writing_to(out_dir))
+        replay = _replayed(session, out_dir if going_on and video is None else None, said)
+        if replay is not None and session is None:
+            frames, model, config = replay.frames, replay.model.name, replay.model.config
+            engine = replay.engine.model_copy(update=given_options(ctx, engine))
+            video = _source(replay, out_dir / results_folder.RUN / SESSION)
+        elif replay is not None and session is not None:
+            video = video or _source(replay, session)
+            frames, engine, model, config = (
+                replay.frames,
+                replay.engine.model_copy(update=_as_it_was(replay)),
+                replay.model.name,
+                replay.model.config,
+            )
+        if video is None:
+            raise UsageError("there is no movie; give one with --video, or a run with --session")
+        movie = held.enter_context(open_movie(video, frames))
         if replay is None:
             wanted = collect_prompts(points, box, mask_prompts, prompts, movie.height, movie.width)
             if going_on and not any(said):  # the movie alone was given, or other settings
-                wanted = _prompts_of(out_dir)
+                wanted = _run_in(out_dir).prompt_set()
             find = auto if auto.discover or not (wanted or any(said)) else None
         else:
             wanted = replay.prompt_set()
             find = (auto if auto.discover else replay.auto) if session is None else None
         wanted = _changed(wanted, correct, forget)
+        remembered = replay if replay is not None or not going_on else _run_in(out_dir)
+        if remembered is not None and remembered.output is not None:
+            output = remembered.output.model_copy(update=given_options(ctx, output))
         work = Session(movie, ready_model(model, config), wanted, engine, find)
         if session is not None and replay is not None and replay.decisions is not None:
             work.decided = Decisions.from_dict(replay.decisions)
         work.check()
         work.device = ready_device(device, threads)
-        note = _session_file(work, video, frames)
+        note = _session_file(work, video, frames, output)
         if replay is not None and session is not None:
             _same_inputs(replay, note, session)
-        if estimate and not going_on:
-            with TemporaryDirectory() as nothing:
-                size = (movie.n_frames, movie.height, movie.width)
-                _tell_cost(work, work.stale(RunStore(Path(nothing), size)))
-            return
-        results_folder.prepare(out_dir, going_on, overwrite)
+        read = [video, *prompt_files(mask_prompts, prompts), *model_files(work.model)]
+        read += [] if session is None else [session]
+        check_apart(results_folder.output_paths(out_dir), read)
+        if not going_on:
+            if estimate:
+                with scratch_folder("sam2track-estimate") as nothing:
+                    size = (movie.n_frames, movie.height, movie.width)
+                    _tell_cost(work, work.stale(RunStore(nothing, size)))
+                return
+            results_folder.check_folder(out_dir, going_on, overwrite)
+            _ = work.network  # what is wrong with the model or the sizes is said before any trace
+            held.enter_context(results_folder.writing_to(out_dir))
+            results_folder.clear_run(out_dir)
         store = RunStore(
             out_dir / results_folder.RUN,
             (movie.n_frames, movie.height, movie.width),
@@ -208,22 +230,32 @@ def video(
             decided = {} if made is None else {"mode": made.mode, "decisions": made.to_dict()}
             final = note.model_copy(update=decided)
             origin = _provenance(work, video, note.model.sha256, store.finished())
-            results_folder.write_results(out_dir, store, work, final, origin, output, _watch)
+            outcome = results_folder.write_results(
+                out_dir, store, work, final, origin, output, _watch
+            )
+            store.settle()
+            for sentence in results_folder.what_was_kept(outcome):
+                typer.echo(f"Note: {sentence}", err=True)
 
         if undo:
             changed = store.undo()
-            note = read_session(store.folder / "session.json")
+            if changed is None:
+                raise UsageError(f"there is no run in {out_dir} to undo; it has changed nothing")
+            note = _run_in(out_dir)
+            output = (note.output or output).model_copy(update=given_options(ctx, output))
             work.set_prompts(note.prompt_set())
             work.stale(store)  # knows what was decided
             write()
             typer.echo(f"{len(changed)} frames are as they were before the last run: {out_dir}")
             return
         stale = work.stale(store)
+        if store.damage() is not None:
+            typer.echo(f"Note: {store.damage()}", err=True)
         _tell_cost(work, stale)
         if estimate:
             return
         try:
-            finished = _run(work, store, sum(map(len, stale.values())))
+            stopped = _run(work, store, sum(map(len, stale.values())))
         except Sam2TrackError:
             done = len(store.finished())
             if done:
@@ -235,16 +267,16 @@ def video(
                 )
             raise
         write()
-    if not finished:
-        typer.echo(
-            f"Stopped: {len(store.finished())} of {movie.n_frames} frames have results in "
-            f"{out_dir}; go on with --resume",
-            err=True,
-        )
-        raise typer.Exit(130)
-    if not output.keep_run:
-        results_folder.clear_run(out_dir)
-    _tell_result(work, out_dir)
+        if stopped:
+            typer.echo(
+                f"Stopped: {len(store.finished())} of {movie.n_frames} frames have results in "
+                f"{out_dir}; go on with --resume",
+                err=True,
+            )
+            raise typer.Exit(128 + stopped)
+        if not output.keep_run:
+            results_folder.clear_run(out_dir)
+        _tell_result(work, out_dir)
 
 
 def _tell_result(work: Session, out_dir: Path) -> None:
@@ -293,39 +325,48 @@ def _replayed(
     if any(prompts):
         given = "--session" if session is not None else "--resume without --video"
         raise UsageError(f"{given} brings its own prompts; leave the others out")
-    from napari_sam2track import results_folder
     from napari_sam2track.session_file import read_session
 
     if session is not None:
         return read_session(session)
     assert folder is not None
-    path = folder / results_folder.RUN / "session.json"
-    if not path.exists():
+    return _run_in(folder)
+
+
+def _check_there(folder: Path) -> None:
+    """Refuse a folder without a run."""
+    from napari_sam2track import results_folder
+
+    if not results_folder.has_run(folder):
         raise OutputError(
             f"there is no run in {folder} to go on with; give --video and prompts to start one"
         )
-    return read_session(path)
 
 
-def _prompts_of(folder: Path) -> PromptSet:
-    """The prompts of the run in a folder; none if there is no run."""
-    from napari_sam2track.prompts import PromptSet
+def _run_in(folder: Path) -> SessionFile:
+    """The session of the run in a folder."""
     from napari_sam2track.results_folder import RUN
     from napari_sam2track.session_file import read_session
 
-    path = folder / RUN / "session.json"
-    return read_session(path).prompt_set() if path.exists() else PromptSet()
+    try:
+        return read_session(folder / RUN / SESSION)
+    except FormatError as error:
+        raise FormatError(
+            f"{error}; the results themselves are not touched: what they were made with is in "
+            f"{folder / SESSION}, which --session runs again into another folder"
+        ) from error
 
 
 def _source(replay: SessionFile, session: Path) -> Path:
-    """The movie of a session: where it was, or beside the session file."""
-    path = Path(replay.source)
-    if path.exists():
-        return path
-    for folder in (session.parent, session.parent.parent):
-        if (folder / path.name).exists():
-            return folder / path.name
-    raise FramesError(f"the movie of {session}, {path}, is not there; say where it is with --video")
+    """The movie of a session."""
+    from napari_sam2track.session_file import movie_of_session
+
+    path = movie_of_session(replay, session)
+    if path is None:
+        raise FramesError(
+            f"the movie of {session}, {replay.source}, is not there; say where it is with --video"
+        )
+    return path
 
 
 def _as_it_was(replay: SessionFile) -> dict[str, Any]:
@@ -350,7 +391,9 @@ def _same_inputs(replay: SessionFile, now: SessionFile, session: Path) -> None:
         )
 
 
-def _session_file(work: Session, video: Path, frames: FramesParams) -> SessionFile:
+def _session_file(
+    work: Session, video: Path, frames: FramesParams, output: OutputParams
+) -> SessionFile:
     from napari_sam2track.models.download import verify
     from napari_sam2track.session_file import ModelRef, session_of
 
@@ -366,6 +409,7 @@ def _session_file(work: Session, video: Path, frames: FramesParams) -> SessionFi
             name=name, config=info.config if info.kind == "local" else None, sha256=verify(info)
         ),
         fingerprint=work.frames.fingerprint(),
+        output=output,
     )
 
 
@@ -385,12 +429,12 @@ def _provenance(work: Session, video: Path, sha256: str | None, done: list[int])
     )
 
 
-def _run(work: Session, store: RunStore, total: int) -> bool:
-    """Follow all objects with a progress bar; False if Ctrl-C ended it early."""
+def _run(work: Session, store: RunStore, total: int) -> int:
+    """Follow all objects with a progress bar; the number of the signal that ended it, or 0."""
     from napari_sam2track.cli._progress import progress
 
     steps = work.propagate(store)
-    with _ctrl_c() as stopped:
+    with after_this_step() as told:
         for _ in progress(
             steps,
             total,
@@ -398,10 +442,10 @@ def _run(work: Session, store: RunStore, total: int) -> bool:
             unit="object-frames",
             done=lambda step: (step.done, step.total),
         ):
-            if stopped():
+            if told():
                 steps.close()
-                return False
-    return True
+                return told()
+    return 0
 
 
 def _tell_cost(work: Session, stale: dict[int, list[int]]) -> None:
@@ -418,22 +462,6 @@ def _tell_cost(work: Session, stale: dict[int, list[int]]) -> None:
     most = max(active.values())
     cost = estimate(work.network, work.decided.mode, pairs, most, frames, work.engine)
     typer.echo(f"Estimate: {cost.text}", err=True)
-
-
-@contextmanager
-def _ctrl_c() -> Iterator[Any]:
-    """Let the first Ctrl-C end the frame in hand, so that the state is whole; a second one acts."""
-    pressed: list[int] = []
-
-    def note(number: int, _: Any) -> None:
-        pressed.append(number)
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _watch(items: Iterable[Any], total: int, doing: str) -> Iterable[Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.masks import Patch, compose
+from napari_sam2track.masks import Patch, compose, compose_labels
 
 
 class State(StrEnum):
@@ -78,9 +79,12 @@ class FrameResult:
 
     def compose(self) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
         """(Y, X) labels by the overlap rule, and the logit that won each pixel, 0 where none."""
-        return compose(((o.object_id, o.patch) for o in self.objects), self.height, self.width)
+        return compose(self._patches(), self.height, self.width)
 
     @property
     def labels_yx(self) -> NDArray[np.uint32]:
         """(Y, X) labels, composed anew on each use."""
-        return self.compose()[0]
+        return compose_labels(self._patches(), self.height, self.width)
+
+    def _patches(self) -> Iterator[tuple[int, Patch]]:
+        return ((o.object_id, o.patch) for o in self.objects)

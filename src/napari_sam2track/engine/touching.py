@@ -18,7 +18,14 @@ from napari_sam2track.engine.divisions import LEAST_RATIO, LOOK_BACK, Patches, T
 from napari_sam2track.engine.prompting import Clicks, decode_clicks
 from napari_sam2track.engine.views import Movie, WindowView
 from napari_sam2track.engine.windows import Shape
-from napari_sam2track.masks import Mask, Patch, compose, cut_across, deepest_pixel, resample_logits
+from napari_sam2track.masks import (
+    Mask,
+    Patch,
+    compose_labels,
+    cut_across,
+    deepest_pixel,
+    resample_logits,
+)
 
 #: What two outlines may share (IoU): as much as the first and one frame is enough, up to the
 #: second and four are needed (docs/dividing.md).
@@ -60,7 +67,8 @@ class TwoInTouch:
         known = self._known.setdefault(t, {})
         new = [i for i in asked if i not in known]
         if new:
-            labels, _ = compose(all_known().items(), self._movie.height, self._movie.width)
+            height, width = self._movie.height, self._movie.width
+            labels = compose_labels(all_known().items(), height, width)
             masks = {i: _visible(labels, i, asked[i]) for i in new}
             seen = two_in_touch(self._batcher, self._movie, t, labels, masks)
             for i, touching in zip(new, seen, strict=True):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,11 @@ from napari_sam2track.masks import Mask
 SEARCH_FRAMES = 8
 #: Smallest side in pixels: below it there is nothing left to see around an object.
 MIN_SIDE = 24.0
+#: Most pixels of a padded image, unless half of them are the image's own: 7 MB in RGB.
+MOST_PIXELS = 1 << 20
+#: So many times as much work it must save to resample along y before x, which rounds otherwise.
+ELONGATED = 8
+Beyond = Literal["edge", "zero"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,27 +114,102 @@ def cut_window(frames: Readable, t: int, window: Window, size: int) -> NDArray[n
     a0, a1 = min(max(y0, 0), h - 1), max(min(y1, h), 1)
     b0, b1 = min(max(x0, 0), w - 1), max(min(x1, w), 1)
     crop = frames.read_window(t, a0, a1, b0, b1)
-    if (a0, a1, b0, b1) != (y0, y1, x0, x1):
-        pad = ((max(a0 - y0, 0), max(y1 - a1, 0)), (max(b0 - x0, 0), max(x1 - b1, 0)), (0, 0))
-        crop = np.pad(crop, pad, mode="edge")
-        y0, x0 = min(y0, a0), min(x0, b0)
-    left, top = window.x0 - x0, window.y0 - y0
-    return resample(crop, (left, top, left + window.side, top + window.side), size)
+    pad = (max(a0 - y0, 0), max(y1 - a1, 0)), (max(b0 - x0, 0), max(x1 - b1, 0))
+    start = window.y0 - min(y0, a0), window.x0 - min(x0, b0)
+    return _resample_padded(crop, pad, start, window.side, size, "edge")
 
 
 def cut_mask(mask: Mask, window: Window, size: int) -> NDArray[np.bool_]:
     """A mask as the model's square sees it through a window, (size, size) bool."""
-    pad = math.ceil(max(window.side / size, 1.0)) + 1
-    y0, x0 = math.floor(window.y0) - pad, math.floor(window.x0) - pad
-    reach = math.ceil(window.side) + 2 * pad + 1
+    margin = math.ceil(max(window.side / size, 1.0)) + 1
+    y0, x0 = math.floor(window.y0) - margin, math.floor(window.x0) - margin
+    reach = math.ceil(window.side) + 2 * margin + 1
     my0, mx0, my1, mx1 = mask.box
-    crop = np.zeros((reach, reach), np.uint8)
     a0, b0, a1, b1 = max(my0, y0), max(mx0, x0), min(my1, y0 + reach), min(mx1, x0 + reach)
-    if a0 < a1 and b0 < b1:
-        inside = mask.crop[a0 - my0 : a1 - my0, b0 - mx0 : b1 - mx0]
-        crop[a0 - y0 : a1 - y0, b0 - x0 : b1 - x0] = inside * np.uint8(255)
-    left, top = window.x0 - x0, window.y0 - y0
-    return resample(crop, (left, top, left + window.side, top + window.side), size) >= 128
+    if a0 >= a1 or b0 >= b1:
+        return np.zeros((size, size), bool)
+    crop = mask.crop[a0 - my0 : a1 - my0, b0 - mx0 : b1 - mx0] * np.uint8(255)
+    pad = (a0 - y0, y0 + reach - a1), (b0 - x0, x0 + reach - b1)
+    start = window.y0 - y0, window.x0 - x0
+    return _resample_padded(crop, pad, start, window.side, size, "zero") >= 128
+
+
+def _resample_padded(
+    crop: NDArray[np.uint8],
+    pad: tuple[tuple[int, int], tuple[int, int]],
+    start: tuple[float, float],
+    side: float,
+    size: int,
+    beyond: Beyond,
+) -> NDArray[np.uint8]:
+    """A square of an image that is padded first, as a (size, size[, 3]) image.
+
+    Pillow resamples along x, rounds to 8 bits, and goes on along y. Done as two steps this gives
+    the same to the last bit, but only one axis at a time is padded: nothing as large as the square
+    is made of a frame that is long and narrow.
+
+    Parameters
+    ----------
+    crop
+        (Y, X[, 3]) uint8.
+    pad
+        Pixels before and after it, along y and along x.
+    start
+        Upper and left edge of the square in the padded image.
+    side
+        Of the square, in pixels.
+    size
+        Of the result.
+    beyond
+        What the padding holds: the border again, or 0.
+    """
+    h, w = crop.shape[:2]
+    height, width = h + sum(pad[0]), w + sum(pad[1])
+    if height * width <= max(MOST_PIXELS, 2 * h * w):
+        y, x = start
+        return resample(_padded(crop, pad, beyond), (x, y, x + side, y + side), size)
+    # Of a tall crop the rows are resampled first: padded along x it would be the square.
+    for axis in (0, 1) if h * width > ELONGATED * height * w else (1, 0):
+        rows = crop.swapaxes(1, axis)
+        shrunk = _resample_rows(rows, pad[axis], start[axis], side, size, beyond)
+        crop = shrunk.swapaxes(1, axis)
+    return np.ascontiguousarray(crop)
+
+
+def _resample_rows(
+    image: NDArray[np.uint8],
+    pad: tuple[int, int],
+    start: float,
+    side: float,
+    size: int,
+    beyond: Beyond,
+) -> NDArray[np.uint8]:
+    """The rows of an image, each padded and resampled to ``size`` pixels; some at a time."""
+    step = max(1, MOST_PIXELS // (image.shape[1] + sum(pad)))
+    blocks = []
+    for k in range(0, len(image), step):
+        block = _padded(image[k : k + step], ((0, 0), pad), beyond)
+        shape, box = (size, len(block)), (start, 0.0, start + side, float(len(block)))
+        resized = Image.fromarray(block).resize(shape, Image.Resampling.BILINEAR, box=box)
+        blocks.append(np.asarray(resized))
+    return np.concatenate(blocks)
+
+
+def _padded(
+    image: NDArray[np.uint8], pad: tuple[tuple[int, int], tuple[int, int]], beyond: Beyond
+) -> NDArray[np.uint8]:
+    """`numpy.pad` along the first two axes, which for small images is several times as fast."""
+    (up, down), (left, right) = pad
+    h, w = image.shape[:2]
+    if not (up or down or left or right):
+        return image
+    out = np.zeros((up + h + down, left + w + right, *image.shape[2:]), np.uint8)
+    rows = out[up : up + h]
+    rows[:, left : left + w] = image
+    if beyond == "edge":
+        rows[:, :left], rows[:, left + w :] = image[:, :1], image[:, -1:]
+        out[:up], out[up + h :] = rows[0], rows[-1]
+    return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +234,13 @@ class Shape:
     @classmethod
     def of(cls, mask_yx: NDArray[np.bool_], y0: int = 0, x0: int = 0) -> Shape | None:
         """The shape of a mask whose first pixel lies at (y0, x0); None if it is empty."""
-        ys, xs = np.nonzero(mask_yx)
-        if len(ys) == 0:
+        # counts, not the places of all pixels, which would take 16 bytes for each
+        rows, columns = np.count_nonzero(mask_yx, axis=1), np.count_nonzero(mask_yx, axis=0)
+        area = int(rows.sum())
+        if area == 0:
             return None
-        extent = max(int(ys.max() - ys.min()), int(xs.max() - xs.min())) + 1
-        return cls(y0 + float(ys.mean()), x0 + float(xs.mean()), float(extent), float(len(ys)))
+        (cy, height), (cx, width) = (_spread(counts, area) for counts in (rows, columns))
+        return cls(y0 + cy, x0 + cx, float(max(height, width)), float(area))
 
     @classmethod
     def of_mask(cls, mask: Mask) -> Shape:
@@ -170,6 +252,12 @@ class Shape:
     def window(self) -> Window:
         """The window for an object of this shape."""
         return Window(self.cy, self.cx, reference_side(self.extent, self.area))
+
+
+def _spread(counts: NDArray[np.intp], area: int) -> tuple[float, int]:
+    """Mean place and extent of pixels, from how many there are in each row."""
+    at = np.flatnonzero(counts)
+    return float((counts @ np.arange(len(counts))) / area), int(at[-1] - at[0]) + 1
 
 
 #: Part of the last step that an object is expected to go on by.

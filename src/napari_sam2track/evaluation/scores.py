@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +19,7 @@ from napari_sam2track.evaluation.packages import (
 )
 from napari_sam2track.formats.registry import write_tracks
 from napari_sam2track.params import WriteParams
+from napari_sam2track.storage.scratch import scratch_folder
 from napari_sam2track.tracks.movie import TrackedMovie
 from napari_sam2track.tracks.table import TrackTable
 from napari_sam2track.watch import Watch, silent
@@ -102,8 +102,7 @@ def evaluate(
     assert found.labels is not None  # as just seen
     assert truth.labels is not None
     scores = []
-    with tempfile.TemporaryDirectory(prefix="sam2track-") as name:
-        folder = Path(name)
+    with scratch_folder("sam2track-evaluate") as folder:
         result, true = folder / "01_RES", folder / "01_GT"
         options = WriteParams(renumber=True)
         for path, movie in ((result, found), (true / "TRA", truth)):

@@ -42,6 +42,8 @@ class Format:
         What else it cannot hold, in words.
     losses
         Finds more sentences about what of a movie is lost; None if there are none.
+    beside
+        Gives the path of a second file that belongs to an output; None if there is none.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Format:
     max_id: int = 0xFFFFFFFF
     limits: str = ""
     losses: Callable[[TrackedMovie], list[str]] | None = None
+    beside: Callable[[Path], Path] | None = None
 
     @property
     def needs_labels(self) -> bool:
@@ -100,6 +103,7 @@ FORMATS: tuple[Format, ...] = (
         **_both("napari_csv"),
         holds=frozenset({PARENTS, DEPTH, PLACES}),
         limits="masks, scale, size of the movie",
+        beside=_later("napari_csv", "graph_path"),
     ),
     Format(
         "json",
@@ -116,6 +120,7 @@ FORMATS: tuple[Format, ...] = (
         **_both("tracks_csv"),
         holds=frozenset({PARENTS, SCALE, DEPTH, PLACES}),
         limits="masks",
+        beside=_later("tracks_csv", "note_path"),
     ),
     Format(
         "tiff",

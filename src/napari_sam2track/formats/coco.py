@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from napari_sam2track.formats.output import atomic_path
 from napari_sam2track.formats.rle import run_lengths
 from napari_sam2track.params import WriteParams
+from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.movie import TrackedMovie
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.watch import Watch

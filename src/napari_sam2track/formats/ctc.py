@@ -20,10 +20,10 @@ from napari_sam2track.formats.label_files import open_folder
 from napari_sam2track.formats.label_notes import make_note
 from napari_sam2track.formats.label_writers import checked_frames, write_label_image
 from napari_sam2track.formats.movies import measured, renumbered, require_order, table_from
-from napari_sam2track.formats.output import atomic_path
 from napari_sam2track.formats.sniffing import ctc_folder
 from napari_sam2track.labels import LabelFrames
 from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.lineage import children, spans
 from napari_sam2track.tracks.movie import RelabelledFrames, TrackedMovie, relabelled
 from napari_sam2track.tracks.regions import measure_regions

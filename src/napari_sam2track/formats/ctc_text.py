@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from napari_sam2track.errors import FormatError
+from napari_sam2track.ids import checked_id
 
 
 class Line(NamedTuple):
@@ -60,11 +61,8 @@ def read_lines(path: Path) -> dict[int, Line]:
     for line in parsed_lines(path):
         if isinstance(line, str):
             raise FormatError(f"{path}: {line}")
-        if not 1 <= line.label <= 0xFFFFFFFF or line.parent < 0:
-            raise FormatError(
-                f"{path}: track {line.label} with parent {line.parent}: labels are 1 and up, and a "
-                "parent is a label or 0"
-            )
+        checked_id(line.label, f"{path}: the label of a track")
+        checked_id(line.parent, f"{path}: the parent of track {line.label}", least=0)
         if line.label in lines:
             raise FormatError(f"{path}: track {line.label} is there twice; remove one line")
         lines[line.label] = line

@@ -15,9 +15,9 @@ from napari_sam2track.formats.label_notes import PROVENANCE, make_note, note_in_
 from napari_sam2track.formats.label_writers import checked_frames
 from napari_sam2track.formats.labels import LabelStack
 from napari_sam2track.formats.movies import measured, table_from
-from napari_sam2track.formats.output import atomic_path
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.movie import TrackedMovie
 from napari_sam2track.watch import Watch
 

@@ -19,6 +19,7 @@ from napari_sam2track.formats.label_arrays import open_zarr
 from napari_sam2track.formats.label_notes import TRACKS, read_note, unit_of
 from napari_sam2track.formats.labels import LabelStack
 from napari_sam2track.formats.movies import extent, measured, point_rows, table_from
+from napari_sam2track.ids import checked_ids
 from napari_sam2track.labels import LabelFrames, Scale
 from napari_sam2track.params import ReadParams
 from napari_sam2track.tracks.movie import RelabelledFrames, TrackedMovie, relabelled
@@ -72,8 +73,8 @@ def _movie(
         graph,
         source,
         options.merges,
-        None if own is None else own.astype(np.uint32),
-        None if wished is None else wished.astype(np.int64),
+        None if own is None else checked_ids(own, f"{source}: a {TRACK_PROP}"),
+        wished.astype(np.int64) if wished is not None and wished.dtype.kind in "iu" else None,
     )
     area = values.get("area") if own is not None else None
     rows = point_rows(tracks, places.frames, places.centroids, area)
@@ -88,7 +89,7 @@ def _movie(
                 f"{stack.n_frames} frames"
             )
         n_frames, shape = stack.n_frames, stack.frame_shape
-        notes += _measure(rows, seg_ids.astype(np.int64), stack, watch, source)
+        notes += _measure(rows, _label_values(seg_ids, source), stack, watch, source)
     elif note.shape and note.shape[0] >= n_frames and len(note.shape) == 3 + places.deep:
         n_frames, shape = note.shape[0], note.shape[1:]
     table = table_from(rows, n_frames, shape, parents, source)
@@ -285,6 +286,13 @@ def _measure(
     rows["label"] = np.where(found, seg_ids, rows["track"])
     lost = len(rows) - int(found.sum())
     return [f"{lost} nodes have no pixels in the labels"] if lost and kept[~found].any() else []
+
+
+def _label_values(seg_ids: NDArray[Any], source: str) -> NDArray[np.int64]:
+    """The label of each node, 0 for none, which is also said by numbers below 0 and by NaN."""
+    values, known = np.zeros(len(seg_ids), np.int64), seg_ids > 0
+    values[known] = checked_ids(seg_ids[known], f"{source}: the label of a node")
+    return values
 
 
 def _boxes(rows: NDArray[np.void], boxes: NDArray[Any]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
+from napari_sam2track.ids import MAX_ID
 from napari_sam2track.tracks.table import TrackTable
 
 
@@ -144,7 +145,7 @@ def _names(
     names = np.zeros(count + 1, np.int64)
     names[tracks] = wished
     fits = (names[tracks] == wished).all() and len(np.unique(names[1:])) == count
-    return names if fits and names[1:].min() >= 1 and names[1:].max() <= 0xFFFFFFFF else numbers
+    return names if fits and names[1:].min() >= 1 and names[1:].max() <= MAX_ID else numbers
 
 
 def edges_of(table: TrackTable) -> NDArray[np.int64]:

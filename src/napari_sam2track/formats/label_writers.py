@@ -21,8 +21,8 @@ from napari_sam2track.formats.label_notes import (
     label_properties,
     make_note,
 )
-from napari_sam2track.formats.output import atomic_path
 from napari_sam2track.labels import Scale
+from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.table import TrackTable
 
 #: Classic TIFF has 32-bit offsets; some room is left for the pages' descriptions.

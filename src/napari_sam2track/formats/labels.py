@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from napari_sam2track.closing import Closing
 from napari_sam2track.errors import FormatError
+from napari_sam2track.ids import MAX_ID
 from napari_sam2track.labels import Scale
-
-_UINT32_MAX = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,9 +208,9 @@ def as_labels(values: NDArray[Any], name: str, ndim: int = 2) -> NDArray[np.uint
                 f"{name} holds the negative value {values.min():g}; labels are 0 (background) "
                 "and up"
             )
-    if values.size and values.dtype.itemsize > 2 and values.max() > _UINT32_MAX:
+    if values.size and values.dtype.itemsize > 2 and int(values.max()) > MAX_ID:
         raise FormatError(
-            f"{name} holds the value {int(values.max())}, over the largest id 4294967295; "
+            f"{name} holds the value {int(values.max())}, over the largest id {MAX_ID}; "
             "number the labels anew"
         )
     return values.astype(np.uint32)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError, OutputError
+from napari_sam2track.ids import checked_ids
 from napari_sam2track.labels import LabelFrames
 from napari_sam2track.tracks.lineage import problems, spans
 from napari_sam2track.tracks.movie import (
@@ -66,7 +67,8 @@ def point_rows(
         Shape (n,), in pixels; 0 if not known. A box is the pixel of the centroid.
     """
     rows = np.zeros(len(frames), DETECTION)
-    rows["track"], rows["label"], rows["frame"] = tracks, tracks, frames
+    rows["track"] = rows["label"] = checked_ids(np.asarray(tracks), "a track id")
+    rows["frame"] = frames
     rows["centroid"], rows["iou"] = centroids, np.nan
     if areas is not None:
         rows["area"] = areas

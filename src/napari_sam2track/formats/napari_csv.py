@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.movies import FAR, extent, point_rows, table_from
-from napari_sam2track.formats.output import atomic_path
+from napari_sam2track.ids import checked_id, checked_ids
 from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.storage.output import atomic_path, atomic_paths
 from napari_sam2track.tracks.movie import TrackedMovie
 from napari_sam2track.watch import Watch
 
@@ -32,7 +33,6 @@ _NAMES = {
     "x": ("x",),
     "area": ("area",),
 }
-_MAX_ID = 0xFFFFFFFF
 
 
 def graph_path(path: Path) -> Path:
@@ -128,18 +128,13 @@ def _whole(values: NDArray[np.float64], name: str, path: Path) -> NDArray[np.int
     return whole.astype(np.int64)
 
 
-def _ids(values: NDArray[np.float64], path: Path) -> tuple[NDArray[np.int64], list[str]]:
+def _ids(values: NDArray[np.float64], path: Path) -> tuple[NDArray[np.uint32], list[str]]:
     """Track ids from 1 on; napari allows 0, which is the background here."""
-    ids = _whole(values, "the track id", path)
-    if len(ids) == 0:
+    ids = checked_ids(values, f"{path}: a track id", least=0)
+    if ids.all():
         return ids, []
-    shift = int(ids.min() == 0)
-    if ids.min() < 0 or ids.max() + shift > _MAX_ID:
-        odd = ids.min() if ids.min() < 0 else ids.max()
-        raise FormatError(f"{path}: the track id {odd} is not one from 1 to {_MAX_ID}")
-    if shift:
-        return ids + 1, ["there is a track 0, the background's value: all ids are one higher now"]
-    return ids, []
+    text = "there is a track 0, the background's value: all ids are one higher now"
+    return checked_ids(ids.astype(np.int64) + 1, f"{path}: a track id, one higher,"), [text]
 
 
 def _parents(
@@ -152,8 +147,12 @@ def _parents(
         return {}, []
     try:
         graph = json.loads(source.read_text(encoding="utf-8"))
+        what = f"{source}: a track"
         pairs = {
-            int(child): [int(p) for p in (found if isinstance(found, list) else [found])]
+            checked_id(child, what, least=0): [
+                checked_id(parent, what, least=0)
+                for parent in (found if isinstance(found, list) else [found])
+            ]
             for child, found in graph.items()
         }
     except (OSError, ValueError, TypeError, AttributeError) as error:
@@ -197,8 +196,8 @@ def write(
     """
     with ExitStack() as stack:
         if path.suffix:
-            graph = stack.enter_context(atomic_path(graph_path(path), overwrite))
-            table = stack.enter_context(atomic_path(path, overwrite))
+            both = atomic_paths(path, graph_path(path), overwrite=overwrite)
+            table, graph = stack.enter_context(both)
         else:
             folder = stack.enter_context(atomic_path(path, overwrite))
             folder.mkdir()

@@ -173,7 +173,7 @@ def write_tracks(
     UsageError
         If nothing is written like that.
     """
-    from napari_sam2track.formats.output import check_output
+    from napari_sam2track.storage.output import check_output
 
     path = Path(path)
     chosen = format_of_output(path, format)
@@ -181,6 +181,14 @@ def write_tracks(
     options = options or WriteParams()
     check_output(path, overwrite)
     chosen.write(path, prepared(movie, chosen, options, path), options, overwrite, watch)
+
+
+def files_of(path: Path, chosen: Format, option: str = "--out") -> dict[str, Path]:
+    """The files that an output consists of, by what to call each in a message."""
+    files = {option: path}
+    if chosen.beside is not None:
+        files[f"the file beside {option},"] = chosen.beside(path)
+    return files
 
 
 def prepared(movie: TrackedMovie, chosen: Format, options: WriteParams, path: Path) -> TrackedMovie:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.label_writers import write_labels
 from napari_sam2track.formats.labels import LabelStack, open_labels
 from napari_sam2track.formats.movies import measured, table_from
+from napari_sam2track.ids import checked_id
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.tracks.movie import TrackedMovie
 from napari_sam2track.watch import Watch
@@ -44,12 +44,10 @@ def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:
 
 def _parents(stack: LabelStack) -> dict[int, int]:
     """Parents from our metadata, which keeps them as text to number, as JSON has it."""
-    try:
-        return {int(child): int(parent) for child, parent in stack.parents.items()}
-    except (TypeError, ValueError) as error:
-        raise FormatError(
-            f"the parents in the metadata of {stack.source} are no numbers: {error}"
-        ) from error
+    what = f"a track in the parents of the metadata of {stack.source}"
+    return {
+        checked_id(child, what): checked_id(parent, what) for child, parent in stack.parents.items()
+    }
 
 
 def write_tiff(

@@ -21,6 +21,7 @@ from napari_sam2track.formats.graphs import Graph, tracks_of
 from napari_sam2track.formats.label_notes import Note, note_in_text, unit_of
 from napari_sam2track.formats.movies import FAR, detections, extent, point_rows, table_from
 from napari_sam2track.formats.outlines import DrawnFrames, Shape
+from napari_sam2track.ids import MAX_ID
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.tracks.movie import TrackedMovie
@@ -216,8 +217,8 @@ def _spot(number: int, element: Any) -> _Spot:
 
 def _id(text: str) -> int | None:
     """An id of ours, None for a number that is none."""
-    number = int(float(text))
-    return number if 1 <= number <= 0xFFFFFFFF else None
+    number = float(text)
+    return int(number) if number.is_integer() and 1 <= number <= MAX_ID else None
 
 
 def _hide(file: _File, hide: bool) -> list[str]:

@@ -17,9 +17,9 @@ from napari_sam2track.formats.graphs import edges_of, families_of
 from napari_sam2track.formats.label_notes import make_note
 from napari_sam2track.formats.movies import require_order
 from napari_sam2track.formats.outlines import outline
-from napari_sam2track.formats.output import atomic_path
 from napari_sam2track.formats.trackmate import OWN_ID
 from napari_sam2track.params import WriteParams
+from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.movie import TrackedMovie
 from napari_sam2track.tracks.regions import cut_mask, measure_regions
 from napari_sam2track.watch import Watch

@@ -18,9 +18,10 @@ import numpy as np
 
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.movies import extent
-from napari_sam2track.formats.output import atomic_path, check_output, write_text_atomic
+from napari_sam2track.ids import checked_id
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.storage.output import atomic_paths
 from napari_sam2track.tracks.movie import TrackedMovie
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 from napari_sam2track.watch import Watch
@@ -69,11 +70,16 @@ def write_tracks_csv(
     OutputError
         If one of the two files exists or cannot be written.
     """
-    check_output(note_path(path), overwrite)
+    note = {
+        "size": {"n_frames": table.n_frames, "frame_shape": list(table.frame_shape)},
+        "scale": asdict(scale or Scale()),
+        "provenance": dict(provenance),
+    }
     with (
-        atomic_path(path, overwrite) as temporary,
+        atomic_paths(path, note_path(path), overwrite=overwrite) as (temporary, beside),
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
+        beside.write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8", newline="\n")
         writer = csv.writer(file, lineterminator="\n")
         deep = len(table.frame_shape) == 3
         writer.writerow((*COLUMNS, *DEPTH_COLUMNS) if deep else COLUMNS)
@@ -85,12 +91,6 @@ def write_tracks_csv(
                 row = [track, frame, label, f"{y:.3f}", f"{x:.3f}", area]
                 row += [y0, x0, y1, x1, overlap, parent]
                 writer.writerow([*row, f"{z:.3f}", z0, z1] if deep else row)
-    note = {
-        "size": {"n_frames": table.n_frames, "frame_shape": list(table.frame_shape)},
-        "scale": asdict(scale or Scale()),
-        "provenance": dict(provenance),
-    }
-    write_text_atomic(note_path(path), json.dumps(note, indent=2) + "\n", overwrite)
 
 
 def read_tracks_csv(path: Path) -> tuple[TrackTable, dict[str, Any]]:
@@ -127,9 +127,11 @@ def _read(path: Path) -> tuple[TrackTable, dict[str, Any], Scale]:
                 )
             for row in reader:
                 try:
-                    rows.append(_detection(row))
-                    if int(row["parent_id"] or 0):
-                        parents[rows[-1][0]] = int(row["parent_id"])
+                    frame, *rest = _seen(row)
+                    track, label, parent = _ids(row, f"{path}, line {reader.line_num}")
+                    rows.append((track, frame, label, *rest))
+                    if parent:
+                        parents[track] = parent
                 except (TypeError, ValueError) as error:
                     raise FormatError(
                         f"{path}, line {reader.line_num}: {_wrong(row)}; correct or remove the line"
@@ -144,16 +146,22 @@ def _read(path: Path) -> tuple[TrackTable, dict[str, Any], Scale]:
         raise FormatError(f"{path} contradicts itself: {error}") from error
 
 
-def _detection(row: Mapping[str, str]) -> tuple[Any, ...]:
-    """A line as a row of a `TrackTable`."""
+def _ids(row: Mapping[str, str], where: str) -> tuple[int, int, int]:
+    """Track, label in the masks, and parent, 0 for none, of a line."""
+    track, label = (checked_id(row[name], f"{where}: {name}") for name in ("track_id", "label"))
+    return track, label, checked_id(row["parent_id"] or 0, f"{where}: parent_id", least=0)
+
+
+def _seen(row: Mapping[str, str]) -> tuple[Any, ...]:
+    """Frame, area, place, box and overlap of a line, as a `TrackTable` has them."""
     y0, x0, y1, x1 = (int(row[name]) for name in COLUMNS[6:10])
     z, z0, z1 = (
         row.get(name) or default for name, default in zip(DEPTH_COLUMNS, "001", strict=True)
     )
     iou = float(row["iou"]) if row["iou"] else math.nan
-    ints = (int(row[name]) for name in ("track_id", "frame", "label", "area"))
     place = float(z), float(row["y"]), float(row["x"])
-    return (*ints, place, (int(z0), y0, x0, int(z1), y1, x1), iou)
+    box = int(z0), y0, x0, int(z1), y1, x1
+    return int(row["frame"]), int(row["area"]), place, box, iou
 
 
 def _wrong(row: Mapping[str, str | None]) -> str:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.output import atomic_path
+from napari_sam2track.ids import MAX_ID
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.movie import TrackedMovie
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 from napari_sam2track.watch import Watch
@@ -24,7 +25,7 @@ from napari_sam2track.watch import Watch
 FORMAT = "sam2track-tracks"
 VERSION = 1
 
-_ID = Field(ge=1, le=0xFFFFFFFF)
+_ID = Field(ge=1, le=MAX_ID, strict=True)
 
 
 class _Model(BaseModel):
@@ -59,7 +60,7 @@ class Track(_Model):
     id: int = _ID
     start: int = Field(ge=0)
     end: int = Field(ge=0)
-    parent: int | None = Field(ge=1, le=0xFFFFFFFF)
+    parent: int | None = _ID
     detections: list[Detection] = Field(min_length=1)
 
 

@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import OutputError
-from napari_sam2track.formats.output import atomic_path
+from napari_sam2track.storage.output import atomic_path
+
+#: Longest side of a video in pixels: decoders for H.264 show no more, and x264 ends at 16,384.
+LONGEST = 8192
 
 
 def write_video(
@@ -23,8 +26,8 @@ def write_video(
     path
         ``.mp4``.
     frames
-        (Y, X, 3) uint8, all of one size; an odd last row or column is repeated, since the
-        format wants even sizes.
+        (Y, X, 3) uint8, all of one size; longer ones than `LONGEST` are made smaller. An odd last
+        row or column is repeated, since the format wants even sizes.
     fps
         Frames per second.
 
@@ -41,8 +44,9 @@ def write_video(
                 rate = Fraction(fps).limit_denominator(1001)
                 stream = None
                 for frame_yxc in frames:
-                    h, w = frame_yxc.shape[:2]
-                    even = np.pad(frame_yxc, ((0, h % 2), (0, w % 2), (0, 0)), mode="edge")
+                    shown = _small_enough(frame_yxc)
+                    h, w = shown.shape[:2]
+                    even = np.pad(shown, ((0, h % 2), (0, w % 2), (0, 0)), mode="edge")
                     if stream is None:
                         stream = container.add_stream("libx264", rate=rate)
                         stream.height, stream.width = even.shape[:2]
@@ -59,3 +63,14 @@ def write_video(
                 f"cannot write {path}: {error.strerror or error}; free some space or choose "
                 "another place"
             ) from error
+
+
+def _small_enough(frame_yxc: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    h, w = frame_yxc.shape[:2]
+    if max(h, w) <= LONGEST:
+        return frame_yxc
+    from PIL import Image
+
+    scale = LONGEST / max(h, w)
+    size = max(round(w * scale), 1), max(round(h * scale), 1)
+    return np.asarray(Image.fromarray(frame_yxc).resize(size, Image.Resampling.BILINEAR))

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import Enum
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from napari_sam2track.errors import ModelError
+from napari_sam2track.errors import ModelError, OutputError
 from napari_sam2track.models.registry import ModelInfo
+from napari_sam2track.storage.output import atomic_path
 
 CACHE_VARIABLE = "SAM2TRACK_CACHE"
 
@@ -140,25 +139,20 @@ def download(
     fetch = fetch or pooch.HTTPDownloader(progressbar=progress or False, chunk_size=_BLOCK)
     by_hand = f"or fetch {info.url} by hand (sha256 {info.sha256}) and put it at {path}"
     try:
-        with _quiet(pooch.get_logger()):
-            pooch.retrieve(
-                info.url,
-                known_hash=f"sha256:{info.sha256}",
-                fname=path.name,
-                path=path.parent,
-                downloader=fetch,
-            )
+        with atomic_path(path, overwrite=True) as part:
+            fetch(info.url, str(part), None)
+            found = file_sha256(part)
+            if found != info.sha256:
+                raise ModelError(
+                    f"what was downloaded for {info.name} is not what it should be (its sha256 is "
+                    f"{found}) and was deleted; try again, {by_hand}"
+                )
     except requests.exceptions.RequestException as error:
         raise ModelError(
             f"{info.name} could not be downloaded ({_short(error)}); check the network and try "
             f"again, {by_hand}"
         ) from error
-    except ValueError as error:  # pooch's word for a wrong checksum
-        raise ModelError(
-            f"what was downloaded for {info.name} is not what it should be ({_short(error)}) and "
-            f"was deleted; try again, {by_hand}"
-        ) from error
-    except OSError as error:
+    except (OSError, OutputError) as error:
         raise ModelError(
             f"{info.name} could not be written to {path.parent} ({_short(error)}); free some "
             f"space, choose another folder with {CACHE_VARIABLE}, {by_hand}"
@@ -218,14 +212,3 @@ def _short(error: Exception) -> str:
     """An error in one line: requests' messages hold whole stacks of reprs."""
     text = " ".join(str(error).split())
     return text if len(text) <= 160 else f"{type(error).__name__}: {text[:120]}…"
-
-
-@contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """Without pooch's own messages: the progress bar and our errors say the same."""
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

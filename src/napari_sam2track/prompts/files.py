@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2track.errors import FormatError, PromptError
+from napari_sam2track.ids import checked_id
 from napari_sam2track.masks import Mask
 from napari_sam2track.prompts.syntax import parse_label
 from napari_sam2track.prompts.values import Point, Prompt, PromptSet
@@ -216,20 +217,17 @@ def _point_from_row(
 ) -> tuple[tuple[int, int], Point]:
     """((object id, frame), point) from one line of napari's table."""
     *frame, y, x = (_cell_number(row, axis, where) for axis in axes)
-    object_id = 1.0
+    object_id = 1
     if (row.get("object_id") or "").strip().lower() not in ("", "nan"):
-        object_id = _cell_number(row, "object_id", where)
+        object_id = checked_id(_cell_number(row, "object_id", where), f"{where}: object_id")
     t = round(frame[0]) if frame else 0  # napari shows a point on the nearest slice
-    if not object_id.is_integer() or not 1 <= object_id <= 2**32 - 1 or t < 0:
-        raise FormatError(
-            f"{where}: object {object_id:g} on frame {t}; objects are whole numbers from 1, "
-            "frames are counted from 0"
-        )
+    if t < 0:
+        raise FormatError(f"{where}: frame {t}; frames are counted from 0")
     label = (row.get("label") or "").strip()
     positive = True if label.lower() in ("", "nan") else parse_label(label)
     if positive is None:
         raise FormatError(f"{where}: label {label!r} is neither positive nor negative")
-    return (int(object_id), t), Point(y, x, positive)
+    return (object_id, t), Point(y, x, positive)
 
 
 def _cell_number(row: Mapping[str, str | None], column: str, where: str) -> float:

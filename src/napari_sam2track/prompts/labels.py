@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import PromptError
+from napari_sam2track.ids import checked_ids
 from napari_sam2track.masks import Mask
-from napari_sam2track.prompts.values import MAX_ID, Prompt, PromptSet
+from napari_sam2track.prompts.values import Prompt, PromptSet
 
 
 def masks_from_labels(labels_yx: NDArray[Any], frame: int = 0) -> PromptSet:
@@ -40,11 +41,11 @@ def masks_from_labels(labels_yx: NDArray[Any], frame: int = 0) -> PromptSet:
             f"labels of shape {labels_yx.shape} and type {labels_yx.dtype} are no label image; "
             "give one frame (rows, columns) of whole numbers"
         )
+    if labels_yx.dtype == bool:  # a mask is the object 1
+        labels_yx = labels_yx.view(np.uint8)
     foreground_yx = labels_yx != 0
     ids, compact = np.unique(labels_yx[foreground_yx], return_inverse=True)
-    if len(ids) and (int(ids[0]) < 1 or int(ids[-1]) > MAX_ID):
-        wrong = int(ids[0]) if int(ids[0]) < 1 else int(ids[-1])
-        raise PromptError(f"label {wrong} is out of range; ids go from 1 to {MAX_ID}")
+    ids = checked_ids(ids, "a label", PromptError)
 
     # Numbered 1..n first: find_objects makes one entry for every number up to the largest.
     compact_yx = np.zeros(labels_yx.shape, np.int32)

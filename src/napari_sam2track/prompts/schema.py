@@ -6,6 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from napari_sam2track.ids import MAX_ID
+
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=0)]
 
@@ -51,7 +53,7 @@ class FrameModel(_Strict):
 class ObjectModel(_Strict):
     """Prompts of one object."""
 
-    id: Annotated[int, Field(ge=1, le=2**32 - 1)]
+    id: Annotated[int, Field(ge=1, le=MAX_ID, strict=True)]
     frames: tuple[FrameModel, ...]
 
 

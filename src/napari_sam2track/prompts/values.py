@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_sam2track.errors import PromptError
+from napari_sam2track.ids import checked_id
 from napari_sam2track.masks import Mask
 
 Box = tuple[float, float, float, float]
@@ -17,8 +18,6 @@ Box = tuple[float, float, float, float]
 
 Key = tuple[int, int]
 """(object id, frame)."""
-
-MAX_ID = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,11 +266,7 @@ class PromptSet:
 
 
 def _checked_key(key: Key) -> Key:
-    object_id, frame = operator.index(key[0]), operator.index(key[1])
-    if not 1 <= object_id <= MAX_ID:
-        raise PromptError(
-            f"object id {object_id} is out of range; ids go from 1 to {MAX_ID} (0 is background)"
-        )
+    object_id, frame = checked_id(key[0], "an object id", PromptError), operator.index(key[1])
     if frame < 0:
         raise PromptError(f"frame {frame} is before the movie; frames are counted from 0")
     return object_id, frame

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2track.errors import EditError
+from napari_sam2track.ids import checked_ids
 from napari_sam2track.tracks.changes import Patch
 
 #: Some pixels: index arrays (t, [z,] y, x), old values, and new value or values; or, from napari
@@ -32,6 +34,11 @@ def patches_of(atoms: Iterable[Atom]) -> tuple[Patch, ...]:
     -------
     tuple
         Ascending by frame, without pixels that are what they were.
+
+    Raises
+    ------
+    EditError
+        If a value is no id: below 0, or over 32 bits.
     """
     places: list[NDArray[np.int64]] = []
     olds: list[NDArray[np.uint32]] = []
@@ -40,7 +47,8 @@ def patches_of(atoms: Iterable[Atom]) -> tuple[Patch, ...]:
         at = _pixels(*where)
         places.append(at)
         for values, given in ((olds, old), (news, new)):
-            values.append(np.broadcast_to(np.asarray(given, np.uint32).ravel(), len(at)))
+            ids = checked_ids(np.ravel(given), "a painted label", EditError, least=0)
+            values.append(np.broadcast_to(ids, len(at)))
     if not places:
         return ()
     at, old_ids, new_ids = np.concatenate(places), np.concatenate(olds), np.concatenate(news)

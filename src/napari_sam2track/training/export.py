@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from napari_sam2track import __version__
-from napari_sam2track.formats.output import atomic_path
+from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.training.loop import Recipe
 
 if TYPE_CHECKING:

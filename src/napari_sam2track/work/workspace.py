@@ -12,7 +12,7 @@ from napari_sam2track.engine.results import ObjectResult
 from napari_sam2track.errors import UsageError
 from napari_sam2track.frames import Frames
 from napari_sam2track.labels import EditableLabels
-from napari_sam2track.masks import compose
+from napari_sam2track.masks import compose_labels
 from napari_sam2track.models.registry import ModelInfo
 from napari_sam2track.params import EngineParams
 from napari_sam2track.planning import Plan
@@ -315,7 +315,9 @@ class Workspace(LabelWork):
     def _went(self, note: Note, said: Said) -> None:
         if note.run is not None:
             store, number = note.run
-            for t in store.undo(number):
+            changed = store.undo(number)
+            store.settle()
+            for t in changed or ():
                 if store is self.store:
                     self._results.enter(t, store.read(t))
         self._forget(changed_keys(self.said.prompts, said.prompts))
@@ -350,7 +352,7 @@ class Workspace(LabelWork):
         patches |= {i: o.patch for (i, u), o in self._previews.items() if u == t}
         kept = self.said.kept.at(t) | self.locked
         shown = ((i, patches[i]) for i in sorted(patches) if i not in kept)
-        found, _ = compose(shown, *self.labels.frame_shape)
+        found = compose_labels(shown, *self.labels.frame_shape)
         old = self.labels.read(t)
         new = merge_frame(old, found, {*patches, *gone, *ended}, kept)
         if self._busy is not None:

@@ -1,0 +1,401 @@
+"""One file or folder is written in place of another: whole, or not at all.
+
+Everything is written in a hidden folder beside it and moved at the end. What exists is refused
+without ``overwrite``; a folder is only ever replaced if it holds nothing but our own files. What a
+process leaves that is killed meanwhile, `recover_folder` clears up.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from napari_sam2track.errors import OutputError, UsageError
+from napari_sam2track.storage.durable import exchange, sync, sync_all
+from napari_sam2track.storage.processes import dead_leftovers, temporary_prefix
+
+#: What a folder may hold and still be replaced: the images and the note that we write.
+_OURS = re.compile(r"labels_\d+\.tif|provenance\.json|graph\.json|tracks\.csv")
+#: Names that others give too: there, the first image has to hold our note.
+_SHARED = re.compile(r"(mask|man_track)\d+\.tif|(res|man)_track\.txt|\d+\.png")
+_SIGN, _NAME = b"napari_sam2track", b"napari-sam2track"
+_ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray")
+#: Where zarr keeps attributes, and so our note.
+_ZARR_NOTES = ("zarr.json", ".zattrs")
+
+#: Hidden folders in which outputs are written; in them what is new, what is replaced where the
+#: system cannot exchange two names, and the sign that files which belong together are all there.
+_PARTIAL, _NEW, _REPLACED, _COMPLETE = ".partial", "new", "replaced", "complete"
+#: After so many seconds a process of another machine is not between two renames any more.
+_LONG = 60.0
+#: How often, and after how many seconds, a folder is removed again into which threads (zarr's)
+#: still write when a command is interrupted.
+_TRIES, _PAUSE = 40, 0.05
+
+#: Errors of the disk rather than of the program, and what to say about them.
+_DISK = {
+    errno.ENOSPC: "the disk is full; free some space or choose another place",
+    errno.EDQUOT: "your disk quota is used up; free some space or choose another place",
+    errno.EFBIG: "the file system does not take files of this size; choose another place",
+    errno.EROFS: "the file system is read-only; choose another place",
+    errno.EACCES: "you may not write there; choose another place",
+    errno.EPERM: "you may not write there; choose another place",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+}
+
+
+def check_output(path: Path, overwrite: bool = False) -> None:
+    """Refuse an output that cannot or must not be written, before any work is done.
+
+    Parameters
+    ----------
+    path
+        File or folder that is going to be written.
+    overwrite
+        Allow an existing file, or a folder of our own making, to be replaced.
+
+    Raises
+    ------
+    OutputError
+        If the output exists and `overwrite` is not set, if it is a folder that holds other
+        people's files (whatever `overwrite` says), if its parent is not a folder that can
+        be written to, or if its name is too long for the file system.
+    """
+    _check_name(path)
+    if os.path.lexists(path):
+        if not overwrite:
+            raise OutputError(
+                f"the output {path} exists already; choose another name, or say --overwrite "
+                "(overwrite=True) to replace it"
+            )
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise OutputError(
+                f"the output {path} is a device or a pipe, which would be lost; choose the name of "
+                "a file"
+            )
+        if path.is_dir() and not _replaceable(path):
+            raise OutputError(
+                f"the output {path} is a folder that holds files which this program did not "
+                "write, so it is not replaced; choose another name or an empty folder"
+            )
+    parent = path.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir():
+        raise OutputError(
+            f"the output {path} cannot be written: {parent} is a file, not a folder; choose "
+            "another place"
+        )
+    if not os.access(parent, os.W_OK):
+        raise OutputError(
+            f"the output {path} cannot be written: {parent} is not writable for you; choose "
+            "another place"
+        )
+
+
+def check_apart(outputs: Mapping[str, Path], inputs: Iterable[Path], hint: str = "") -> None:
+    """Refuse outputs that are an input or another output, lie in one, or contain one.
+
+    Files are compared by device and inode, so links and other spellings of a name do not matter.
+
+    Parameters
+    ----------
+    outputs
+        What each is called for the person, as in ``--out``, and where it is going to be.
+    inputs
+        Files and folders that are read, or that this run was made from.
+    hint
+        Another way out, for the message.
+
+    Raises
+    ------
+    UsageError
+        With the two and what is wrong with them.
+    """
+    read = [path for path in inputs if path.exists()]
+    done: dict[str, Path] = {}
+    for option, out in outputs.items():
+        for source in read:
+            if same_file(out, source):
+                raise UsageError(f"{option} {out} is the input; choose another name{hint}")
+            if _lies_in(out, source):
+                raise UsageError(
+                    f"{option} {out} would lie among the files of the input {source}, and be read "
+                    "as one of them next time; choose another place"
+                )
+            if _lies_in(source, out):
+                raise UsageError(
+                    f"{option} {out} is a folder with the input {source} in it; choose another name"
+                )
+        for other, path in done.items():
+            if same_file(out, path):
+                raise UsageError(f"{other} and {option} are both {out}; choose two names")
+            if _lies_in(out, path) or _lies_in(path, out):
+                raise UsageError(
+                    f"one of {other} {path} and {option} {out} lies in the other; choose two places"
+                )
+        done[option] = out
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether two paths lead to the same file or folder, or would if they existed."""
+    with suppress(OSError):
+        return one.samefile(other)
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    """Whether a path lies in a folder that exists, at any depth."""
+    if not folder.is_dir():
+        return False
+    return any(same_file(parent, folder) for parent in Path(os.path.realpath(path)).parents)
+
+
+@contextmanager
+def atomic_path(path: Path, overwrite: bool = False) -> Iterator[Path]:
+    """A temporary path to write to, which becomes `path` if the block ends well.
+
+    What is replaced leaves its permissions and its owner to the new one; a symbolic link stays,
+    and what it leads to is replaced. All is on the disk before the names change.
+
+    Parameters
+    ----------
+    path
+        File or folder that is going to be written; missing parent folders are made.
+    overwrite
+        As in `check_output`, which is asked before and after the block.
+
+    Yields
+    ------
+    Path
+        The same name in a hidden folder beside it (so that the move is atomic, and libraries which
+        look at the name behave). Nothing exists there yet.
+
+    Raises
+    ------
+    OutputError
+        If the output is refused, or the disk is full, read-only or forbidden. Whatever is
+        raised, the temporary file or folder is gone afterwards and `path` is as it was.
+    """
+    with atomic_paths(path, overwrite=overwrite) as (temporary,):
+        yield temporary
+
+
+@contextmanager
+def atomic_paths(*paths: Path, overwrite: bool = False) -> Iterator[tuple[Path, ...]]:
+    """Temporary paths of files that belong together; see `atomic_path`.
+
+    Parameters
+    ----------
+    *paths
+        Several are files in one folder. If the process is killed between their moves, the next
+        command there makes the others. (Links to several folders are followed one by one.)
+    """
+    targets = [Path(os.path.realpath(path)) for path in paths]
+    parent = targets[0].parent
+    if any(target.parent != parent for target in targets):
+        with ExitStack() as each:
+            yield tuple(each.enter_context(atomic_path(path, overwrite)) for path in paths)
+        return
+    recover_folder(parent)
+    for path in paths:
+        check_output(path, overwrite)
+    made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
+    hidden = None
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        hidden = Path(tempfile.mkdtemp(prefix=temporary_prefix(_PARTIAL), dir=parent))
+        new = hidden / _NEW
+        new.mkdir()
+        yield tuple(new / target.name for target in targets)
+        for path, target in zip(paths, targets, strict=True):
+            check_output(path, overwrite)
+            _inherit(new / target.name, target)
+        sync_all(new)
+        if len(targets) > 1:
+            (hidden / _COMPLETE).touch()
+            sync(hidden)
+        for target in targets:
+            _move_into_place(new / target.name, target, hidden / _REPLACED)
+        sync(parent)
+        made = []
+    except OSError as error:
+        if error.errno in _DISK and _is_about_output(error, hidden or parent):
+            names = " and ".join(map(str, paths))
+            raise OutputError(f"cannot write {names}: {_DISK[error.errno]}") from error
+        raise
+    finally:
+        if hidden is not None:
+            (hidden / _COMPLETE).unlink(missing_ok=True)
+            folders = any((hidden / _NEW / target.name).is_dir() for target in targets)
+            remove(hidden, patiently=folders)
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def recover_path(path: Path) -> None:
+    """Finish what processes that were killed had begun to do with a path, or beside it."""
+    target = Path(os.path.realpath(path))
+    while not target.parent.exists():
+        target = target.parent
+    recover_folder(target.parent)
+
+
+def recover_folder(folder: Path) -> None:
+    """Finish or clear up what processes that were killed had begun in a folder.
+
+    What was moved aside to be replaced gets its name back where nothing has it; of files that
+    belong together and were complete, the rest is moved; all else is removed.
+    """
+    if not folder.is_dir():
+        return
+    with suppress(OSError):  # nothing to be done in a folder that cannot be looked into
+        dead = dead_leftovers(folder, _PARTIAL)
+        for hidden in folder.glob(f"{_PARTIAL}-*"):
+            # Of other machines, only what must not be missing: between the two renames there are
+            # milliseconds.
+            if hidden in dead or time.time() - hidden.stat().st_mtime > _LONG:
+                _give_back(hidden)
+        for hidden in dead:
+            if (hidden / _COMPLETE).exists():
+                for new in (hidden / _NEW).iterdir():
+                    new.replace(folder / new.name)
+                sync(folder)
+            remove(hidden)
+
+
+def _give_back(hidden: Path) -> None:
+    """Give its name back to what a process had moved aside before it was killed."""
+    for old in (hidden / _REPLACED).glob("*"):
+        if not os.path.lexists(hidden.parent / old.name):
+            old.rename(hidden.parent / old.name)
+            sync(hidden.parent)
+
+
+def write_text_atomic(path: Path, text: str, overwrite: bool = False) -> None:
+    """Write `text` as UTF-8 with Unix line ends, complete or not at all.
+
+    Raises
+    ------
+    OutputError
+        As `atomic_path`.
+    """
+    with (
+        atomic_path(path, overwrite) as temporary,
+        temporary.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        file.write(text)
+
+
+def disk_advice(error: OSError) -> str:
+    """What to do about an error of the disk."""
+    return _DISK.get(error.errno or 0, "see to that disk")
+
+
+def _check_name(path: Path) -> None:
+    """Refuse what the system says is too long a name."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise OutputError(f"cannot write {path}: {_DISK[error.errno]}") from error
+
+
+def _is_about_output(error: OSError, temporary: Path) -> bool:
+    """Whether an error is the output's: what is read inside the block can fail as well."""
+    if error.filename is None:  # as a failed write or flush has it
+        return True
+    named = Path(os.fsdecode(error.filename)).absolute()
+    ours = temporary.absolute()
+    return named == ours or ours in named.parents or named in ours.parents
+
+
+def _replaceable(folder: Path) -> bool:
+    """Whether a folder is empty, or one that a writer of ours could have made."""
+    names = [entry.name for entry in folder.iterdir()]
+    if folder.suffix in (".zarr", ".geff") and any(mark in names for mark in _ZARR_MARKS):
+        notes = [folder / name for name in names if name in _ZARR_NOTES]
+        return any(_SIGN in note.read_bytes() for note in notes)
+    if names and all(_SHARED.fullmatch(name) for name in names):
+        images = sorted(name for name in names if not name.endswith(".txt"))
+        return bool(images) and _SIGN in (folder / images[0]).read_bytes()
+    if any(name.endswith(".tif") for name in names):  # others call theirs so, too
+        note = folder / "provenance.json"
+        if not note.is_file() or _NAME not in note.read_bytes():
+            return False
+    return all(_OURS.fullmatch(name) for name in names)
+
+
+def _inherit(new: Path, old: Path) -> None:
+    """Give the permissions and the owner of what is replaced to what replaces it."""
+    if not old.exists():
+        return
+    known = _like(old)
+    for path in [new, *new.rglob("*")]:
+        relative = path.relative_to(new)
+        wanted = known.get(relative) or known.get(Path("*") if path.is_file() else Path())
+        if wanted is None or path.is_symlink():
+            continue
+        now = path.stat()
+        if (now.st_uid, now.st_gid) != (wanted.st_uid, wanted.st_gid):
+            with suppress(OSError):  # only root may give files away
+                os.chown(path, wanted.st_uid, wanted.st_gid)
+        if stat.S_IMODE(now.st_mode) != stat.S_IMODE(wanted.st_mode):
+            path.chmod(stat.S_IMODE(wanted.st_mode))
+
+
+def _like(old: Path) -> dict[Path, os.stat_result]:
+    """What there is to inherit, by relative path; ``*`` stands for any other file."""
+    known = {Path(): old.stat()}
+    for path in old.rglob("*"):
+        if path.is_symlink():
+            continue
+        status = known[path.relative_to(old)] = path.stat()
+        if stat.S_ISREG(status.st_mode):
+            known.setdefault(Path("*"), status)
+    return known
+
+
+def _move_into_place(new: Path, target: Path, aside: Path) -> None:
+    """Give its name to what was written; a folder of that name changes places, or goes aside."""
+    if not os.path.lexists(target) or not (target.is_dir() or new.is_dir()):
+        new.replace(target)
+    elif not exchange(new, target):
+        old = aside / target.name
+        aside.mkdir()
+        target.rename(old)
+        try:
+            new.rename(target)
+        except OSError:
+            old.rename(target)
+            raise
+
+
+def remove(path: Path, patiently: bool = False) -> None:
+    """Remove a file or a folder if it is there.
+
+    Parameters
+    ----------
+    path
+        A symbolic link is removed itself, not what it leads to.
+    patiently
+        Again and again: a thread that was left alone may be about to make the folder anew.
+    """
+    if not path.is_dir() or path.is_symlink():
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        return
+    for _ in range(_TRIES if patiently else 1):
+        shutil.rmtree(path, ignore_errors=True)
+        time.sleep(_PAUSE if patiently else 0)
+        if not path.exists():
+            return

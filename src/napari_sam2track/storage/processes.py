@@ -1,0 +1,73 @@
+"""Who made a temporary file, or uses a folder, and whether that process still lives."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import zlib
+from functools import cache
+from pathlib import Path
+
+#: Seconds by which the time at which a process began may differ: clocks are corrected.
+_SAME = 5.0
+
+
+@cache
+def host_name() -> str:
+    """The name of this machine."""
+    return socket.gethostname()
+
+
+def began(number: int) -> float:
+    """When a process began, in seconds since 1970; NaN if there is none."""
+    import psutil
+
+    try:
+        return float(psutil.Process(number).create_time())
+    except (psutil.Error, ValueError, OverflowError):
+        return float("nan")
+
+
+def is_alive(number: int, when: float) -> bool:
+    """Whether the process of a number that began at a time still lives.
+
+    Numbers of processes are used again, in a container even the same one each time, so it counts
+    when the process began too.
+    """
+    return abs(began(number) - when) < _SAME
+
+
+def temporary_prefix(kind: str) -> str:
+    """What the name of a temporary file of this process begins with, for `dead_leftovers`.
+
+    Parameters
+    ----------
+    kind
+        What it is, as in ``.partial``.
+    """
+    return f"{kind}-{_host_code()}-{os.getpid()}-"
+
+
+def dead_leftovers(folder: Path, kind: str) -> list[Path]:
+    """What processes of this machine that are gone have left in a folder.
+
+    A file that is older than the process which has its number now was another process's. Those of
+    other machines, which may write to the same disk, are never named.
+    """
+    name = re.compile(rf"{re.escape(kind)}-{_host_code()}-(\d+)-.*", re.DOTALL)
+    found = []
+    for path in folder.iterdir():
+        match = name.fullmatch(path.name)
+        if match is None:
+            continue
+        since = began(int(match[1]))
+        if not path.lstat().st_mtime >= since - _SAME:  # NaN: there is no such process
+            found.append(path)
+    return found
+
+
+@cache
+def _host_code() -> str:
+    """The machine as eight characters: its name may be long, or hold what files may not."""
+    return f"{zlib.crc32(host_name().encode()):08x}"

@@ -1,0 +1,54 @@
+"""Temporary folders of the system that go with the process, or with the next one."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from napari_sam2track.errors import OutputError
+from napari_sam2track.storage.output import disk_advice
+from napari_sam2track.storage.processes import dead_leftovers, temporary_prefix
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def new_scratch(kind: str) -> Path:
+    """A new folder of this process; those of its kind whose processes are gone are removed.
+
+    Parameters
+    ----------
+    kind
+        What its name begins with.
+    """
+    parent = Path(tempfile.gettempdir())
+    with suppress(OSError):
+        for old in dead_leftovers(parent, kind):
+            shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=temporary_prefix(kind), dir=parent))
+
+
+@contextmanager
+def scratch_folder(kind: str) -> Iterator[Path]:
+    """A temporary folder that is gone after the block.
+
+    Raises
+    ------
+    OutputError
+        If its disk is full.
+    """
+    folder = new_scratch(kind)
+    try:
+        yield folder
+    except OSError as error:
+        if error.errno in _FULL and (error.filename is None or str(folder) in str(error.filename)):
+            raise OutputError(
+                f"cannot write to the temporary folder {folder.parent}: {disk_advice(error)}, with "
+                "the environment variable TMPDIR"
+            ) from error
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
