@@ -21,8 +21,8 @@ ROOT = Path(napari_sam2track.__file__).parent
 
 #: Lowest first. A part imports itself and parts of lower levels; "" is the package itself.
 LEVELS = (
-    {"", "closing", "errors", "ids", "params", "samples", "watch"},
-    {"labels", "masks", "storage"},
+    {"", "closing", "errors", "params", "samples", "watch"},
+    {"ids", "labels", "masks", "storage"},
     {"frames", "prompts"},
     {"models", "overlays", "tracks"},
     {"engine", "formats", "linking"},

@@ -141,9 +141,9 @@ def test_removing() -> None:
         found.first_frame(9)
 
 
-@pytest.mark.parametrize("object_id", [0, -1, 2**32])
+@pytest.mark.parametrize("object_id", [0, -1, 2**32, 1.5, True])
 def test_ids_fit_uint32(object_id: int) -> None:
-    with pytest.raises(PromptError, match=rf"object id {object_id} is out of range; ids go from 1"):
+    with pytest.raises(PromptError, match=rf"an object id is {object_id}; ids are whole"):
         PromptSet({(object_id, 0): Prompt(points=(Point(0, 0),))})
 
 
@@ -379,9 +379,9 @@ def test_odd_labels() -> None:
         masks_from_labels(np.zeros((2, 3, 3), np.int64))
     with pytest.raises(PromptError, match=r"type float32 are no label image"):
         masks_from_labels(np.zeros((3, 3), np.float32))
-    with pytest.raises(PromptError, match=r"label -2 is out of range"):
+    with pytest.raises(PromptError, match=r"a label is -2; ids are"):
         masks_from_labels(np.full((3, 3), -2))
-    with pytest.raises(PromptError, match=r"label 4294967296 is out of range"):
+    with pytest.raises(PromptError, match=r"a label is 4294967296; ids are"):
         masks_from_labels(np.full((3, 3), 2**32))
 
 
@@ -453,6 +453,10 @@ MASK = {"y0": 0, "x0": 0, "height": 2, "width": 2, "runs": [0, 4]}
             {"format": "sam2track-prompts", "version": 2},
             r"has version 2 .* update napari-sam2track",
         ),
+        (
+            {**_file(), "objects": [{"id": True, "frames": []}]},
+            r"objects\.0\.id: .*the id is True; ids are",
+        ),
         (_file(points=[[1, "x", 1]]), r"objects\.0\.frames\.0\.points\.0\.1: "),
         (_file(points=[[1, 2, 3], [1, 2]]), r"points\.0\.2: .*\(and 1 more\)"),
         (_file(box=[1, 2, 3]), r"frames\.0\.box"),
@@ -504,9 +508,9 @@ def test_napari_points_on_one_image(tmp_path: Path) -> None:
         ("axis-0,axis-1\n1,x\n", r"line 2: axis-1 is 'x', which is not a finite number"),
         ("axis-0,axis-1\n1\n", r"line 2: axis-1 is None"),
         ("axis-0,axis-1\n1,nan\n", r"line 2: axis-1 is 'nan'"),
-        ("axis-0,axis-1,object_id\n1,2,1\n1,2,0\n", r"line 3: object 0 on frame 0; objects are"),
-        ("axis-0,axis-1,object_id\n1,2,1.5\n", r"object 1\.5"),
-        ("axis-0,axis-1,axis-2\n-3,1,2\n", r"object 1 on frame -3"),
+        ("axis-0,axis-1,object_id\n1,2,1\n1,2,0\n", r"line 3: object_id is 0; ids are"),
+        ("axis-0,axis-1,object_id\n1,2,1.5\n", r"line 2: object_id is 1\.5; ids are"),
+        ("axis-0,axis-1,axis-2\n-3,1,2\n", r"line 2: frame -3; frames are counted from 0"),
         ("axis-0,axis-1,label\n1,2,maybe\n", r"label 'maybe' is neither positive nor negative"),
     ],
 )

@@ -9,20 +9,19 @@ from __future__ import annotations
 import operator
 import re
 import reprlib
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BeforeValidator
 
-from napari_sam2track.errors import FormatError, Sam2TrackError
+from napari_sam2track.errors import FormatError
 
 #: The largest id; 0 is the background.
 MAX_ID = 2**32 - 1
 
 
-def checked_id(
-    value: Any, what: str, error: type[Sam2TrackError] = FormatError, least: int = 1
-) -> int:
+def checked_id(value: Any, what: str, error: type[Exception] = FormatError, least: int = 1) -> int:
     """An id as a number of Python.
 
     Parameters
@@ -38,8 +37,8 @@ def checked_id(
 
     Raises
     ------
-    Sam2TrackError
-        If it is no whole number, or out of range. True is none, nor is text such as "1_0".
+    FormatError
+        Or `error`, if it is no whole number, as True and "1_0" are none, or out of range.
     """
     number = _whole(value)
     if number is None or not least <= number <= MAX_ID:
@@ -52,7 +51,7 @@ def checked_id(
 
 
 def checked_ids(
-    values: NDArray[Any], what: str, error: type[Sam2TrackError] = FormatError, least: int = 1
+    values: NDArray[Any], what: str, error: type[Exception] = FormatError, least: int = 1
 ) -> NDArray[np.uint32]:
     """An array of ids, as 32 bits; refused as by `checked_id` for the first value that is none."""
     if values.dtype.kind in "iuf":
@@ -66,6 +65,10 @@ def checked_ids(
         return values.astype(np.uint32)
     each = [checked_id(value, what, error, least) for value in values.ravel().tolist()]
     return np.array(each, np.uint32).reshape(values.shape)
+
+
+#: An id in a model of pydantic.
+Id = Annotated[int, BeforeValidator(lambda value: checked_id(value, "the id", ValueError))]
 
 
 def _whole(value: Any) -> int | None:

@@ -116,10 +116,10 @@ def writing_to(folder: Path) -> Iterator[Path]:
             raise
 
 
-def output_paths(folder: Path) -> dict[str, Path]:
-    """All that a run may write in a folder, by what to call it in a message."""
+def output_paths(folder: Path) -> list[Path]:
+    """All that a run may write in a folder."""
     names = (RUN, *LABELS.values(), TABLE, SESSION, DIVISIONS, MOVIE, PICTURES)
-    return {f"the output {name} of --out-dir": folder / name for name in names}
+    return [folder / name for name in names]
 
 
 def write_results(
@@ -172,16 +172,21 @@ def write_results(
     return outcome
 
 
-def what_was_kept(outcome: Outcome) -> list[str]:
+def what_was_kept(folder: Path, outcome: Outcome) -> list[str]:
     """What to tell a person about files that stayed, a sentence each."""
+    known = {RUN, *outcome.names, *outcome.names.values(), *outcome.kept}
+    others = [p.name for p in output_paths(folder) if p.name not in known and p.exists()]
     told = [
         f"{asked} is not as a run of sam2track wrote it here, so it is kept: the new one is {name}"
         for asked, name in outcome.names.items()
         if asked != name
     ]
-    return told + [
+    told += [
         f"{name} was changed since the last run wrote it, so it is kept; this run wrote none"
         for name in outcome.kept
+    ]
+    return told + [
+        f"{name} is not of this run, and was there before; it is kept" for name in others
     ]
 
 

@@ -415,8 +415,9 @@ class RunStore:
         """The decisions in a file; None if it is missing or damaged."""
         if not path.exists():
             return None
+        stored = self._read(path)
         try:
-            content = json.loads(self._read(path))
+            content = json.loads(stored)
             note: dict[str, Any] = content["decisions"]
             if content["checksum"] != _checksum(json.dumps(note)):
                 return None

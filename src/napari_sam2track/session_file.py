@@ -95,8 +95,8 @@ class SessionFile(BaseModel):
         return differ
 
     def asks_other(self, other: SessionFile) -> bool:
-        """Whether another result is asked for, however it is written down."""
-        same = {"software": "", "output": None}
+        """Whether another result is asked for, wherever the movie is and whatever is written."""
+        same = {"software": "", "output": None, "source": ""}
         return self.model_copy(update=same) != other.model_copy(update=same)
 
 

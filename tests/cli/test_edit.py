@@ -1,4 +1,7 @@
+import errno
 import json
+import os
+import re
 import shutil
 from dataclasses import replace
 
@@ -292,3 +295,49 @@ def test_what_others_wrote_is_not_replaced(sam2track, movie, tmp_path, name):
     assert "was written by another program, and may hold what --in-place" in result.stderr
     assert sam2track("edit", ours, "--in-place", "--split", "4@4").exit_code == 0
     assert 5 in np.unique(content(ours)[0])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no links")
+def test_in_place_keeps_the_link_and_the_permissions(sam2track, tmp_path):
+    labels = np.zeros((2, 6, 8), np.uint16)
+    labels[:, 1:3, 1:3], labels[:, 4:6, 4:6] = 1, 2
+    tifffile.imwrite(tmp_path / "a.tif", labels, photometric="minisblack")
+    (tmp_path / "a.tif").chmod(0o640)
+    (tmp_path / "link.tif").symlink_to(tmp_path / "a.tif")
+    result = sam2track("edit", tmp_path / "link.tif", "--in-place", "--delete", "1")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "link.tif").is_symlink()
+    assert set(np.unique(tifffile.imread(tmp_path / "a.tif"))) == {0, 2}
+    assert (tmp_path / "a.tif").stat().st_mode & 0o777 == 0o640
+
+
+def test_scratch_of_edits_that_were_killed_is_removed(sam2track, tmp_path, monkeypatch):
+    from napari_sam2track.storage.processes import temporary_prefix
+
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    mine = temporary_prefix("sam2track-edit")
+    old = scratch / mine.replace(f"-{os.getpid()}-", f"-{2**22 + 7}-")  # no process has this number
+    old.mkdir()
+    labels = np.zeros((2, 6, 8), np.uint16)
+    labels[:, 1:3, 1:3] = 1
+    tifffile.imwrite(tmp_path / "a.tif", labels, photometric="minisblack")
+    result = sam2track("edit", tmp_path / "a.tif", "--out", tmp_path / "b.tif", "--delete", "1@0")
+    assert result.exit_code == 0, result.output
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_full_temporary_folder(sam2track, tmp_path, monkeypatch):
+    from napari_sam2track.tracks.copies import EditedCopy
+
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    labels = np.zeros((2, 6, 8), np.uint16)
+    labels[:, 1:3, 1:3] = 1
+    tifffile.imwrite(tmp_path / "a.tif", labels, photometric="minisblack")
+    monkeypatch.setattr(EditedCopy, "write_box", full)
+    result = sam2track("edit", tmp_path / "a.tif", "--out", tmp_path / "b.tif", "--delete", "1@0")
+    assert result.exit_code == 1
+    assert re.search(r"temporary folder .*disk is full.*TMPDIR", result.stderr)

@@ -1,4 +1,6 @@
 import errno
+import subprocess
+import sys
 
 import pytest
 import typer
@@ -105,3 +107,28 @@ def test_debug_from_the_environment(tmp_path, value):
     result = CliRunner().invoke(app, args, env={"SAM2TRACK_DEBUG": value})
     assert result.exit_code == 1
     assert ("Traceback" in result.stderr) == (value == "1")
+
+
+def test_a_sentence_is_one_line_whatever_a_name_holds(sam2track, tmp_path):
+    result = sam2track("validate", tmp_path / "two\nlines.tif")
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "two lines.tif" in result.stderr
+
+
+def test_a_working_directory_that_is_gone(tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    code = "import os, sys; os.rmdir(os.getcwd()); from napari_sam2track.cli import main; main()"
+    command = [sys.executable, "-c", code, "track", "--pred-dir", "x", "--out", "y.json"]
+    done = subprocess.run(command, cwd=gone, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "is gone; change to one that exists" in done.stderr
+
+
+def test_closed_streams(tmp_path):
+    """As cron and some services start programs."""
+    command = f"{sys.executable} -m napari_sam2track demo --out-dir {tmp_path / 'd'} 2>&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "d" / "results" / "labels.tif").exists()

@@ -430,3 +430,238 @@ def test_a_run_with_divisions_and_found_objects_replays(sam2track, tmp_path):
     assert tracks.exit_code == 0, tracks.stderr
     man = (tmp_path / "01_RES" / "res_track.txt").read_text()
     assert sum(line.split()[3] == "1" for line in man.splitlines()) == 2
+
+
+def seen(folder):
+    """What a person sees of a run."""
+    return sorted(p.name for p in folder.iterdir() if p.name != ".run")
+
+
+@pytest.fixture
+def run_in(sam2track, movie_path, labels_path, tmp_path):
+    """A finished run in a folder; gives it back."""
+
+    def run(*options, name="out"):
+        out = tmp_path / name
+        done = sam2track(
+            *("video", "--video", movie_path, "--out-dir", out, "--mask-prompts", labels_path),
+            *("--stop", 2, *options),
+        )
+        assert done.exit_code == 0, done.output
+        return out
+
+    return run
+
+
+def test_save_and_overlay_are_remembered(sam2track, run_in):
+    out = run_in("--save", "frames", "--overlay", "frames")
+    names = ["labels", "overlays", "session.json", "tracks.csv"]
+    assert seen(out) == names
+    assert sam2track("video", "--out-dir", out, "--resume", "--correct", "1=1@40,40").exit_code == 0
+    assert seen(out) == names
+    again = sam2track("video", "--out-dir", out, "--resume", "--save", "tif", "--overlay", "none")
+    assert again.exit_code == 0, again.output
+    assert seen(out) == ["labels.tif", "session.json", "tracks.csv"]
+    assert sam2track("video", "--out-dir", out, "--resume").exit_code == 0
+    assert seen(out) == ["labels.tif", "session.json", "tracks.csv"]
+    undone = sam2track("video", "--out-dir", out, "--undo")
+    assert undone.exit_code == 0, undone.output
+    replay = sam2track("video", "--session", out / "session.json", "--out-dir", out.parent / "two")
+    assert replay.exit_code == 0, replay.output
+    assert seen(out.parent / "two") == seen(out)
+
+
+def test_labels_that_a_person_corrected_are_kept(sam2track, run_in):
+    out = run_in("--save", "frames", "--overlay", "none")
+    page = out / "labels" / "labels_0001.tif"
+    mine = tifffile.imread(page)
+    mine[:5] = 1
+    tifffile.imwrite(page, mine)
+    for options in (("--resume", "--correct", "1=1@40,40"), ("--undo",), ("--resume",)):
+        done = sam2track("video", "--out-dir", out, *options)
+        assert done.exit_code == 0, done.output
+        assert "labels is not as a run of sam2track wrote it here, so it is kept" in done.stderr
+        assert seen(out) == ["labels", "labels-2", "session.json", "tracks.csv"]
+        np.testing.assert_array_equal(tifffile.imread(page), mine)
+
+
+def test_files_of_others_are_kept_and_told(sam2track, run_in):
+    out = run_in("--overlay", "none")
+    (out / "labels").mkdir()
+    (out / "labels" / "mine.txt").write_text("x")
+    (out / "divisions.csv").write_text("mine")
+    (out / "overlay.mp4").write_text("mine")
+    done = sam2track("video", "--out-dir", out, "--resume", "--overlay", "video")
+    assert done.exit_code == 0, done.output
+    assert "overlay.mp4 is not as a run of sam2track wrote it" in done.stderr
+    assert "the new one is overlay-2.mp4" in done.stderr
+    for name in ("labels", "divisions.csv"):
+        assert f"{name} is not of this run, and was there before; it is kept" in done.stderr
+    assert (out / "labels" / "mine.txt").read_text() == "x"
+    assert (out / "divisions.csv").read_text() == (out / "overlay.mp4").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["overlay.mp4", "labels.tif", "labels", ".run"])
+def test_an_output_that_would_be_the_movie(sam2track, sample, tmp_path, name):
+    folder = tmp_path / "d"
+    folder.mkdir()
+    if name == "overlay.mp4":
+        from napari_sam2track.formats.video import write_video
+
+        rgb = ((np.stack([f, f, f], -1) // 256).astype(np.uint8) for f in sample.images_tyx)
+        write_video(folder / name, rgb, 10)
+    elif name == "labels.tif":
+        tifffile.imwrite(folder / name, sample.images_tyx, photometric="minisblack")
+    else:
+        (folder / name).mkdir()
+        for t, image in enumerate(sample.images_tyx):
+            tifffile.imwrite(folder / name / f"{t}.tif", image)
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    (tmp_path / "link").symlink_to(folder)
+    for out in (folder, tmp_path / "link"):
+        args = ("--out-dir", out, "--points", "40,40", "--overwrite")
+        result = sam2track("video", "--video", folder / name, *args)
+        assert result.exit_code == 2, result.output
+        assert re.search("is the input; choose another|would lie among the files", result.stderr)
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+
+
+def test_an_output_among_the_images_of_the_movie(sam2track, sample, tmp_path):
+    folder = tmp_path / "imgs"
+    folder.mkdir()
+    for t, image in enumerate(sample.images_tyx):
+        tifffile.imwrite(folder / f"{t}.tif", image)
+    for out in (folder, folder / "results"):
+        result = sam2track(
+            *("video", "--video", folder, "--out-dir", out, "--points", "40,40", "--overwrite")
+        )
+        assert result.exit_code == 2
+        assert "would lie among the files of the input" in result.stderr
+    assert len(list(folder.iterdir())) == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--window-size", 65), "image size of 65|multiple of 32"),
+        (("--model", "damaged.pt"), "is not a checkpoint|damaged"),
+        (("--device", "bogus"), "bogus"),
+        (("--points", "999,999"), "outside"),
+        (("--stop", 99), "outside"),
+        (("--prompts", "none.json"), "none.json"),
+        (("--session", "bad.json"), "bogus"),
+    ],
+)
+def test_what_fails_early_leaves_nothing(sam2track, movie_path, tmp_path, options, message):
+    out = tmp_path / "new" / "out"
+    (tmp_path / "damaged.pt").write_bytes(b"PK\3\4 not really")
+    begun = ["video", "--video", movie_path, "--out-dir", out]
+    if "--session" in options:
+        other = tmp_path / "other"
+        assert sam2track(*begun[:4], other, "--points", "40,40", "--stop", 1).exit_code == 0
+        content = json.loads((other / "session.json").read_text())
+        content["decisions"]["mode"] = "bogus"
+        (tmp_path / "bad.json").write_text(json.dumps(content))
+    elif "--points" not in options:
+        begun += ["--points", "40,40"]
+    given = [tmp_path / o if str(o).endswith((".pt", ".json")) else o for o in options]
+    result = sam2track(*begun, *given)
+    assert result.exit_code in (1, 2), result.output
+    assert re.search(message, result.stderr), result.stderr
+    assert not out.parent.exists()
+
+
+def test_the_demo_leaves_nothing_either(sam2track, tmp_path):
+    assert sam2track("demo", "--out-dir", tmp_path / "d", "--device", "bogus").exit_code != 0
+    assert not (tmp_path / "d").exists()
+
+
+def test_a_folder_that_another_process_writes_to(sam2track, run_in, tmp_path):
+    from napari_sam2track.storage.locks import only_writer
+
+    out = run_in("--overlay", "none")
+    before = (out / ".run" / "session.json").read_text()
+    with only_writer(out / ".run"):
+        for options in (("--resume", "--correct", "1=1@40,40"), ("--undo",)):
+            refused = sam2track("video", "--out-dir", out, *options)
+            assert refused.exit_code == 1
+            assert f"process {os.getpid()} on " in refused.stderr
+    assert (out / ".run" / "session.json").read_text() == before
+
+
+def test_damaged_frames_are_computed_again(sam2track, run_in):
+    out = run_in("--overlay", "none")
+    before = tifffile.imread(out / "labels.tif")
+    for name in ("000000", "000002"):
+        path = out / ".run" / "frames" / f"{name}.frame"
+        content = bytearray(path.read_bytes())
+        content[100] ^= 1
+        path.write_bytes(content)
+    for path in (out / ".run" / "memories").rglob("*.pt"):
+        path.write_bytes(path.read_bytes()[:100])
+    (out / ".run" / "note.json").write_text("")
+    done = sam2track("video", "--out-dir", out, "--resume")
+    assert done.exit_code == 0, done.output
+    assert "2 frames and 1 note of decisions of the run in" in done.stderr
+    assert "damaged: computed again" in done.stderr
+    assert "To compute: 6 object-frames" in done.stderr
+    np.testing.assert_array_equal(tifffile.imread(out / "labels.tif"), before)
+    quiet = sam2track("video", "--out-dir", out, "--resume")
+    assert "damaged" not in quiet.stderr
+
+
+def test_a_session_of_the_run_that_is_damaged(sam2track, run_in):
+    out = run_in("--overlay", "none")
+    (out / ".run" / "session.json").write_text("{")
+    for options in (("--resume",), ("--undo",)):
+        result = sam2track("video", "--out-dir", out, *options)
+        assert result.exit_code == 1
+        assert "which --session runs again into another folder" in result.stderr
+
+
+def test_a_movie_that_was_moved_is_no_change_to_undo(sam2track, run_in, movie_path):
+    out = run_in("--overlay", "none")
+    before = tifffile.imread(out / "labels.tif")
+    assert sam2track("video", "--out-dir", out, "--resume", "--correct", "1=1@40,40").exit_code == 0
+    after = tifffile.imread(out / "labels.tif")
+    assert (before != after).any()
+    there = movie_path.rename(movie_path.with_name("moved.tif"))
+    args = ("video", "--video", there, "--out-dir", out)
+    assert sam2track(*args, "--resume", "--stop", 2).exit_code == 0
+    for wanted in (before, after):
+        undone = sam2track(*args, "--stop", 2, "--undo")
+        assert undone.exit_code == 0, undone.output
+        np.testing.assert_array_equal(tifffile.imread(out / "labels.tif"), wanted)
+
+
+def test_nothing_to_undo(sam2track, run_in):
+    out = run_in("--overlay", "none", "--no-keep-run")
+    assert "no run in" in sam2track("video", "--out-dir", out, "--undo").stderr
+    again = run_in("--overlay", "none", "--overwrite")  # what it wrote is known to be ours
+    assert seen(again) == ["labels.tif", "session.json", "tracks.csv"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_told_to_stop(sam2track, tmp_path, name):
+    """As a scheduler, a container or a terminal that closes does it."""
+    from napari_sam2track.samples import centre_pixels, moving_cells
+
+    long = moving_cells(40, 120, 150, 3, seed=2)
+    tifffile.imwrite(tmp_path / "movie.tif", long.images_tyx, photometric="minisblack")
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "napari_sam2track", "video", "--overlay", "none"]
+    command += ["--video", tmp_path / "movie.tif", "--out-dir", out, "--threads", "1"]
+    for y, x in centre_pixels(long.labels_tyx[0]).values():
+        command += ["--points", f"{x},{y}"]
+    with subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and len(list(out.glob(".run/frames/*.frame"))) < 3:
+            time.sleep(0.005)
+        process.send_signal(getattr(signal, name))
+        _, told = process.communicate(timeout=120)
+    assert process.returncode == 128 + getattr(signal, name), told
+    assert "go on with --resume" in told
+    assert labels_of(out)[1].any()
+    assert not labels_of(out)[-1].any()
+    assert sam2track("video", "--out-dir", out, "--resume").exit_code == 0
+    assert labels_of(out)[-1].any()

@@ -90,8 +90,8 @@ def test_ctc_text_that_disagrees_is_noted(tmp_path):
         ("1 0 1 0\n1 0 1 0", "track 1 is there twice; remove one line"),
         ("1 0 1 9", "the parent 9 of track 1 has no line; add it, or put 0"),
         ("1 0 1 0 5", "line 1 of a.txt|not four whole numbers"),
-        ("0 0 1 0", "labels are 1 and up"),
-        ("1 0 1 -1", "a parent is a label or 0"),
+        ("0 0 1 0", "the label of a track is 0; ids are whole numbers from 1"),
+        ("1 0 1 -1", "the parent of track 1 is -1; ids are whole numbers from 0"),
         ("1 0 1 2\n2 0 1 1", "the parents go in a circle: 1 -> 2 -> 1"),
         ("1 0 1 1", "track 1 is its own parent"),
         ("1 0 1 2\n2 0 1 0", "track 1 begins in frame 0, not after its parent 2"),
@@ -238,6 +238,32 @@ def test_geff_that_is_odd(tmp_path):
     (tmp_path / "d.geff" / ".zgroup").write_text('{"zarr_format": 2}')
     with pytest.raises(FormatError, match="is not GEFF: it is no zarr group with metadata"):
         open_tracks(tmp_path / "d.geff", "geff")
+
+
+@pytest.mark.parametrize(
+    ("prop", "value", "message"),
+    [
+        ("track_id", 2**32 + 1, "a track_id is 4294967297; ids are"),
+        ("track_id", -1, "a track_id is -1; ids are"),
+        ("track_id", 1.5, r"a track_id is 1\.5; ids are"),
+        ("track_id", np.nan, "a track_id is nan; ids are"),
+        ("seg_id", 2**32 + 1, "the label of a node is 4294967297; ids are"),
+        ("seg_id", 1.5, r"the label of a node is 1\.5; ids are"),
+    ],
+)
+def test_geff_whose_ids_are_none(geff_path, prop, value, message):
+    import zarr
+
+    group = zarr.open_group(str(geff_path), mode="a")
+    props = group[f"nodes/props/{prop}"]
+    ids = props["values"][:].astype(type(value))
+    ids[3] = value
+    del props["values"]
+    props.create_array("values", shape=ids.shape, dtype=ids.dtype)[:] = ids
+    geff = dict(group.attrs["geff"])
+    geff["node_props_metadata"][prop]["dtype"] = str(ids.dtype)
+    group.attrs["geff"] = geff
+    refused(geff_path, message)
 
 
 def test_geff_with_labels_of_each_frame_anew(family, geff_path):
@@ -392,9 +418,9 @@ def test_napari_variants(tmp_path):
         ("a,b\n1,2\n", "{}", "has the columns a, b, and none for id, t, y, x"),
         ("", "{}", "a.csv"),
         ("ID,t,y,x\n1,0.5,1,1\n", "{}", "t is 0.5 in one line; it has to be a whole number"),
-        ("ID,t,y,x\n1.5,0,1,1\n", "{}", "the track id is 1.5 in one line"),
-        ("ID,t,y,x\n-1,0,1,1\n", "{}", "the track id -1 is not one from 1 to 4294967295"),
-        ("ID,t,y,x\n4294967296,0,1,1\n", "{}", "the track id 4294967296 is not one"),
+        ("ID,t,y,x\n1.5,0,1,1\n", "{}", "a track id is 1.5; ids are whole numbers from 0"),
+        ("ID,t,y,x\n-1,0,1,1\n", "{}", "a track id is -1; ids are"),
+        ("ID,t,y,x\n4294967296,0,1,1\n", "{}", "a track id is 4294967296; ids are"),
         ("ID,t,y,x\n1,-1,1,1\n", "{}", "t is -1, but frames count from 0"),
         ("ID,t,y,x\n1,0,,1\n", "{}", "line 2: could not convert string"),
         ("ID,t,y,x\n1,0,nan,1\n", "{}", "line 2: a value is NaN, infinite"),
@@ -402,6 +428,9 @@ def test_napari_variants(tmp_path):
         ("ID,t,y,x\n1,0,1,1\n1,0,2,2\n", "{}", "track 1 is twice in frame 0"),
         ("ID,t,y,x\n1,0,1,1\n", '{"2": [1]}', r"track 2 is not in a.csv, as child 2 with parents"),
         ("ID,t,y,x\n1,0,1,1\n2,1,1,1\n3,2,1,1\n", '{"3": [1, 2]}', "track 3 has the parents 1, 2"),
+        ("ID,t,y,x\n1,0,1,1\n", '{"2": [1.7]}', "graph.json: a track is 1.7; ids are"),
+        ("ID,t,y,x\n1,0,1,1\n", '{"2": [true]}', "graph.json: a track is True; ids are"),
+        ("ID,t,y,x\n0,0,1,1\n4294967295,0,1,1\n", "{}", "one higher, is 4294967296; ids are"),
         ("ID,t,y,x\n1,0,1,1\n", "[1]", "is no graph of tracks, child to list of parents"),
         ("ID,t,y,x\n1,0,1,1\n2,0,1,1\n", '{"2": [1]}', "track 2 begins in frame 0, not after"),
     ],
@@ -435,6 +464,16 @@ def test_our_json_that_is_wrong(family, tmp_path):
     refused(tmp_path / "a.json", "the parents go in a circle: 1 -> 7 -> 1")
     write_tracks(tmp_path / "b.coco.json", family)
     refused(tmp_path / "b.coco.json", "looks like COCO, which is written, not read")
+
+
+@pytest.mark.parametrize("parent", ["1.7", "true", "4294967297", "null"])
+def test_parents_in_metadata_are_ids(family, tmp_path, parent):
+    write_tracks(tmp_path / "a.zarr", family)
+    note = tmp_path / "a.zarr" / "zarr.json"
+    text = note.read_text()
+    assert '"7": 1' in text
+    note.write_text(text.replace('"7": 1', f'"7": {parent}'))
+    refused(tmp_path / "a.zarr", "a track in the parents of the metadata of .*; ids are whole")
 
 
 def test_labels_edited_by_others_lose_only_their_own(family, tmp_path):

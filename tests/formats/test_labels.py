@@ -300,6 +300,11 @@ def test_what_cannot_be_labels_is_refused(values, message):
         as_labels(np.array(values), "a")
 
 
+def test_float32_holds_the_next_value_in_place_of_the_largest_id():
+    with pytest.raises(FormatError, match="a holds the value 4294967296, over the largest id"):
+        as_labels(np.array([[2**32 - 1]], np.float32), "a")
+
+
 def test_the_largest_id_is_kept():
     assert as_labels(np.array([[2**32 - 1]]), "a")[0, 0] == 2**32 - 1
 

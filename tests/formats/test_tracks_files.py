@@ -111,7 +111,10 @@ def change(*keys):
         (change("version", 2), "is of version 2, and this program knows versions up to 1; update"),
         (change("size", ...), "is not valid at size: Field required"),
         (change("mood", "good"), "is not valid at mood: Extra inputs"),
-        (change("tracks", 0, "id", 0), "is not valid at tracks.0.id"),
+        (change("tracks", 0, "id", 0), "is not valid at tracks.0.id: .*the id is 0; ids are"),
+        (change("tracks", 0, "id", True), "tracks.0.id: .*the id is True; ids are"),
+        (change("tracks", 0, "parent", 1.5), "tracks.0.parent: .*the id is 1.5; ids are"),
+        (change("tracks", 0, "detections", 0, "label", 2**32), "the id is 4294967296; ids are"),
         (change("tracks", 0, "detections", []), "is not valid at tracks.0.detections"),
         (change("tracks", 0, "end", 5), "track 1 says 0 to 5, but has detections from 0 to 2"),
         (change("tracks", 0, "id", 2), "two tracks have the same id"),
@@ -159,9 +162,13 @@ def test_csv_can_be_read_without_its_note(tmp_path, table):
     ("old", "new", "message"),
     [
         ("parent_id", "mother", "has no column parent_id"),
+        (",", ";", r"the columns of .*t\.csv are separated by ';', as spreadsheets"),
         ("1,0,7,", "1,zero,7,", "line 2: frame is 'zero', not a whole number; correct"),
         ("1,2,4294967295", "1,0,4294967295", "track 1 is twice in frame 0"),
-        ("1,2,4294967295", "1,2,4294967296", "contradicts itself"),
+        ("1,2,4294967295", "1,2,4294967296", "label is '4294967296'; ids are whole numbers"),
+        ("1,0,7,", "1_0,0,7,", "line 2: track_id is '1_0'; ids are whole numbers"),
+        ("1,0,7,", "1.5,0,7,", "line 2: track_id is '1.5'; ids are whole numbers"),
+        ("1,0,7,", "4294967297,0,7,", "line 2: track_id is '4294967297'; ids"),
     ],
 )
 def test_csv_that_is_wrong_is_refused(tmp_path, table, old, new, message):

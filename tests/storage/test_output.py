@@ -313,15 +313,15 @@ def test_outputs_and_inputs(tmp_path, source, out, message):
     (tmp_path / "soft.tif").symlink_to(tmp_path / "in.tif")
     os.link(tmp_path / "in.tif", tmp_path / "hard.tif")
     if message is None:
-        check_apart({"--out": tmp_path / out}, [tmp_path / source])
+        check_apart([("--out", tmp_path / out)], [tmp_path / source])
         return
     with pytest.raises(UsageError, match=message):
-        check_apart({"--out": tmp_path / out}, [tmp_path / source])
+        check_apart([("--out", tmp_path / out)], [tmp_path / source])
 
 
 def test_outputs_among_themselves(tmp_path):
     (tmp_path / "a").mkdir()
     with pytest.raises(UsageError, match=r"--out and --overlay are both .*; choose two names"):
-        check_apart({"--out": tmp_path / "x", "--overlay": tmp_path / "a" / ".." / "x"}, [])
+        check_apart([("--out", tmp_path / "x"), ("--overlay", tmp_path / "a" / ".." / "x")], [])
     with pytest.raises(UsageError, match=r"one of --out .* and --overlay .* lies in the other"):
-        check_apart({"--out": tmp_path / "a", "--overlay": tmp_path / "a" / "x"}, [])
+        check_apart([("--out", tmp_path / "a"), ("--overlay", tmp_path / "a" / "x")], [])

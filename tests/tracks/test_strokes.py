@@ -111,6 +111,13 @@ def test_nothing_painted_is_no_step(small):
     assert not history.can_undo
 
 
+@pytest.mark.parametrize("value", [-1, 2**32, np.int64(-1), np.int64(2**32)])
+def test_values_that_are_no_ids_are_refused(small, value):
+    places = np.nonzero(small.labels.array == 1)
+    with pytest.raises(EditError, match=f"a painted label is {value}; ids are whole numbers"):
+        History(small).adopt([(places, np.ones(len(places[0]), np.int64), value)])
+
+
 def test_what_is_said_must_be_there(small):
     array = small.labels.array
     atom = paint(array, np.nonzero(array == 1), 7)

@@ -152,6 +152,8 @@ class Project(TracksProject):
         self.set_current(min(self.work.objects, default=1))
         self.work.refresh()
         self._look_at(self.work.unseen())
+        self._told_damage: str | None = None
+        self.pump.later("damage", 100, self._tell_damage)  # when somebody listens
         self.labels.events.metadata()  # for those who work on the layer by itself
 
     # -- life ----------------------------------------------------------------------------------
@@ -378,6 +380,14 @@ class Project(TracksProject):
             self.work.configure(model, engine, device)
             self.saving.later()
             self.work.refresh()
+            self._tell_damage()
+
+    def _tell_damage(self) -> None:
+        """Say what of the stored run was found to be damaged, once."""
+        found = self.work.store.damage()
+        if found is not None and found != self._told_damage:
+            self.tell("warning", found)
+        self._told_damage = found
 
     def propagate(
         self,
@@ -426,6 +436,7 @@ class Project(TracksProject):
     def _ended(self, stopped: bool) -> None:
         self._run = None
         self.work.end_run()
+        self._tell_damage()
         self.status = self.status.ended(stopped)
         self.saving.later()
         self.run_changed.emit(self.status)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam2track.formats.label_files import NOTE_NAME
 from napari_sam2track.formats.sniffing import ctc_folder
+from napari_sam2track.storage.recovery import recover
 
 if TYPE_CHECKING:
     from napari.types import LayerData
@@ -39,6 +40,7 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
             return None
         path = paths[0]
     here = Path(path)
+    recover(here)
     try:
         if here.is_dir():
             return _of_folder(here)

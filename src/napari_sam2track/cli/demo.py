@@ -101,7 +101,7 @@ def demo(
             lambda items, n, what: items,
         )
         labels = list(store.labels())
-        for sentence in results_folder.what_was_kept(outcome):
+        for sentence in results_folder.what_was_kept(results, outcome):
             typer.echo(f"Note: {sentence}", err=True)
     _report(sample, labels, prompts)
     n = len(clicks)

@@ -47,7 +47,7 @@ def evaluate(
 
     check_installed()
     if out is not None:
-        check_apart({"--out": out}, [pred, truth])
+        check_apart([("--out", out)], [pred, truth])
         check_output(out, overwrite)
     with (
         open_tracks(pred, watch=progress) as found,

@@ -100,8 +100,8 @@ def image(
             check_output(path, overwrite)
     if overlay is not None:
         _check_suffix("--overlay", overlay, (".png", ".jpg", ".jpeg", ".tif", ".tiff"))
-    asked = {"--out": out, "--overlay": overlay, "--candidates": candidates}
-    outputs = {option: path for option, path in asked.items() if path is not None}
+    asked = (("--out", out), ("--overlay", overlay), ("--candidates", candidates))
+    outputs = [(option, path) for option, path in asked if path is not None]
     check_apart(outputs, [image, *prompt_files(mask_prompts, prompts)])
     with open_movie(image, frames) as movie:
         if frame >= movie.n_frames:

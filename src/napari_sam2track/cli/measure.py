@@ -83,10 +83,10 @@ def measure(
         raise UsageError("say where to write: --out for objects, --tracks for tracks, or both")
     if image is not None and out is None:
         raise UsageError("--image is measured object by object; say where to write with --out")
-    outputs: dict[str, Path] = {}
+    outputs: list[tuple[str, Path]] = []
     for option, path in (("--out", out), ("--tracks", tracks)):
         if path is not None:
-            outputs |= {option: path, f"the note beside {option},": _beside(path)}
+            outputs += [(option, path), (f"the note beside {option},", _beside(path))]
     check_apart(outputs, [source, *([] if image is None else [image])])
     for path in (out, tracks):
         if path is not None:

@@ -58,7 +58,7 @@ def suspects(
             raise UsageError(
                 f"--out {out} has the unknown suffix {out.suffix!r}; use .csv or .json"
             )
-        check_apart({"--out": out}, [source])
+        check_apart([("--out", out)], [source])
         check_output(out, overwrite)
     with open_tracks(source, from_format, options=read, watch=progress) as movie:
         if movie.labels is None:

@@ -79,7 +79,7 @@ def train(
 
     path = _target(out)
     model = ready_model(base, config)
-    check_apart({"--out": path}, [*data, *model_files(model)])
+    check_apart([("--out", path)], [*data, *model_files(model)])
     chosen = ready_device(device, threads)
 
     from napari_sam2track.training.labelled import Examples, split

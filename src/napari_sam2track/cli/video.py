@@ -207,7 +207,8 @@ def video(
             _same_inputs(replay, note, session)
         read = [video, *prompt_files(mask_prompts, prompts), *model_files(work.model)]
         read += [] if session is None else [session]
-        check_apart(results_folder.output_paths(out_dir), read)
+        outputs = (("the output", path) for path in results_folder.output_paths(out_dir))
+        check_apart(outputs, read, " or another --out-dir")
         if not going_on:
             if estimate:
                 with scratch_folder("sam2track-estimate") as nothing:
@@ -223,7 +224,7 @@ def video(
             (movie.n_frames, movie.height, movie.width),
             precise=engine.equality == "exact",
         )
-        store.begin(note, keep=not estimate)
+        store.begin(note, keep=not (estimate or undo))
 
         def write() -> None:
             made = work.decided
@@ -234,7 +235,7 @@ def video(
                 out_dir, store, work, final, origin, output, _watch
             )
             store.settle()
-            for sentence in results_folder.what_was_kept(outcome):
+            for sentence in results_folder.what_was_kept(out_dir, outcome):
                 typer.echo(f"Note: {sentence}", err=True)
 
         if undo:
@@ -249,8 +250,7 @@ def video(
             typer.echo(f"{len(changed)} frames are as they were before the last run: {out_dir}")
             return
         stale = work.stale(store)
-        if store.damage() is not None:
-            typer.echo(f"Note: {store.damage()}", err=True)
+        damaged = _tell_damage(store, None)
         _tell_cost(work, stale)
         if estimate:
             return
@@ -266,6 +266,7 @@ def video(
                     err=True,
                 )
             raise
+        _tell_damage(store, damaged)
         write()
         if stopped:
             typer.echo(
@@ -277,6 +278,14 @@ def video(
         if not output.keep_run:
             results_folder.clear_run(out_dir)
         _tell_result(work, out_dir)
+
+
+def _tell_damage(store: RunStore, told: str | None) -> str | None:
+    """Say what of the run was damaged, unless that was told; gives back what is told now."""
+    found = store.damage()
+    if found is not None and found != told:
+        typer.echo(f"Note: {found}", err=True)
+    return found
 
 
 def _tell_result(work: Session, out_dir: Path) -> None:

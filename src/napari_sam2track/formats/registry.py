@@ -183,11 +183,11 @@ def write_tracks(
     chosen.write(path, prepared(movie, chosen, options, path), options, overwrite, watch)
 
 
-def files_of(path: Path, chosen: Format, option: str = "--out") -> dict[str, Path]:
-    """The files that an output consists of, by what to call each in a message."""
-    files = {option: path}
+def files_of(path: Path, chosen: Format, option: str = "--out") -> list[tuple[str, Path]]:
+    """The files that an output consists of, with what to call each in a message."""
+    files = [(option, path)]
     if chosen.beside is not None:
-        files[f"the file beside {option},"] = chosen.beside(path)
+        files.append((f"the file beside {option},", chosen.beside(path)))
     return files
 
 

@@ -122,6 +122,13 @@ def _read(path: Path) -> tuple[TrackTable, dict[str, Any], Scale]:
             reader = csv.DictReader(file)
             missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
             if missing:
+                named = reader.fieldnames or ()
+                other = next((c for c in ";\t|" if len(named) == 1 and c in named[0]), None)
+                if other is not None:
+                    raise FormatError(
+                        f"the columns of {path} are separated by {other!r}, as spreadsheets of "
+                        "some languages save them; save it with commas, and numbers with points"
+                    )
                 raise FormatError(
                     f"{path} has no column {', '.join(missing)}; it needs {', '.join(COLUMNS)}"
                 )

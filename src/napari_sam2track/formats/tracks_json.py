@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.ids import MAX_ID
+from napari_sam2track.ids import Id
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.storage.output import atomic_path
@@ -24,8 +24,6 @@ from napari_sam2track.watch import Watch
 
 FORMAT = "sam2track-tracks"
 VERSION = 1
-
-_ID = Field(ge=1, le=MAX_ID, strict=True)
 
 
 class _Model(BaseModel):
@@ -47,7 +45,7 @@ class Detection(_Model):
     """An object in one frame; places are ([z,] y, x) in pixels, box ends are excluded."""
 
     frame: int = Field(ge=0)
-    label: int = _ID
+    label: Id
     area: int = Field(ge=0)
     centroid: tuple[float, float] | tuple[float, float, float]
     bbox: tuple[int, int, int, int] | tuple[int, int, int, int, int, int]
@@ -57,10 +55,10 @@ class Detection(_Model):
 class Track(_Model):
     """An object over time; `start` and `end` are its first and last frame, both included."""
 
-    id: int = _ID
+    id: Id
     start: int = Field(ge=0)
     end: int = Field(ge=0)
-    parent: int | None = _ID
+    parent: Id | None
     detections: list[Detection] = Field(min_length=1)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from napari_sam2track.ids import MAX_ID
+from napari_sam2track.ids import Id
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=0)]
@@ -53,7 +53,7 @@ class FrameModel(_Strict):
 class ObjectModel(_Strict):
     """Prompts of one object."""
 
-    id: Annotated[int, Field(ge=1, le=MAX_ID, strict=True)]
+    id: Id
     frames: tuple[FrameModel, ...]
 
 

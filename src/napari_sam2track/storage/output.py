@@ -14,7 +14,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -101,7 +101,9 @@ def check_output(path: Path, overwrite: bool = False) -> None:
         )
 
 
-def check_apart(outputs: Mapping[str, Path], inputs: Iterable[Path], hint: str = "") -> None:
+def check_apart(
+    outputs: Iterable[tuple[str, Path]], inputs: Iterable[Path], hint: str = ""
+) -> None:
     """Refuse outputs that are an input or another output, lie in one, or contain one.
 
     Files are compared by device and inode, so links and other spellings of a name do not matter.
@@ -109,7 +111,7 @@ def check_apart(outputs: Mapping[str, Path], inputs: Iterable[Path], hint: str =
     Parameters
     ----------
     outputs
-        What each is called for the person, as in ``--out``, and where it is going to be.
+        What each is called for the person, as in ``--out``; and where it is going to be.
     inputs
         Files and folders that are read, or that this run was made from.
     hint
@@ -121,8 +123,8 @@ def check_apart(outputs: Mapping[str, Path], inputs: Iterable[Path], hint: str =
         With the two and what is wrong with them.
     """
     read = [path for path in inputs if path.exists()]
-    done: dict[str, Path] = {}
-    for option, out in outputs.items():
+    done: list[tuple[str, Path]] = []
+    for option, out in outputs:
         for source in read:
             if same_file(out, source):
                 raise UsageError(f"{option} {out} is the input; choose another name{hint}")
@@ -135,14 +137,14 @@ def check_apart(outputs: Mapping[str, Path], inputs: Iterable[Path], hint: str =
                 raise UsageError(
                     f"{option} {out} is a folder with the input {source} in it; choose another name"
                 )
-        for other, path in done.items():
+        for other, path in done:
             if same_file(out, path):
                 raise UsageError(f"{other} and {option} are both {out}; choose two names")
             if _lies_in(out, path) or _lies_in(path, out):
                 raise UsageError(
                     f"one of {other} {path} and {option} {out} lies in the other; choose two places"
                 )
-        done[option] = out
+        done.append((option, out))
 
 
 def same_file(one: Path, other: Path) -> bool:
@@ -347,10 +349,16 @@ def _inherit(new: Path, old: Path) -> None:
             continue
         now = path.stat()
         if (now.st_uid, now.st_gid) != (wanted.st_uid, wanted.st_gid):
-            with suppress(OSError):  # only root may give files away
-                os.chown(path, wanted.st_uid, wanted.st_gid)
+            _give_to(path, wanted)
         if stat.S_IMODE(now.st_mode) != stat.S_IMODE(wanted.st_mode):
             path.chmod(stat.S_IMODE(wanted.st_mode))
+
+
+def _give_to(path: Path, wanted: os.stat_result) -> None:
+    """Make the owner and the group those that are wanted, as far as the system allows."""
+    with suppress(OSError):
+        os.chown(path, -1, wanted.st_gid)  # a group that one belongs to
+        os.chown(path, wanted.st_uid, -1)  # only root may
 
 
 def _like(old: Path) -> dict[Path, os.stat_result]:

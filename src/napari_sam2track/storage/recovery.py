@@ -17,8 +17,9 @@ def recover(path: Path) -> None:
     What was moved aside gets its name back, and outputs that were about to appear together, in
     this folder or in the one that the path lies in, appear.
     """
-    recover_path(path)
-    for folder in (path, path.parent):
-        if (folder / HIDDEN / STAGED / COMMIT).exists():
-            with suppress(OutputError), only_writer(folder / HIDDEN):  # else somebody is at it
-                finish(folder)
+    with suppress(OSError, ValueError):  # no path, or one that whoever uses it has to refuse
+        recover_path(path)
+        for folder in (path, path.parent):
+            if (folder / HIDDEN / STAGED / COMMIT).exists():
+                with suppress(OutputError), only_writer(folder / HIDDEN):  # else somebody is at it
+                    finish(folder)
