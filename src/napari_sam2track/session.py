@@ -388,14 +388,16 @@ class Session:
         ask = self._ask()
         for t in [*self._key_frames(), None]:
             for result in run.until(t):
-                # before the frame is stored: if this fails, it is looked at again
+                # Before the frame is stored: if this fails, it is looked at again; and a run that
+                # is killed between the two does not look for the same division on the next frame.
                 splits = [] if ask is None else self._splits(store, result, ask)
+                noted = [(i, split, self._note_split(store, i, split)) for i, split in splits]
                 progress = self._finish(store, run, result, count)
                 # before anybody can stop here, so that a stopped run finds it on the same frame
                 divided = [
                     step
-                    for i, split in splits
-                    for step in self._split(store, run, i, result.frame, split, count)
+                    for i, split, daughters in noted
+                    for step in self._divide(store, run, i, result.frame, split, daughters, count)
                 ]
                 yield progress
                 yield from divided
@@ -472,21 +474,30 @@ class Session:
 
         return find_splits(result, stored_at, self.all_prompts(), self._decided.divisions, ask)
 
-    def _split(
-        self, store: RunStore, run: Pass, parent: int, t: int, split: Split, count: _Count
-    ) -> Iterator[Progress]:
+    def _note_split(self, store: RunStore, parent: int, split: Split) -> PromptSet:
+        """Decide that an object became two; gives back the daughters, empty if only suggested."""
         later = any(t >= split.frame for t in self.prompts.of_object(parent))
-        score = round(split.score, 3)
-        if self.engine.divisions == "suggest" or later:
-            event = Division(parent, split.frame, score)
-            self._decide(store, self._decided.with_division(event, PromptSet()))
-            return
+        applied = self.engine.divisions != "suggest" and not later
         next_id = self._next_id
-        daughters = PromptSet(
-            {(next_id + k, split.frame): Prompt(mask=m) for k, m in enumerate(split.parts)}
-        )
-        event = Division(parent, split.frame, score, daughters.objects)
+        parts = enumerate(split.parts if applied else ())
+        daughters = PromptSet({(next_id + k, split.frame): Prompt(mask=m) for k, m in parts})
+        event = Division(parent, split.frame, round(split.score, 3), daughters.objects)
         self._decide(store, self._decided.with_division(event, daughters))
+        return daughters
+
+    def _divide(
+        self,
+        store: RunStore,
+        run: Pass,
+        parent: int,
+        t: int,
+        split: Split,
+        daughters: PromptSet,
+        count: _Count,
+    ) -> Iterator[Progress]:
+        """End a parent and let its daughters take part in the pass."""
+        if not daughters:
+            return
         for task in run.drop(parent):
             count.total -= sum(u > t for u in task.stale)
         for u in store.finished():
