@@ -9,11 +9,10 @@ from __future__ import annotations
 import operator
 import re
 import reprlib
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator
 
 from napari_sam2track.errors import FormatError
 
@@ -67,8 +66,9 @@ def checked_ids(
     return np.array(each, np.uint32).reshape(values.shape)
 
 
-#: An id in a model of pydantic.
-Id = Annotated[int, BeforeValidator(lambda value: checked_id(value, "the id", ValueError))]
+def id_in_model(value: Any) -> int:
+    """An id in a model of pydantic, which makes an error of its own of a ValueError."""
+    return checked_id(value, "the id", ValueError)
 
 
 def _whole(value: Any) -> int | None:

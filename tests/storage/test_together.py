@@ -1,5 +1,6 @@
 """Several outputs appear together; what a person put there or changed stays."""
 
+import json
 import re
 import shutil
 
@@ -174,7 +175,18 @@ def test_an_error_while_writing_leaves_all_as_it_was(tmp_path):
         raise OutputError(f"cannot write {new / 'labels.tif'}: full")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"outputs": [{"name": 1}]}', '{"outputs": 3}'])
+def listed(name, path=""):
+    return json.dumps({"outputs": [{"name": name, "files": {path: [1, "ab"]}}]})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", '{"outputs": [{"name": 1}]}', '{"outputs": 3}'),
+        *(listed(name) for name in ("", ".", "..", "../a", "a/b", "/etc/hosts", HIDDEN)),
+        *(listed("labels", path) for path in ("../a", "a/../../b", "/etc/hosts")),
+    ],
+)
 def test_a_list_that_is_damaged(tmp_path, text):
     run(tmp_path, FIRST)
     (tmp_path / HIDDEN / LIST).write_text(text)

@@ -7,14 +7,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.ids import Id
+from napari_sam2track.ids import id_in_model
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.storage.output import atomic_path
@@ -24,6 +24,8 @@ from napari_sam2track.watch import Watch
 
 FORMAT = "sam2track-tracks"
 VERSION = 1
+
+_Id = Annotated[int, BeforeValidator(id_in_model)]
 
 
 class _Model(BaseModel):
@@ -45,7 +47,7 @@ class Detection(_Model):
     """An object in one frame; places are ([z,] y, x) in pixels, box ends are excluded."""
 
     frame: int = Field(ge=0)
-    label: Id
+    label: _Id
     area: int = Field(ge=0)
     centroid: tuple[float, float] | tuple[float, float, float]
     bbox: tuple[int, int, int, int] | tuple[int, int, int, int, int, int]
@@ -55,10 +57,10 @@ class Detection(_Model):
 class Track(_Model):
     """An object over time; `start` and `end` are its first and last frame, both included."""
 
-    id: Id
+    id: _Id
     start: int = Field(ge=0)
     end: int = Field(ge=0)
-    parent: Id | None
+    parent: _Id | None
     detections: list[Detection] = Field(min_length=1)
 
 

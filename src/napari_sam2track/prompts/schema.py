@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from napari_sam2track.ids import Id
+from napari_sam2track.ids import id_in_model
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=0)]
+_Id = Annotated[int, BeforeValidator(id_in_model)]
 
 # More pixels than any frame: a damaged file must not ask for all the memory.
 _MAX_SIDE = 2**20
@@ -53,7 +54,7 @@ class FrameModel(_Strict):
 class ObjectModel(_Strict):
     """Prompts of one object."""
 
-    id: Id
+    id: _Id
     frames: tuple[FrameModel, ...]
 
 

@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from napari_sam2track.errors import OutputError
@@ -25,6 +25,8 @@ from napari_sam2track.storage.output import remove
 #: The hidden folder in a folder of outputs, and what is in it.
 HIDDEN = ".run"
 LIST, STAGED, COMMIT = "outputs.json", "staged", "commit.json"
+#: Names that are none of an output.
+_HERE = ("", ".", "..", HIDDEN)
 _BLOCK = 1 << 20
 
 
@@ -210,6 +212,12 @@ def _move(new: Path, target: Path, aside: Path) -> None:
         new.rename(target)
 
 
+def _stays(path: str) -> bool:
+    """Whether a path stays in the folder that it begins in."""
+    pure = PurePath(path)
+    return not pure.is_absolute() and not pure.drive and ".." not in pure.parts
+
+
 def _to_json(outputs: list[Written]) -> bytes:
     content = [{"name": one.name, "files": dict(one.files)} for one in outputs]
     return json.dumps({"version": 1, "outputs": content}, indent=1).encode()
@@ -221,7 +229,11 @@ def _from_json(path: Path) -> list[Written]:
         found = []
         for one in content["outputs"]:
             files = {str(k): (int(size), str(digest)) for k, (size, digest) in one["files"].items()}
-            found.append(Written(str(one["name"]), files))
+            name = str(one["name"])
+            # A list from somebody else must not lead out of the folder.
+            if name in _HERE or len(PurePath(name).parts) != 1 or not all(map(_stays, files)):
+                raise ValueError(name)
+            found.append(Written(name, files))
         return found
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise OutputError(
