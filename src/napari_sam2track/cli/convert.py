@@ -63,7 +63,8 @@ def convert(
         open_tracks,
         write_tracks,
     )
-    from napari_sam2track.storage.output import check_apart, check_output
+    from napari_sam2track.storage.apart import check_apart
+    from napari_sam2track.storage.output import check_output
 
     chosen = format_of_output(out, to_format)
     check_apart(files_of(out, chosen, "OUT"), [source])

@@ -144,7 +144,8 @@ def edit(
     target, format_name = _target(source, out, in_place, dry_run, from_format, to_format)
     if target is not None and not in_place:
         from napari_sam2track.formats.registry import files_of, format_named
-        from napari_sam2track.storage.output import check_apart, check_output
+        from napari_sam2track.storage.apart import check_apart
+        from napari_sam2track.storage.output import check_output
 
         assert format_name is not None  # there is a target
         outputs = files_of(target, format_named(format_name))

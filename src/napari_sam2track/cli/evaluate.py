@@ -43,7 +43,8 @@ def evaluate(
     from napari_sam2track.cli._progress import progress
     from napari_sam2track.evaluation.packages import check_installed
     from napari_sam2track.formats.registry import open_tracks
-    from napari_sam2track.storage.output import check_apart, check_output
+    from napari_sam2track.storage.apart import check_apart
+    from napari_sam2track.storage.output import check_output
 
     check_installed()
     if out is not None:

@@ -92,7 +92,8 @@ def image(
     mask: MaskParams,
 ) -> None:
     """Outline objects in one image from clicks, boxes or masks."""
-    from napari_sam2track.storage.output import check_apart, check_output
+    from napari_sam2track.storage.apart import check_apart
+    from napari_sam2track.storage.output import check_output
 
     _check_suffix("--out", out, (".png", ".tif", ".tiff"))
     for path in (out, overlay):

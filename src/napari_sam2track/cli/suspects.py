@@ -50,7 +50,8 @@ def suspects(
     """
     from napari_sam2track.cli._progress import progress
     from napari_sam2track.formats.registry import open_tracks
-    from napari_sam2track.storage.output import check_apart, check_output
+    from napari_sam2track.storage.apart import check_apart
+    from napari_sam2track.storage.output import check_output
     from napari_sam2track.tracks.suspects import find_suspects
 
     if out is not None:

@@ -103,7 +103,8 @@ def track(
     from napari_sam2track.formats.labels import open_labels
     from napari_sam2track.formats.registry import files_of, format_of_output, losses, write_tracks
     from napari_sam2track.linking import link_all, separate
-    from napari_sam2track.storage.output import check_apart, check_output
+    from napari_sam2track.storage.apart import check_apart
+    from napari_sam2track.storage.output import check_output
     from napari_sam2track.tracks.movie import RelabelledFrames, TrackedMovie, relabelled
 
     chosen = format_of_output(out, format)

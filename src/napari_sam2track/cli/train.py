@@ -75,7 +75,7 @@ def train(
     is best there is kept, and is written only if it is better than the model
     to begin with. Ctrl-C ends the training and keeps what is best so far.
     """
-    from napari_sam2track.storage.output import check_apart
+    from napari_sam2track.storage.apart import check_apart
 
     path = _target(out)
     model = ready_model(base, config)

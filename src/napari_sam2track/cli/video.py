@@ -160,7 +160,7 @@ def video(
     from napari_sam2track.decisions import Decisions
     from napari_sam2track.run_store import RunStore
     from napari_sam2track.session import Session
-    from napari_sam2track.storage.output import check_apart
+    from napari_sam2track.storage.apart import check_apart
     from napari_sam2track.storage.scratch import scratch_folder
 
     with ExitStack() as held:

@@ -26,7 +26,7 @@ SEARCH_FRAMES = 8
 MIN_SIDE = 24.0
 #: Most pixels of a padded image, unless half of them are the image's own: 7 MB in RGB.
 MOST_PIXELS = 1 << 20
-#: So many times as much work it must save to resample along y before x, which rounds otherwise.
+#: So many times as much work it must save to resample along y before x.
 ELONGATED = 8
 Beyond = Literal["edge", "zero"]
 
@@ -144,9 +144,11 @@ def _resample_padded(
 ) -> NDArray[np.uint8]:
     """A square of an image that is padded first, as a (size, size[, 3]) image.
 
-    Pillow resamples along x, rounds to 8 bits, and goes on along y. Done as two steps this gives
-    the same to the last bit, but only one axis at a time is padded: nothing as large as the square
-    is made of a frame that is long and narrow.
+    Pillow resamples along one axis, mostly x, rounds to 8 bits, and goes on along the other one.
+    The two steps are taken one by one here where the square would hold little but padding, and
+    each axis is padded for its own step: nothing as large as the square is made of a frame that is
+    long and narrow. Where Pillow would begin with the other axis, a pixel may differ by one grey
+    level.
 
     Parameters
     ----------
