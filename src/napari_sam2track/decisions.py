@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_sam2track.errors import FormatError
+from napari_sam2track.ids import MAX_ID
 from napari_sam2track.prompts import PromptSet, prompts_from_json, prompts_to_dict
 
 
@@ -120,7 +121,7 @@ class Decisions:
             ) from error
 
 
-_Id = Annotated[int, Field(ge=1, lt=2**32, strict=True)]
+_Id = Annotated[int, Field(ge=1, le=MAX_ID, strict=True)]
 _Frame = Annotated[int, Field(ge=0, strict=True)]
 
 

@@ -162,7 +162,6 @@ def test_csv_can_be_read_without_its_note(tmp_path, table):
     ("old", "new", "message"),
     [
         ("parent_id", "mother", "has no column parent_id"),
-        (",", ";", r"the columns of .*t\.csv are separated by ';', as spreadsheets"),
         ("1,0,7,", "1,zero,7,", "line 2: frame is 'zero', not a whole number; correct"),
         ("1,2,4294967295", "1,0,4294967295", "track 1 is twice in frame 0"),
         ("1,2,4294967295", "1,2,4294967296", "label is '4294967296'; ids are whole numbers"),
@@ -176,6 +175,14 @@ def test_csv_that_is_wrong_is_refused(tmp_path, table, old, new, message):
     write_tracks_csv(path, table, NOTE)
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(FormatError, match=re.escape(message)):
+        read_tracks_csv(path)
+
+
+def test_csv_that_a_spreadsheet_saved_with_semicolons(tmp_path, table):
+    path = tmp_path / "t.csv"
+    write_tracks_csv(path, table, NOTE)
+    path.write_text(path.read_text().replace(",", ";"))
+    with pytest.raises(FormatError, match=r"columns of .*t\.csv are separated by ';', as spread"):
         read_tracks_csv(path)
 
 
