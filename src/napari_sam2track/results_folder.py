@@ -20,12 +20,12 @@ from napari_sam2track.frames import Frames
 from napari_sam2track.overlays import draw_overlay
 from napari_sam2track.params import OutputParams
 from napari_sam2track.prompts import PromptSet
-from napari_sam2track.run_store import SESSION, RunStore, recover_run
+from napari_sam2track.run_store import NOTE, NOTE_BEFORE, SESSION, RunStore, recover_run
 from napari_sam2track.session import Session
 from napari_sam2track.session_file import SessionFile, write_session
 from napari_sam2track.storage.locks import HOLDER, LOCK, only_writer
-from napari_sam2track.storage.output import disk_advice, remove, write_text_atomic
-from napari_sam2track.storage.together import HIDDEN, LIST, Outcome, finish, together
+from napari_sam2track.storage.output import disk_advice, refuse_links, remove, write_text_atomic
+from napari_sam2track.storage.together import HIDDEN, Outcome, finish, together, written
 from napari_sam2track.stored_frame import STATES
 from napari_sam2track.tracks.movie import table_of
 from napari_sam2track.tracks.regions import measure_regions
@@ -92,6 +92,7 @@ def writing_to(folder: Path) -> Iterator[Path]:
         If another process writes there, or the folder cannot be made.
     """
     hidden = folder / RUN
+    refuse_links(hidden)
     made = [path for path in (hidden, *hidden.parents) if not path.exists()]
     try:
         hidden.mkdir(parents=True, exist_ok=True)
@@ -119,7 +120,8 @@ def writing_to(folder: Path) -> Iterator[Path]:
 def output_paths(folder: Path) -> list[Path]:
     """All that a run may write in a folder."""
     names = (RUN, *LABELS.values(), TABLE, SESSION, DIVISIONS, MOVIE, PICTURES)
-    return [folder / name for name in names]
+    known = (one.name for one in written(folder))
+    return [folder / name for name in dict.fromkeys((*names, *known))]
 
 
 def write_results(
@@ -185,9 +187,7 @@ def what_was_kept(folder: Path, outcome: Outcome) -> list[str]:
         f"{name} was changed since the last run wrote it, so it is kept; this run wrote none"
         for name in outcome.kept
     ]
-    return told + [
-        f"{name} is not of this run, and was there before; it is kept" for name in others
-    ]
+    return told + [f"{name} is not what this run wrote; it is kept" for name in others]
 
 
 def _pictures(
@@ -273,6 +273,5 @@ def _write_table(path: Path, store: RunStore, parents: Mapping[int, int]) -> Non
 def clear_run(folder: Path) -> None:
     """Remove the working files of a run; what it wrote is still known to be ours."""
     (folder / RUN / SESSION).unlink(missing_ok=True)  # first: without it there is no run
-    for path in (folder / RUN).iterdir():
-        if path.name not in (LIST, LOCK, HOLDER):
-            remove(path)
+    for name in ("frames", "memories", "journals", "embeddings", NOTE, NOTE_BEFORE):
+        remove(folder / RUN / name)

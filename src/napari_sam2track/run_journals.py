@@ -8,16 +8,18 @@ a kill; before that nothing has changed.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from napari_sam2track.storage.durable import sync, sync_all
-from napari_sam2track.storage.output import remove
+from napari_sam2track.storage.output import refuse_links, remove
 
 #: Files in a journal: its run was finished; it was undone, but results do not show it yet.
 CLOSED, UNSETTLED = "closed", "unsettled"
 _NEW, _REDO, _OLD = ".new", ".redo", ".old"
+_NUMBER = re.compile(r"[0-9]{4,9}")
 
 
 class RunJournals:
@@ -36,7 +38,7 @@ class RunJournals:
         """The journals, the last run's last."""
         if not self.folder.is_dir():
             return []
-        return sorted(p for p in self.folder.iterdir() if p.name.isdigit())
+        return sorted(p for p in self.folder.iterdir() if _NUMBER.fullmatch(p.name))
 
     def find(self, number: int | None) -> Path | None:
         """The journal of a run, of the last one if no number is given; None if there is none."""
@@ -119,6 +121,7 @@ class RunJournals:
         """Remove what a kill left half made or half removed."""
         if not self.folder.is_dir():
             return
+        refuse_links(self.folder, *self.folder.iterdir())
         for redo in self.folder.glob(f"*{_REDO}"):
             journal = self.folder / redo.name.removesuffix(_REDO)
             if not journal.exists():  # killed between the two renames of `swap`

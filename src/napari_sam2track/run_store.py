@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,7 @@ from napari_sam2track.errors import FormatError, OutputError
 from napari_sam2track.run_journals import RunJournals
 from napari_sam2track.session_file import SessionFile, read_session, write_session
 from napari_sam2track.storage.durable import write_whole
-from napari_sam2track.storage.output import disk_advice
+from napari_sam2track.storage.output import disk_advice, refuse_links
 from napari_sam2track.storage.seals import BrokenSealError, checksum, sealed, unsealed
 from napari_sam2track.stored_frame import StoredFrame
 
@@ -63,6 +65,7 @@ class RunStore:
         self._damaged_frames: set[int] = set()
         self._damaged_memories: set[Path] = set()
         self._damage: Counter[str] = Counter()
+        refuse_links(folder, *(folder / name for name in ("frames", "memories", "journals")))
         (folder / "frames").mkdir(parents=True, exist_ok=True)
         self._recover()
 
@@ -145,7 +148,8 @@ class RunStore:
         if not len(new.rows) and not without:
             return
         touched = without | set(new.rows["id"].tolist())
-        if self._journal is not None:
+        # what is computed again because it was damaged is no change that could be undone
+        if self._journal is not None and t not in self._damaged_frames:
             self._note_old(self._journal, t, known, touched)
         frame = known.replaced(new, without)
         self._put_frame(t, frame)
@@ -192,8 +196,7 @@ class RunStore:
 
     def finished(self) -> list[int]:
         """The frames that are there, in order, but for those that are known to be damaged."""
-        names = (p.stem for p in (self.folder / "frames").glob("*.frame"))
-        found = {int(name) for name in names if name.isdecimal()}
+        found = {int(path.stem) for path in _frames(self.folder / "frames")}
         return sorted(found - self._damaged_frames)
 
     def key(self, object_id: int, t: int) -> int | None:
@@ -284,14 +287,28 @@ class RunStore:
             self._begin_undo(journal)
             self._carry_out_undo(journal)
         self._finished_undo = None
-        return sorted(int(path.stem) for path in journal.glob("*.frame"))
+        return [int(path.stem) for path in _frames(journal)]
 
     def settle(self) -> None:
         """Results show what was undone last."""
         self._journals.settle()
 
     def _begin_undo(self, journal: Path) -> None:
-        """Keep all that the undo is going to replace."""
+        """Keep all that the undo is going to replace, after making sure that it can be done."""
+        self.objects()  # looks at all frames
+        if self._damaged_frames:
+            raise FormatError(
+                f"{len(self._damaged_frames)} frames of the run in {self.folder.parent} are "
+                "damaged, so that an undo could not be done again; compute them again with "
+                "--resume first"
+            )
+        if (journal / SESSION).exists():
+            read_session(journal / SESSION)
+        if (journal / NOTE).exists() and self._decisions_in(journal / NOTE) is None:
+            raise FormatError(
+                f"{journal / NOTE} is damaged, so that the run cannot be undone; correct what it "
+                "did with --resume, or start anew with --overwrite"
+            )
         redo = self._journals.new_redo(journal, (self.folder / name for name in (SESSION, NOTE)))
         for t, _, touched in self._frames_in(journal):
             now = self.read(t) or self._nothing
@@ -311,7 +328,7 @@ class RunStore:
 
     def _frames_in(self, journal: Path) -> Iterator[tuple[int, StoredFrame, set[int]]]:
         """(frame, what was known before, the objects that this is about) of a journal."""
-        for path in sorted(journal.glob("*.frame")):
+        for path in _frames(journal):
             try:
                 yield int(path.stem), *self._load(path)
             except BrokenSealError as error:
@@ -381,11 +398,11 @@ class RunStore:
         path = self._memory_path(object_id, key, step, t)
         try:
             content = io.BytesIO(unsealed(self._read(path)))
-        except BrokenSealError as error:
+            state: dict[str, Any] = torch.load(content, map_location="cpu", weights_only=True)
+        except (BrokenSealError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
             self._damaged_memories.add(path)
             self._damage["memory"] += 1
             raise DamagedMemoryError from error
-        state: dict[str, Any] = torch.load(content, map_location="cpu", weights_only=True)
         return state
 
     def _memory_path(self, object_id: int, key: int, step: int, t: int) -> Path:
@@ -442,7 +459,11 @@ class RunStore:
         BrokenSealError
             If it is damaged, or of another version.
         """
-        return StoredFrame.from_bytes(unsealed(self._read(path)), *self.shape[1:])
+        content = unsealed(self._read(path))
+        try:
+            return StoredFrame.from_bytes(content, *self.shape[1:])
+        except (ValueError, struct.error, IndexError, OverflowError) as error:
+            raise BrokenSealError(f"it is of another version: {error}") from error
 
     def _read(self, path: Path) -> bytes:
         try:
@@ -470,6 +491,11 @@ def recover_run(folder: Path) -> None:
     """Finish or clear up what a process that was killed had begun in the folder of a run."""
     # Frames are moved and not looked at, so their size does not matter.
     RunStore(folder, (0, 0, 0))
+
+
+def _frames(folder: Path) -> list[Path]:
+    """The files of frames in a folder, in order; others are none of our business."""
+    return sorted(p for p in folder.glob("*.frame") if p.stem.isascii() and p.stem.isdecimal())
 
 
 def _sign(step: int) -> str:

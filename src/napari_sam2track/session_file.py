@@ -121,7 +121,7 @@ def read_session(path: Path) -> SessionFile:
         content = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise FormatError(f"there is no session file {path}; check the path") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise FormatError(f"{path} is not a session file: it is not JSON ({error})") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise FormatError(f"{path} is not a session file: it does not say format {FORMAT!r}")

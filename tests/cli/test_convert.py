@@ -152,3 +152,18 @@ def test_outputs_do_not_go_among_the_files_of_the_input(sam2track, folder, tmp_p
         assert (result.exit_code, message in result.stderr) == (2, True), result.output
     result = sam2track("convert", tmp_path / "labels", tmp_path / "labels" / "b.json")
     assert (result.exit_code, message in result.stderr) == (2, True), result.output
+
+
+def test_files_beside_an_input_are_inputs(sam2track, folder, tmp_path):
+    table = tmp_path / "x.csv"
+    assert sam2track("convert", folder, table).exit_code == 0
+    before = {p: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+    for command in (
+        ("convert", table, tmp_path / "x.csv.json", "--to", "json"),
+        ("suspects", table, "--out", tmp_path / "x.csv.json"),
+        ("convert", tmp_path / "x.csv.json", table, "--from", "json"),
+    ):
+        result = sam2track(*command, "--overwrite")
+        assert result.exit_code == 2, result.output
+        assert "is the input" in result.stderr
+    assert {p: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == before

@@ -61,3 +61,33 @@ def test_any_command_unwinds(sam2track, tmp_path, monkeypatch):
     assert result.exit_code == 143
     assert result.stderr == "Interrupted.\n"
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_what_fails_while_a_command_unwinds_is_no_other_error(monkeypatch, capsys):
+    from typer import Exit
+
+    from napari_sam2track.cli._run import guarded
+
+    @guarded
+    def command():
+        try:
+            raise ToldToStop(signal.SIGHUP)
+        finally:
+            raise RuntimeError("release unlocked lock")
+
+    with pytest.raises(Exit) as ended:
+        command()
+    assert ended.value.exit_code == 129
+    assert capsys.readouterr().err == "Interrupted.\n"
+
+
+def test_before_a_command_begins(monkeypatch):
+    from napari_sam2track import cli
+
+    def told(*args, **kwargs):
+        raise ToldToStop(signal.SIGTERM)
+
+    monkeypatch.setattr(cli, "app", told)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 143

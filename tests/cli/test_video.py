@@ -333,6 +333,10 @@ def test_a_correction_computes_what_it_touches(sam2track, movie_path, labels_pat
         (("--correct", "2=3@4,5"), "say --resume as well"),
         (("--resume", "--correct", "2:3@4,5"), "write ID=t@x,y:pos"),
         (("--resume", "--forget", "x"), "write ID@FRAME"),
+        (("--resume", "--forget", "²"), "write ID@FRAME"),
+        (("--resume", "--forget", "1@²"), "write ID@FRAME"),
+        (("--resume", "--forget", "1" * 5000), "write ID@FRAME"),
+        (("--resume", "--correct", "²=3@4,5"), "write ID=t@x,y:pos"),
         (("--resume", "--forget", "9"), "bject 9 has no prompt"),
         (("--undo", "--resume"), "--undo goes alone"),
         (("--undo", "--estimate"), "--undo goes alone"),
@@ -496,7 +500,7 @@ def test_files_of_others_are_kept_and_told(sam2track, run_in):
     assert "overlay.mp4 is not as a run of sam2track wrote it" in done.stderr
     assert "the new one is overlay-2.mp4" in done.stderr
     for name in ("labels", "divisions.csv"):
-        assert f"{name} is not of this run, and was there before; it is kept" in done.stderr
+        assert f"{name} is not what this run wrote; it is kept" in done.stderr
     assert (out / "labels" / "mine.txt").read_text() == "x"
     assert (out / "divisions.csv").read_text() == (out / "overlay.mp4").read_text() == "mine"
 
@@ -610,13 +614,88 @@ def test_damaged_frames_are_computed_again(sam2track, run_in):
     assert "damaged" not in quiet.stderr
 
 
+def test_damaged_frames_are_no_change_that_could_be_undone(sam2track, run_in):
+    out = run_in("--overlay", "none")
+    before = tifffile.imread(out / "labels.tif")
+    assert sam2track("video", "--out-dir", out, "--resume", "--correct", "1=1@40,40").exit_code == 0
+    path = out / ".run" / "frames" / "000002.frame"
+    path.write_bytes(path.read_bytes()[:-1])
+    refused = sam2track("video", "--out-dir", out, "--undo")
+    assert refused.exit_code == 1
+    assert "1 frames of the run" in refused.stderr
+    assert "compute them again with --resume first" in refused.stderr
+    assert sam2track("video", "--out-dir", out, "--resume").exit_code == 0
+    undone = sam2track("video", "--out-dir", out, "--undo")
+    assert undone.exit_code == 0, undone.output
+    np.testing.assert_array_equal(tifffile.imread(out / "labels.tif"), before)
+
+
+@pytest.mark.parametrize("name", ["session.json", "note.json"])
+def test_a_damaged_journal_changes_nothing(sam2track, run_in, name):
+    out = run_in("--overlay", "none")
+    assert sam2track("video", "--out-dir", out, "--resume", "--correct", "1=1@40,40").exit_code == 0
+    known = (out / ".run" / name).read_bytes()
+    (out / ".run" / "journals" / "0001" / name).write_text("")
+    assert sam2track("video", "--out-dir", out, "--undo").exit_code == 1
+    assert (out / ".run" / name).read_bytes() == known
+    assert sam2track("video", "--out-dir", out, "--resume").exit_code == 0
+
+
+def test_what_lies_in_the_hidden_folder_and_is_not_ours(sam2track, run_in, tmp_path):
+    out = run_in("--overlay", "none")
+    (out / ".run" / "mine.txt").write_text("x")
+    run_in("--overlay", "none", "--overwrite")
+    assert (out / ".run" / "mine.txt").read_text() == "x"
+    docs, linked = tmp_path / "docs", tmp_path / "linked"
+    docs.mkdir()
+    (docs / "thesis.tex").write_text("years")
+    linked.mkdir()
+    (linked / ".run").symlink_to(docs)
+    refused = sam2track(
+        *("video", "--video", tmp_path / "movie.tif", "--points", "40,40"),
+        *("--out-dir", linked, "--overwrite"),
+    )
+    assert refused.exit_code == 1
+    assert "is a link, which no run makes there" in refused.stderr
+    assert [p.name for p in docs.iterdir()] == ["thesis.tex"]
+
+
+def test_an_output_of_a_free_name_is_no_input_either(sam2track, run_in):
+    out = run_in("--overlay", "none")
+    (out / "labels.tif").write_bytes((out / "labels.tif").read_bytes() + b"x")
+    assert sam2track("video", "--out-dir", out, "--resume").exit_code == 0
+    args = ("video", "--video", out / "labels-2.tif", "--out-dir", out, "--points", "40,40")
+    refused = sam2track(*args, "--overwrite")
+    assert refused.exit_code == 2, refused.output
+    assert "labels-2.tif is the input" in refused.stderr
+    assert (out / "labels-2.tif").exists()
+
+
+def test_a_run_that_began_meanwhile(sam2track, movie_path, run_in, monkeypatch, tmp_path):
+    """Two first runs into one new folder: the one that comes later does not clear the other."""
+    from napari_sam2track import results_folder
+
+    out, check = tmp_path / "out", results_folder.check_folder
+
+    def then_another_begins(*args):
+        check(*args)
+        monkeypatch.undo()
+        run_in("--overlay", "none")
+
+    monkeypatch.setattr(results_folder, "check_folder", then_another_begins)
+    result = sam2track("video", "--video", movie_path, "--out-dir", out, "--points", "40,40")
+    assert result.exit_code == 1
+    assert "another run has begun in" in result.stderr.lower()
+    assert len(np.unique(labels_of(out))) == 4
+
+
 def test_a_session_of_the_run_that_is_damaged(sam2track, run_in):
     out = run_in("--overlay", "none")
     (out / ".run" / "session.json").write_text("{")
     for options in (("--resume",), ("--undo",)):
         result = sam2track("video", "--out-dir", out, *options)
         assert result.exit_code == 1
-        assert "which --session runs again into another folder" in result.stderr
+        assert f"run it again with --session {out / 'session.json'} into another" in result.stderr
 
 
 def test_a_movie_that_was_moved_is_no_change_to_undo(sam2track, run_in, movie_path):

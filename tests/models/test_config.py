@@ -224,3 +224,38 @@ def test_a_part_alone(config):
 def test_numbers_as_yaml_1_2_has_them(tmp_path):
     layer = find_config("tiny")["memory_encoder"]["fuser"]["layer"]
     assert layer["layer_scale_init_value"] == 1e-6  # Meta writes it without a dot
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"compile_image_encoder": True}, "wants the image encoder to be compiled"),
+        ({"image_size": 0}, "gives image_size as 0; it lies between 32 and 8192"),
+        ({"image_size": 64_000_000}, "gives image_size as 64000000; it lies between"),
+        ({"num_maskmem": 10**400}, r"holds the number 1000+\.\.\.0+ at num_maskmem"),
+        (
+            {"memory_attention": {"num_layers": 10**9}},
+            "gives num_layers as 1000000000, which is more",
+        ),
+        (
+            {"image_encoder": {"trunk": {"stages": [1, 10**9, 1, 1]}}},
+            "gives stages as .* more than 256",
+        ),
+    ],
+)
+def test_what_would_take_all_there_is(config, change, message):
+    def put(into, values):
+        for key, value in values.items():
+            if isinstance(value, dict):
+                put(into[key], value)
+            else:
+                into[key] = value
+
+    put(config, change)
+    with pytest.raises(ModelError, match=message):
+        build_network(config)
+
+
+def test_a_home_of_nobody():
+    with pytest.raises(ModelError, match="is not a config; give a YAML file"):
+        find_config("~nobody_of_that_name/x.yaml")

@@ -69,6 +69,31 @@ def test_files_that_are_no_checkpoints(checkpoint, tmp_path):
     fails(path, "have no 'model' with a state dict")
 
 
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {1: torch.zeros(1)},
+        {"a": 3},
+        {"a": torch.zeros(2, 2).to_sparse()},
+        {"a": torch.zeros(2, device="meta")},
+        {"a": torch.zeros(2, dtype=torch.complex64)},
+        {"a": torch.zeros(2).to(torch.float8_e4m3fn)},
+    ],
+    ids=["key", "number", "sparse", "meta", "complex", "float8"],
+)
+def test_weights_that_are_no_ordinary_tensors(tmp_path, weights):
+    torch.save({"model": weights}, tmp_path / "a.pt")
+    fails(tmp_path / "a.pt", "have no 'model' with a state dict|is not a checkpoint of torch")
+
+
+def test_weights_that_are_not_finite(checkpoint, tmp_path):
+    content = torch.load(checkpoint, weights_only=True)
+    content["model"]["no_mem_embed"][:] = float("nan")
+    torch.save(content, tmp_path / "a.pt")
+    with pytest.raises(ModelError, match=r"not finite \(no_mem_embed\), as a training that"):
+        load_network(find_model(tmp_path / "a.pt"))
+
+
 class Evil:
     def __reduce__(self):
         return print, ("I run",)

@@ -272,6 +272,44 @@ def test_what_another_machine_moved_aside(tmp_path):
     assert (tmp_path / "a.zarr").is_dir()
 
 
+def test_what_others_planted_is_not_moved(tmp_path):
+    """Neither through links, nor from folders that only look like ours."""
+    victim = tmp_path / "victim" / "replaced"
+    victim.mkdir(parents=True)
+    (victim / "a.zarr").write_text("precious")
+    (tmp_path / ".partial-00000000-17-x").symlink_to(victim.parent)
+    (tmp_path / ".partial-mine" / "replaced").mkdir(parents=True)
+    (tmp_path / ".partial-mine" / "replaced" / "a.zarr").write_text("mine")
+    for path in (victim.parent, tmp_path / ".partial-mine"):
+        os.utime(path, (0, 0))
+    recover_path(tmp_path / "a.zarr")
+    assert not (tmp_path / "a.zarr").exists()
+    assert (victim / "a.zarr").read_text() == "precious"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives away")
+def test_what_belongs_to_another_person_is_not_moved(tmp_path):
+    hidden = tmp_path / ".partial-00000000-17-x"
+    (hidden / "replaced").mkdir(parents=True)
+    (hidden / "replaced" / "a.zarr").write_text("theirs")
+    os.chown(hidden, 12345, 12345)
+    os.utime(hidden, (0, 0))
+    recover_path(tmp_path / "a.zarr")
+    assert not (tmp_path / "a.zarr").exists()
+
+
+def test_a_leftover_that_cannot_be_finished_does_not_stop_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_sam2track.storage.processes.began", lambda number: float("nan"))
+    for n in range(2):
+        hidden = tmp_path / f"{temporary_prefix('.partial')}{n}"
+        hidden.mkdir()
+        (hidden / "complete").touch()
+    (hidden / "new").mkdir()
+    (hidden / "new" / "a.csv").write_text("x")
+    recover_path(tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_text() == "x"
+
+
 def test_what_lives_is_left_alone(tmp_path):
     mine = tmp_path / f"{temporary_prefix('.partial')}x"
     mine.mkdir()

@@ -14,6 +14,7 @@ Errors are raised, as ours (`errors.py`), and become a sentence and an exit code
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -35,7 +36,7 @@ from napari_sam2track.cli import (
     video,
 )
 from napari_sam2track.cli._run import guarded, set_debug
-from napari_sam2track.cli._signals import raise_when_told
+from napari_sam2track.cli._signals import exit_code, raise_when_told
 
 _COMMANDS = (
     image,
@@ -99,4 +100,7 @@ for _module in _GROUPS:
 def main() -> None:
     """Run the command line; the entry point of the script ``sam2track``."""
     raise_when_told()
-    app(prog_name="sam2track")
+    try:
+        app(prog_name="sam2track")
+    except KeyboardInterrupt as stop:  # before a command began
+        sys.exit(exit_code(stop))

@@ -68,6 +68,7 @@ Threads = Annotated[
     typer.Option(
         "--threads",
         min=1,
+        max=1024,
         help="Threads on the CPU; torch decides if not given.",
         show_default=False,
     ),

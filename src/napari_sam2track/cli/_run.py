@@ -51,23 +51,38 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
             raise  # typer's own business
-        except KeyboardInterrupt as stop:
+        except KeyboardInterrupt as told:
+            raise _stopped("interrupted", exit_code(told)) from None
+        except Exception as error:
+            stop = _interruption(error)
+            if stop is None:
+                raise _failed(error, given) from error
             raise _stopped("interrupted", exit_code(stop)) from None
-        except Sam2TrackError as error:
-            raise _stopped(str(error), error.exit_code, given) from error
-        except MemoryError as error:
-            hint = "close other programs, or work on fewer or smaller frames"
-            raise _stopped(f"out of memory ({error or 'no details'}); {hint}", 1) from error
-        except OSError as error:
-            raise _stopped(_os_error(error), 1) from error
-        except Exception as error:  # a mistake of ours
-            raise _stopped(
-                f"unexpected {type(error).__name__}: {_one_line(error)}; please report it at "
-                f"{ISSUES} with what sam2track --debug ... prints",
-                1,
-            ) from error
 
     return run
+
+
+def _failed(error: Exception, given: Collection[str]) -> typer.Exit:
+    """Print why a command failed."""
+    if isinstance(error, Sam2TrackError):
+        return _stopped(str(error), error.exit_code, given)
+    if isinstance(error, MemoryError):
+        hint = "close other programs, or work on fewer or smaller frames"
+        return _stopped(f"out of memory ({error or 'no details'}); {hint}", 1)
+    if isinstance(error, OSError):
+        return _stopped(_os_error(error), 1)
+    return _stopped(  # a mistake of ours
+        f"unexpected {type(error).__name__}: {_one_line(error)}; please report it at {ISSUES} with "
+        "what sam2track --debug ... prints",
+        1,
+    )
+
+
+def _interruption(error: BaseException | None) -> KeyboardInterrupt | None:
+    """What told the command to stop, where clearing up failed after it; None: nothing did."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error
 
 
 def _flat(values: Iterable[Any]) -> Iterator[Any]:

@@ -58,6 +58,7 @@ def convert(
     from napari_sam2track.formats.movies import notes
     from napari_sam2track.formats.registry import (
         files_of,
+        files_read,
         format_of_output,
         losses,
         open_tracks,
@@ -67,7 +68,7 @@ def convert(
     from napari_sam2track.storage.output import check_output
 
     chosen = format_of_output(out, to_format)
-    check_apart(files_of(out, chosen, "OUT"), [source])
+    check_apart(files_of(out, chosen, "OUT"), files_read(source))
     check_output(out, overwrite)
     with open_tracks(source, from_format, options=read, watch=progress) as movie:
         lost = losses(movie, chosen)

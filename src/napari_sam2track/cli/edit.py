@@ -143,13 +143,13 @@ def edit(
     edits = _in_order(ctx.meta[_GIVEN], given)
     target, format_name = _target(source, out, in_place, dry_run, from_format, to_format)
     if target is not None and not in_place:
-        from napari_sam2track.formats.registry import files_of, format_named
+        from napari_sam2track.formats.registry import files_of, files_read, format_named
         from napari_sam2track.storage.apart import check_apart
         from napari_sam2track.storage.output import check_output
 
         assert format_name is not None  # there is a target
         outputs = files_of(target, format_named(format_name))
-        check_apart(outputs, [source, *(script or ())], ", or say --in-place")
+        check_apart(outputs, [*files_read(source), *(script or ())], ", or say --in-place")
         check_output(target, overwrite)
     with open_tracks(source, from_format, options=read, watch=progress) as movie:
         if in_place and format_name in _RICH and "software" not in movie.provenance:

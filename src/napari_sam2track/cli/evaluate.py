@@ -42,13 +42,13 @@ def evaluate(
     from napari_sam2track import evaluation
     from napari_sam2track.cli._progress import progress
     from napari_sam2track.evaluation.packages import check_installed
-    from napari_sam2track.formats.registry import open_tracks
+    from napari_sam2track.formats.registry import files_read, open_tracks
     from napari_sam2track.storage.apart import check_apart
     from napari_sam2track.storage.output import check_output
 
     check_installed()
     if out is not None:
-        check_apart([("--out", out)], [pred, truth])
+        check_apart([("--out", out)], [*files_read(pred), *files_read(truth)])
         check_output(out, overwrite)
     with (
         open_tracks(pred, watch=progress) as found,

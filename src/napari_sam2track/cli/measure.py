@@ -75,7 +75,7 @@ def measure(
     (NAME.csv.json) tells. Ways and speeds of tracks are then in these alone.
     """
     from napari_sam2track.cli._progress import progress
-    from napari_sam2track.formats.registry import open_tracks
+    from napari_sam2track.formats.registry import files_read, open_tracks
     from napari_sam2track.storage.apart import check_apart
     from napari_sam2track.storage.output import check_output
     from napari_sam2track.tracks.summary import measure_tracks
@@ -88,7 +88,7 @@ def measure(
     for option, path in (("--out", out), ("--tracks", tracks)):
         if path is not None:
             outputs += [(option, path), (f"the note beside {option},", _beside(path))]
-    check_apart(outputs, [source, *([] if image is None else [image])])
+    check_apart(outputs, [*files_read(source), *([] if image is None else [image])])
     for path in (out, tracks):
         if path is not None:
             if path.suffix.lower() != ".csv":

@@ -113,9 +113,10 @@ def _card_in(info: ModelInfo) -> dict[str, Any]:
         return {}
     from napari_sam2track.models.download import model_path
     from napari_sam2track.models.loading import read_checkpoint
+    from napari_sam2track.models.plain import plain_values
 
     card = read_checkpoint(model_path(info)).get("card")
-    return dict(card) if isinstance(card, dict) else {}
+    return dict(plain_values(card, f"in {info.path}")) if isinstance(card, dict) else {}
 
 
 @app.command("download")

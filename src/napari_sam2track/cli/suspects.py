@@ -49,7 +49,7 @@ def suspects(
     holes, and divisions that look unlikely. Frames are counted from 0.
     """
     from napari_sam2track.cli._progress import progress
-    from napari_sam2track.formats.registry import open_tracks
+    from napari_sam2track.formats.registry import files_read, open_tracks
     from napari_sam2track.storage.apart import check_apart
     from napari_sam2track.storage.output import check_output
     from napari_sam2track.tracks.suspects import find_suspects
@@ -59,7 +59,7 @@ def suspects(
             raise UsageError(
                 f"--out {out} has the unknown suffix {out.suffix!r}; use .csv or .json"
             )
-        check_apart([("--out", out)], [source])
+        check_apart([("--out", out)], files_read(source))
         check_output(out, overwrite)
     with open_tracks(source, from_format, options=read, watch=progress) as movie:
         if movie.labels is None:

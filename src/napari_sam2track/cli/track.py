@@ -101,14 +101,20 @@ def track(
     """
     from napari_sam2track.cli._progress import progress
     from napari_sam2track.formats.labels import open_labels
-    from napari_sam2track.formats.registry import files_of, format_of_output, losses, write_tracks
+    from napari_sam2track.formats.registry import (
+        files_of,
+        files_read,
+        format_of_output,
+        losses,
+        write_tracks,
+    )
     from napari_sam2track.linking import link_all, separate
     from napari_sam2track.storage.apart import check_apart
     from napari_sam2track.storage.output import check_output
     from napari_sam2track.tracks.movie import RelabelledFrames, TrackedMovie, relabelled
 
     chosen = format_of_output(out, format)
-    inputs = [pred_dir, *([] if lock_from is None else [lock_from])]
+    inputs = [pred_dir, *([] if lock_from is None else files_read(lock_from))]
     check_apart(files_of(out, chosen), inputs)
     check_output(out, overwrite)
     with open_labels(pred_dir, axes=axes) as stack:

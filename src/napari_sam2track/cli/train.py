@@ -10,6 +10,7 @@ import typer
 
 from napari_sam2track.cli._inputs import Device, Threads, model_files, ready_device, ready_model
 from napari_sam2track.cli._options import with_params
+from napari_sam2track.cli._signals import exit_code
 from napari_sam2track.errors import Sam2TrackError, UsageError
 from napari_sam2track.params import FramesParams, TuneParams
 
@@ -95,7 +96,7 @@ def train(
         stopped = _follow(tuning)
         _keep(tuning, model, path, (kept, held), before)
     if stopped:
-        raise typer.Exit(130)
+        raise typer.Exit(stopped)
 
 
 def _target(out: Path) -> Path:
@@ -149,8 +150,14 @@ def _tuning(model: ModelInfo, train: Any, held: Any, tune: TuneParams, device: s
     return Tuning(load_network(model, image_size=size), train, held, tune, device)
 
 
-def _follow(tuning: Tuning) -> bool:
-    """Train with a bar and a line for each look at held-out windows; whether Ctrl-C ended it."""
+def _follow(tuning: Tuning) -> int:
+    """Train with a bar and a line for each look at held-out windows.
+
+    Returns
+    -------
+    int
+        The exit code of the signal that ended it; 0 if none did.
+    """
     from napari_sam2track.cli._progress import progress
 
     steps = tuning.run()
@@ -159,14 +166,14 @@ def _follow(tuning: Tuning) -> bool:
         for one in bar:
             if one.scores is not None:
                 typer.echo(_line(one))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as told:
         steps.close()
-        return True
+        return exit_code(told)
     if tuning.gave_up:
         typer.echo(
             f"Stopped: {tuning.params.patience} looks in a row brought nothing better (--patience)"
         )
-    return False
+    return 0
 
 
 def _line(one: Progress) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from napari_sam2track.session_file import SessionFile
 
 SESSION = "session.json"
+_NUMBER = re.compile(r"[0-9]{1,10}")
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -169,11 +171,12 @@ def video(
                 _check_there(out_dir)
             results_folder.check_folder(out_dir, going_on, overwrite)
             held.enter_context(results_folder.writing_to(out_dir))
-        replay = _replayed(session, out_dir if going_on and video is None else None, said)
+        goes_on_as_it_was = undo or (resume and video is None)
+        replay = _replayed(session, out_dir if goes_on_as_it_was else None, said)
         if replay is not None and session is None:
             frames, model, config = replay.frames, replay.model.name, replay.model.config
             engine = replay.engine.model_copy(update=given_options(ctx, engine))
-            video = _source(replay, out_dir / results_folder.RUN / SESSION)
+            video = video or _source(replay, out_dir / results_folder.RUN / SESSION)
         elif replay is not None and session is not None:
             video = video or _source(replay, session)
             frames, engine, model, config = (
@@ -218,6 +221,8 @@ def video(
             results_folder.check_folder(out_dir, going_on, overwrite)
             _ = work.network  # what is wrong with the model or the sizes is said before any trace
             held.enter_context(results_folder.writing_to(out_dir))
+            if results_folder.has_run(out_dir) and not overwrite:  # begun since it was looked at
+                raise OutputError(f"another run has begun in {out_dir}; choose another folder")
             results_folder.clear_run(out_dir)
         store = RunStore(
             out_dir / results_folder.RUN,
@@ -311,12 +316,12 @@ def _changed(prompts: PromptSet, correct: list[str] | None, forget: list[str] | 
 
     for text in forget or ():
         object_id, _, frame = text.partition("@")
-        if not object_id.isdigit() or not (frame.isdigit() or not frame):
+        if not _NUMBER.fullmatch(object_id) or not (_NUMBER.fullmatch(frame) or not frame):
             raise UsageError(f"--forget {text!r}: write ID@FRAME, such as 2@30, or ID")
         prompts = prompts.remove(int(object_id), int(frame) if frame else None)
     for text in correct or ():
         object_id, equals, clicks = text.partition("=")
-        if not equals or not object_id.strip().isdigit():
+        if not equals or not _NUMBER.fullmatch(object_id.strip()):
             raise UsageError(
                 f'--correct {text!r}: write ID=t@x,y:pos, such as "2=30@140,90:neg 150,92:pos"'
             )
@@ -360,10 +365,10 @@ def _run_in(folder: Path) -> SessionFile:
     try:
         return read_session(folder / RUN / SESSION)
     except FormatError as error:
-        raise FormatError(
-            f"{error}; the results themselves are not touched: what they were made with is in "
-            f"{folder / SESSION}, which --session runs again into another folder"
-        ) from error
+        made = folder / SESSION
+        way = f"run it again with --session {made} into another folder" if made.exists() else ""
+        way = way or "start anew with --overwrite"
+        raise FormatError(f"{error}; the results themselves are not touched: {way}") from error
 
 
 def _source(replay: SessionFile, session: Path) -> Path:

@@ -191,6 +191,13 @@ def files_of(path: Path, chosen: Format, option: str = "--out") -> list[tuple[st
     return files
 
 
+def files_read(path: Path) -> list[Path]:
+    """The files that are read when a path is an input: beside a CSV there may be others."""
+    if path.suffix.lower() != ".csv":
+        return [path]
+    return [path, *(entry.beside(path) for entry in FORMATS if entry.beside is not None)]
+
+
 def prepared(movie: TrackedMovie, chosen: Format, options: WriteParams, path: Path) -> TrackedMovie:
     """The movie as a format can take it: with masks and ids that fit.
 

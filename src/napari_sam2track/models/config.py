@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from napari_sam2track.errors import ModelError
 from napari_sam2track.models.plain import plain_values
-from napari_sam2track.models.registry import ModelInfo, UnknownModelError, find_model
+from napari_sam2track.models.registry import ModelInfo, UnknownModelError, expanded, find_model
 
 Target = Literal["base", "predictor"]
 
@@ -38,6 +38,8 @@ _CLASSES = frozenset(
     }
 )
 
+#: More than any SAM2 has: a config must not take all memory before anything is said.
+MAX_SIZE, MAX_LAYERS = 8192, 256
 _EXTRA = "sam_mask_decoder_extra_args"
 #: What build_sam.py of sam2 sets on top of the YAML (l. 76-80 and 121-129 of sam2 1.1.0).
 _DECODER = {
@@ -85,7 +87,7 @@ def _read_yaml(path: Path) -> Any:
     try:
         with path.open("rb") as file:
             return yaml.load(file, Loader)  # derived from SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except Exception as error:  # PyYAML raises many kinds for values that their tags do not fit
         reason = " ".join(str(error).split())
         raise ModelError(f"the config {path} cannot be read: {reason}") from error
 
@@ -98,7 +100,7 @@ def find_config(name: str) -> dict[str, Any]:
     ModelError
         If it is none of these, or not a usable config.
     """
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.is_file():
         return read_config(path)
     in_package = _sam2_folder() / name.removeprefix("//")
@@ -164,6 +166,16 @@ def check_config(config: Any, name: str) -> dict[str, Any]:
                 f"the config {name} names the class {value!r}, which is not a part of SAM2; "
                 "configs may use sam2's own modules only"
             )
+        if key == "compile_image_encoder" and value is not False:
+            raise ModelError(
+                f"the config {name} wants the image encoder to be compiled ({value!r}), which "
+                "runs a compiler and writes files; set compile_image_encoder to false"
+            )
+        layers = value if key == "num_layers" else sum(_counts(value)) if key == "stages" else 0
+        if isinstance(layers, int) and layers > MAX_LAYERS:
+            raise ModelError(
+                f"the config {name} gives {key} as {value}, which is more than {MAX_LAYERS} layers"
+            )
         if key == "weights_path" and value is not None:
             raise ModelError(
                 f"the config {name} loads other weights ({value!r}); remove weights_path, the "
@@ -179,6 +191,10 @@ def check_config(config: Any, name: str) -> dict[str, Any]:
         raise ModelError(
             f"the config {name} gives image_size as {size!r} and {_EXTRA} as {extra!r}; the first "
             "is a whole number, the second a dict"
+        )
+    if not 32 <= size <= MAX_SIZE:
+        raise ModelError(
+            f"the config {name} gives image_size as {size}; it lies between 32 and {MAX_SIZE}"
         )
     return model
 
@@ -240,6 +256,11 @@ def _with_feat_sizes(value: Any, side: int) -> Any:
     if isinstance(value, list):
         return [_with_feat_sizes(item, side) for item in value]
     return value
+
+
+def _counts(value: Any) -> list[int]:
+    """The whole numbers of a list; what is none is refused when the network is built."""
+    return [item for item in value if isinstance(item, int)] if isinstance(value, list) else []
 
 
 def _walk(value: Any) -> list[tuple[str, Any]]:

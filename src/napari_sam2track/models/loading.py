@@ -123,14 +123,25 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:  # on damaged files torch raises nearly every kind there is
         raise ModelError(_not_a_checkpoint(path)) from error
     weights = checkpoint.get("model") if isinstance(checkpoint, dict) else None
-    if not isinstance(weights, dict) or not all(
-        isinstance(w, torch.Tensor) for w in weights.values()
-    ):
+    if not isinstance(weights, dict) or not all(map(_is_weight, weights, weights.values())):
         raise ModelError(
             f"the weights {path} have no 'model' with a state dict, as SAM2's checkpoints do; save "
             "them as {'model': network.state_dict()}"
         )
     return dict(checkpoint)
+
+
+def _is_weight(name: object, value: object) -> bool:
+    """Whether a pair of a state dict is a name with an ordinary tensor of numbers."""
+    import torch
+
+    return (
+        isinstance(name, str)
+        and isinstance(value, torch.Tensor)
+        and value.layout is torch.strided
+        and not (value.is_quantized or value.is_nested or value.is_meta or value.is_complex())
+        and (not value.is_floating_point() or value.element_size() > 1)
+    )
 
 
 def load_weights(network: torch.nn.Module, weights: Mapping[str, Any], name: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 from napari_sam2track.errors import ModelError
 
 #: Far more than any network of SAM2's needs; a file may hold a value that contains itself, or one
 #: that stands for billions.
-MAX_DEPTH, MAX_VALUES = 32, 10_000
+MAX_DEPTH, MAX_VALUES, MAX_NUMBER = 32, 10_000, 2**31
 
 _SIMPLE = (str, int, float, bool, type(None))
 
@@ -60,6 +61,11 @@ class _Copier:
             return [self.copy(item, f"{place}[{k}]", depth + 1) for k, item in enumerate(value)]
         if kind not in _SIMPLE:
             raise self._refused(f"a value of type {_named(kind)}", place)
+        if kind is int and abs(value) > MAX_NUMBER:
+            raise ModelError(
+                f"the config {self.name} holds the number {reprlib.repr(value)}{_at(place)}, which "
+                "no SAM2 network needs; give one like those in the package sam2"
+            )
         if kind is str and "${" in value:
             raise ModelError(
                 f"the config {self.name} holds the interpolation {value!r}{_at(place)}; "

@@ -203,10 +203,19 @@ def find_model(name_or_path: str | Path, config: str | Path | None = None) -> Mo
     mine = next((m for m in own_models() if _key(m.name) == _key(text)), None)
     if mine is not None and not isinstance(name_or_path, Path) and not Path(text).is_file():
         return mine if config is None else replace(mine, config=str(config))
-    path = Path(text).expanduser()
+    path = expanded(text)
     if path.suffix.lower() in _SUFFIXES or path.is_file():
         return _local_model(path, config)
     raise UnknownModelError(_unknown(text))
+
+
+def expanded(text: str) -> Path:
+    """A path with ``~`` as the person's folder; as it stands where there is no such person."""
+    path = Path(text)
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def _local_model(path: Path, config: str | Path | None) -> ModelInfo:

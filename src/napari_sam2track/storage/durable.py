@@ -26,6 +26,7 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     part = path.with_name(path.name + ".part")
     try:
+        part.unlink(missing_ok=True)  # it may be a link that leads elsewhere
         part.write_bytes(content)
         sync(part)
         part.replace(path)

@@ -48,6 +48,7 @@ def only_writer(folder: Path) -> Iterator[None]:
         now = datetime.now().isoformat(timespec="seconds")
         who = {"process": os.getpid(), "host": host_name(), "since": now}
         with suppress(OSError):  # it only tells others who it is
+            (folder / HOLDER).unlink(missing_ok=True)  # it may be a link that leads elsewhere
             (folder / HOLDER).write_text(json.dumps(who), "utf-8")
         yield
     finally:

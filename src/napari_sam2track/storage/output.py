@@ -20,7 +20,7 @@ from pathlib import Path
 
 from napari_sam2track.errors import OutputError
 from napari_sam2track.storage.durable import exchange, sync, sync_all
-from napari_sam2track.storage.processes import dead_leftovers, temporary_prefix
+from napari_sam2track.storage.processes import dead_leftovers, leftovers, temporary_prefix
 
 #: What a folder may hold and still be replaced: the images and the note that we write.
 _OURS = re.compile(r"labels_\d+\.tif|provenance\.json|graph\.json|tracks\.csv")
@@ -160,7 +160,7 @@ def atomic_paths(*paths: Path, overwrite: bool = False) -> Iterator[tuple[Path, 
         yield tuple(new / target.name for target in targets)
         for path, target in zip(paths, targets, strict=True):
             check_output(path, overwrite)
-            _inherit(new / target.name, target)
+            inherit(new / target.name, target)
         sync_all(new)
         if len(targets) > 1:
             (hidden / _COMPLETE).touch()
@@ -200,19 +200,30 @@ def recover_folder(folder: Path) -> None:
     """
     if not folder.is_dir():
         return
-    with suppress(OSError):  # nothing to be done in a folder that cannot be looked into
-        dead = dead_leftovers(folder, _PARTIAL)
-        for hidden in folder.glob(f"{_PARTIAL}-*"):
+    try:
+        left, dead = leftovers(folder, _PARTIAL), dead_leftovers(folder, _PARTIAL)
+    except OSError:  # nothing to be done in a folder that cannot be looked into
+        return
+    for hidden in left:
+        with suppress(OSError):  # another process may be doing the same
             # Of other machines, only what must not be missing: between the two renames there are
             # milliseconds.
             if hidden in dead or time.time() - hidden.stat().st_mtime > _LONG:
                 _give_back(hidden)
-        for hidden in dead:
-            if (hidden / _COMPLETE).exists():
-                for new in (hidden / _NEW).iterdir():
-                    new.replace(folder / new.name)
-                sync(folder)
+    for hidden in dead:
+        with suppress(OSError):
+            _move_the_rest(hidden)
             remove(hidden)
+
+
+def _move_the_rest(hidden: Path) -> None:
+    """Move those of files that belong together which a process had no time to move."""
+    if not (hidden / _COMPLETE).exists():
+        return
+    for new in (hidden / _NEW).iterdir():
+        new.replace(hidden.parent / new.name)
+    sync(hidden.parent)
+    (hidden / _COMPLETE).unlink()
 
 
 def _give_back(hidden: Path) -> None:
@@ -236,6 +247,22 @@ def write_text_atomic(path: Path, text: str, overwrite: bool = False) -> None:
         temporary.open("w", encoding="utf-8", newline="\n") as file,
     ):
         file.write(text)
+
+
+def refuse_links(*paths: Path) -> None:
+    """Refuse links where we make none: they would lead our changes to files of others.
+
+    Raises
+    ------
+    OutputError
+        With the link.
+    """
+    for path in paths:
+        if path.is_symlink():
+            raise OutputError(
+                f"{path} is a link, which no run makes there, so nothing is changed through it; "
+                "remove the link, or choose another folder"
+            )
 
 
 def disk_advice(error: OSError) -> str:
@@ -277,7 +304,7 @@ def _replaceable(folder: Path) -> bool:
     return all(_OURS.fullmatch(name) for name in names)
 
 
-def _inherit(new: Path, old: Path) -> None:
+def inherit(new: Path, old: Path) -> None:
     """Give the permissions and the owner of what is replaced to what replaces it."""
     if not old.exists():
         return

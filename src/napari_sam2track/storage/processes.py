@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import stat
 import zlib
 from functools import cache
 from pathlib import Path
@@ -49,19 +50,31 @@ def temporary_prefix(kind: str) -> str:
     return f"{kind}-{_host_code()}-{os.getpid()}-"
 
 
+def is_ours(path: Path) -> bool:
+    """Whether a path is no link, and belongs to the person who runs this."""
+    status = path.lstat()
+    owner = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
+    return owner and not stat.S_ISLNK(status.st_mode)
+
+
+def leftovers(folder: Path, kind: str) -> list[Path]:
+    """Temporary files of this person's processes in a folder, of any machine, dead or alive."""
+    name = re.compile(rf"{re.escape(kind)}-[0-9a-f]{{8}}-\d+-.*", re.DOTALL)
+    return [p for p in folder.iterdir() if name.fullmatch(p.name) and is_ours(p)]
+
+
 def dead_leftovers(folder: Path, kind: str) -> list[Path]:
     """What processes of this machine that are gone have left in a folder.
 
     A file that is older than the process which has its number now was another process's. Those of
     other machines, which may write to the same disk, are never named.
     """
-    name = re.compile(rf"{re.escape(kind)}-{_host_code()}-(\d+)-.*", re.DOTALL)
     found = []
-    for path in folder.iterdir():
-        match = name.fullmatch(path.name)
-        if match is None:
+    for path in leftovers(folder, kind):
+        host, number = path.name.removeprefix(f"{kind}-").split("-")[:2]
+        if host != _host_code():
             continue
-        since = began(int(match[1]))
+        since = began(int(number))
         if not path.lstat().st_mtime >= since - _SAME:  # NaN: there is no such process
             found.append(path)
     return found

@@ -8,6 +8,7 @@ from pathlib import Path
 from napari_sam2track.errors import OutputError
 from napari_sam2track.storage.locks import only_writer
 from napari_sam2track.storage.output import recover_path
+from napari_sam2track.storage.processes import is_ours
 from napari_sam2track.storage.together import COMMIT, HIDDEN, STAGED, finish
 
 
@@ -20,6 +21,8 @@ def recover(path: Path) -> None:
     with suppress(OSError, ValueError):  # no path, or one that whoever uses it has to refuse
         recover_path(path)
         for folder in (path, path.parent):
-            if (folder / HIDDEN / STAGED / COMMIT).exists():
-                with suppress(OutputError), only_writer(folder / HIDDEN):  # else somebody is at it
+            hidden = folder / HIDDEN
+            # Only what this person's own run had begun: the path may be a stranger's.
+            if (hidden / STAGED / COMMIT).exists() and is_ours(hidden) and is_ours(hidden / STAGED):
+                with suppress(OutputError), only_writer(hidden):  # else somebody is at it
                     finish(folder)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import errno
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from napari_sam2track.errors import OutputError
-from napari_sam2track.storage.output import disk_advice
+from napari_sam2track.storage.output import disk_advice, remove
 from napari_sam2track.storage.processes import dead_leftovers, temporary_prefix
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -27,7 +26,7 @@ def new_scratch(kind: str) -> Path:
     parent = Path(tempfile.gettempdir())
     with suppress(OSError):
         for old in dead_leftovers(parent, kind):
-            shutil.rmtree(old, ignore_errors=True)
+            remove(old)
     return Path(tempfile.mkdtemp(prefix=temporary_prefix(kind), dir=parent))
 
 
@@ -51,4 +50,4 @@ def scratch_folder(kind: str) -> Iterator[Path]:
             ) from error
         raise
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder, patiently=True)  # zarr's threads may still write into it

@@ -20,13 +20,14 @@ from typing import Any
 
 from napari_sam2track.errors import OutputError
 from napari_sam2track.storage.durable import exchange, sync, sync_all, write_whole
-from napari_sam2track.storage.output import remove
+from napari_sam2track.storage.output import inherit, refuse_links, remove
 
 #: The hidden folder in a folder of outputs, and what is in it.
 HIDDEN = ".run"
-LIST, STAGED, COMMIT = "outputs.json", "staged", "commit.json"
+LIST, STAGED, COMMIT, NAMES = "outputs.json", "staged", "commit.json", "names.json"
 #: Names that are none of an output.
 _HERE = ("", ".", "..", HIDDEN)
+_BROWSERS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 _BLOCK = 1 << 20
 
 
@@ -50,8 +51,7 @@ class Written:
         """What is at a path now."""
         if not path.is_dir():
             return cls(name, {"": _content(path)})
-        inner = sorted(p for p in path.rglob("*") if not p.is_dir() or p.is_symlink())
-        return cls(name, {p.relative_to(path).as_posix(): _content(p) for p in inner})
+        return cls(name, {p.relative_to(path).as_posix(): _content(p) for p in _files_in(path)})
 
     def is_at(self, path: Path) -> bool:
         """Whether a path holds just this: the same files, unchanged, and no other."""
@@ -59,13 +59,18 @@ class Written:
             return False
         names = {""}
         if path.is_dir():
-            inner = (p for p in path.rglob("*") if not p.is_dir() or p.is_symlink())
-            names = {p.relative_to(path).as_posix() for p in inner}
+            names = {p.relative_to(path).as_posix() for p in _files_in(path)}
         return names == set(self.files) and all(
             (path / name if name else path).lstat().st_size == size
             and _content(path / name if name else path) == (size, digest)
             for name, (size, digest) in self.files.items()
         )
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """All files in a folder, but for those that browsers of files leave."""
+    inner = (p for p in folder.rglob("*") if not p.is_dir() or p.is_symlink())
+    return sorted(p for p in inner if p.name not in _BROWSERS)
 
 
 def _content(path: Path) -> tuple[int, str]:
@@ -89,7 +94,7 @@ class Outcome:
     names
         Name that was asked for, to the name that it has.
     kept
-        Names of outputs of an earlier run that are not needed any more but were changed since,
+        Names of outputs of earlier runs that this one did not write and that were changed since,
         so that they stay.
     """
 
@@ -122,6 +127,7 @@ def together(folder: Path) -> Iterator[Path]:
         outputs = [Written.of(path, path.name) for path in sorted(new.iterdir())]
         write_whole(staged / COMMIT, _to_json(outputs))
     except BaseException as error:
+        (staged / COMMIT).unlink(missing_ok=True)
         remove(staged, patiently=True)
         if isinstance(error, OutputError):  # names the place that the person knows
             raise OutputError(str(error).replace(str(new), str(folder))) from error
@@ -139,57 +145,66 @@ def finish(folder: Path) -> Outcome | None:
     Raises
     ------
     OutputError
-        If the list is damaged.
+        If a link leads out of the hidden folder.
     """
     hidden = folder / HIDDEN
     staged = hidden / STAGED
-    if not (staged / COMMIT).exists():
+    refuse_links(hidden, staged, staged / "new", staged / "old")
+    new = _read(staged / COMMIT)
+    if new is None:
         remove(staged)
         return None
-    old, new = written(folder), _from_json(staged / COMMIT)
+    old = written(folder)
     ours = {one.name: one for one in old}
-    placed: list[Written] = []
+    names = _chosen_names(folder, new, ours)
     aside = staged / "old"
     aside.mkdir(exist_ok=True)
+    placed: list[Written] = []
     for one in new:
-        source = staged / "new" / one.name
-        name = one.name
+        source, name = staged / "new" / one.name, names[one.name]
         if one.is_at(source):  # else it was put in its place before a kill
-            name = _place(folder, one, ours)
+            name = _place(folder, name, ours)  # somebody may have taken it since
             _move(source, folder / name, aside / name)
         placed.append(Written(name, one.files))
     sync(folder)
-    left, taken = [], {one.name for one in (*placed, *new)}
+    taken, kept = {one.name for one in placed}, []
     for one in old:
         if one.name in taken or not os.path.lexists(folder / one.name):
             continue
         if one.is_at(folder / one.name):
             (folder / one.name).rename(aside / one.name)
         else:
-            left.append(one.name)
+            kept.append(one)  # it stays on the list: the change may be taken back
     sync(folder)
-    write_whole(hidden / LIST, _to_json(placed))
+    write_whole(hidden / LIST, _to_json([*placed, *kept]))
     (staged / COMMIT).unlink()
     remove(staged)
-    asked = (one.name for one in new)
-    return Outcome(dict(zip(asked, (one.name for one in placed), strict=True)), tuple(left))
+    asked = {one.name: now.name for one, now in zip(new, placed, strict=True)}
+    return Outcome(asked, tuple(one.name for one in kept if one.name not in asked))
 
 
 def written(folder: Path) -> list[Written]:
-    """The outputs of the last run, as they were written; empty if there was none.
+    """The outputs of the last run as they were written, and those before that were changed since.
 
-    Raises
-    ------
-    OutputError
-        If the list is damaged.
+    Empty if there was none, or the list is damaged: then nothing is known to be ours.
     """
-    path = folder / HIDDEN / LIST
-    return _from_json(path) if path.exists() else []
+    return _read(folder / HIDDEN / LIST) or []
 
 
-def _place(folder: Path, one: Written, ours: Mapping[str, Written]) -> str:
-    """The name for an output: its own, or where that is taken by something else, a free one."""
-    own, name, number = Path(one.name), one.name, 1
+def _chosen_names(folder: Path, new: list[Written], ours: Mapping[str, Written]) -> dict[str, str]:
+    """The names of outputs, noted before the first of them is used."""
+    path = folder / HIDDEN / STAGED / NAMES
+    known = _load(path)
+    if isinstance(known, dict) and all(_is_name(known.get(one.name)) for one in new):
+        return known
+    names = {one.name: _place(folder, one.name, ours) for one in new}
+    write_whole(path, json.dumps(names).encode())
+    return names
+
+
+def _place(folder: Path, asked: str, ours: Mapping[str, Written]) -> str:
+    """The name for an output: the one asked for, or where somebody else has it, a free one."""
+    own, name, number = Path(asked), asked, 1
     while os.path.lexists(folder / name):
         was = ours.get(name)
         if was is not None and was.is_at(folder / name):
@@ -201,6 +216,7 @@ def _place(folder: Path, one: Written, ours: Mapping[str, Written]) -> str:
 
 def _move(new: Path, target: Path, aside: Path) -> None:
     """Put an output in its place, and what was there aside."""
+    inherit(new, target)
     if not os.path.lexists(target):
         new.rename(target)
     elif not (new.is_dir() or target.is_dir()):
@@ -223,20 +239,31 @@ def _to_json(outputs: list[Written]) -> bytes:
     return json.dumps({"version": 1, "outputs": content}, indent=1).encode()
 
 
-def _from_json(path: Path) -> list[Written]:
+def _read(path: Path) -> list[Written] | None:
+    """What `_to_json` gave; None if it is missing or damaged, or leads out of the folder."""
+    content = _load(path)
     try:
-        content: Any = json.loads(path.read_bytes())
         found = []
         for one in content["outputs"]:
             files = {str(k): (int(size), str(digest)) for k, (size, digest) in one["files"].items()}
-            name = str(one["name"])
-            # A list from somebody else must not lead out of the folder.
-            if name in _HERE or len(PurePath(name).parts) != 1 or not all(map(_stays, files)):
-                raise ValueError(name)
-            found.append(Written(name, files))
-        return found
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise OutputError(
-            f"the list of outputs {path} is damaged, so it is not known which files the run wrote; "
-            "remove the list to keep all of them, and have new ones written beside them"
-        ) from error
+            if not _is_name(one["name"]) or not all(map(_stays, files)):
+                return None
+            found.append(Written(one["name"], files))
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError):
+        return None
+    return found
+
+
+def _load(path: Path) -> Any:
+    """The content of a file of JSON; None if it is missing or damaged."""
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_name(name: object) -> bool:
+    """Whether something is the name of an output: a list from a stranger may hold others."""
+    return isinstance(name, str) and name not in _HERE and len(PurePath(name).parts) == 1
