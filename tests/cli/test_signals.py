@@ -11,7 +11,11 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @pytest.fixture(autouse=True)
 def handlers():
+    """Those of a program that nobody started with nohup or in the background."""
     before = {number: signal.getsignal(number) for number in NUMBERS}
+    for number in NUMBERS:
+        usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, usual)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

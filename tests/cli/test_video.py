@@ -733,7 +733,13 @@ def test_told_to_stop(sam2track, tmp_path, name):
     command += ["--video", tmp_path / "movie.tif", "--out-dir", out, "--threads", "1"]
     for y, x in centre_pixels(long.labels_tyx[0]).values():
         command += ["--points", f"{x},{y}"]
-    with subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [*map(str, command)],
+        stderr=subprocess.PIPE,
+        text=True,
+        # whoever starts the tests may have it ignored, as nohup does
+        preexec_fn=lambda: signal.signal(getattr(signal, name), signal.SIG_DFL),
+    ) as process:
         while process.poll() is None and len(list(out.glob(".run/frames/*.frame"))) < 3:
             time.sleep(0.005)
         process.send_signal(getattr(signal, name))
