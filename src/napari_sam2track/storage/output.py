@@ -20,7 +20,7 @@ from pathlib import Path
 
 from napari_sam2track.errors import OutputError
 from napari_sam2track.storage.durable import exchange, sync, sync_all
-from napari_sam2track.storage.processes import dead_leftovers, leftovers, temporary_prefix
+from napari_sam2track.storage.processes import is_dead, leftovers, temporary_prefix
 
 #: What a folder may hold and still be replaced: the images and the note that we write.
 _OURS = re.compile(r"labels_\d+\.tif|provenance\.json|graph\.json|tracks\.csv")
@@ -201,7 +201,8 @@ def recover_folder(folder: Path) -> None:
     if not folder.is_dir():
         return
     try:
-        left, dead = leftovers(folder, _PARTIAL), dead_leftovers(folder, _PARTIAL)
+        left = leftovers(folder, _PARTIAL)
+        dead = [hidden for hidden in left if is_dead(hidden, _PARTIAL)]
     except OSError:  # nothing to be done in a folder that cannot be looked into
         return
     for hidden in left:

@@ -63,21 +63,22 @@ def leftovers(folder: Path, kind: str) -> list[Path]:
     return [p for p in folder.iterdir() if name.fullmatch(p.name) and is_ours(p)]
 
 
-def dead_leftovers(folder: Path, kind: str) -> list[Path]:
-    """What processes of this machine that are gone have left in a folder.
+def is_dead(leftover: Path, kind: str) -> bool:
+    """Whether the process that made one of `leftovers` is known to be gone.
 
-    A file that is older than the process which has its number now was another process's. Those of
-    other machines, which may write to the same disk, are never named.
+    A file that is older than the process which has its number now was another process's. Of those
+    of other machines, which may write to the same disk, nothing is known.
     """
-    found = []
-    for path in leftovers(folder, kind):
-        host, number = path.name.removeprefix(f"{kind}-").split("-")[:2]
-        if host != _host_code():
-            continue
-        since = began(int(number))
-        if not path.lstat().st_mtime >= since - _SAME:  # NaN: there is no such process
-            found.append(path)
-    return found
+    host, number = leftover.name.removeprefix(f"{kind}-").split("-")[:2]
+    if host != _host_code():
+        return False
+    # NaN, which nothing is later than: there is no such process
+    return not leftover.lstat().st_mtime >= began(int(number)) - _SAME
+
+
+def dead_leftovers(folder: Path, kind: str) -> list[Path]:
+    """What processes of this machine that are gone have left in a folder."""
+    return [path for path in leftovers(folder, kind) if is_dead(path, kind)]
 
 
 @cache
