@@ -24,7 +24,6 @@ from rich.table import Table
 from scipy import ndimage as ndi
 from skimage.filters import threshold_multiotsu
 
-from napari_sam2track.decisions import Decisions
 from napari_sam2track.evaluation.scores import evaluate
 from napari_sam2track.frames import Frames, open_frames
 from napari_sam2track.labels import ArrayLabels
@@ -32,8 +31,9 @@ from napari_sam2track.linking import link_all
 from napari_sam2track.models.registry import find_model
 from napari_sam2track.params import AutoParams, EngineParams, LinkParams
 from napari_sam2track.prompts import masks_from_labels
-from napari_sam2track.run_store import RunStore
-from napari_sam2track.session import Session
+from napari_sam2track.session.decisions import Decisions
+from napari_sam2track.session.run_store import RunStore
+from napari_sam2track.session.session import Session
 from napari_sam2track.tracks.movie import RelabelledFrames, TrackedMovie, relabelled, table_of
 
 DATA = Path(os.environ.get("SAM2TRACK_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))

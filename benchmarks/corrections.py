@@ -21,9 +21,9 @@ from napari_sam2track.masks import Mask
 from napari_sam2track.models.registry import find_model
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Prompt, masks_from_labels
-from napari_sam2track.run_store import RunStore
 from napari_sam2track.samples import moving_cells
-from napari_sam2track.session import Session
+from napari_sam2track.session.run_store import RunStore
+from napari_sam2track.session.session import Session
 
 
 def main() -> None:

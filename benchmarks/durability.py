@@ -20,14 +20,13 @@ from unittest import mock
 
 import torch
 
-from napari_sam2track import run_store
 from napari_sam2track.frames import open_frames
 from napari_sam2track.models import find_model
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Point, Prompt, PromptSet
-from napari_sam2track.run_store import RunStore
 from napari_sam2track.samples import centre_pixels, moving_cells
-from napari_sam2track.session import Session
+from napari_sam2track.session.run_store import RunStore
+from napari_sam2track.session.session import Session, run_store
 
 
 @contextmanager

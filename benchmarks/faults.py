@@ -533,8 +533,9 @@ def signals(place: Place) -> list[Row]:
 
 def preload() -> None:
     """Import what commands import late, so that forked processes have it."""
-    from napari_sam2track import engine, formats, session
+    from napari_sam2track import engine, formats
     from napari_sam2track.models import build_network, bundled_model, load_config
+    from napari_sam2track.session.session import session
 
     build_network(load_config(bundled_model()))
     for package in (engine, formats):

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from napari_sam2track.decisions import Division
 from napari_sam2track.frames import open_frames
 from napari_sam2track.models.registry import find_model
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import masks_from_labels
-from napari_sam2track.session import Session
+from napari_sam2track.session.decisions import Division
+from napari_sam2track.session.session import Session
 from napari_sam2track.training.loop import BUNDLED
 from napari_sam2track.training.movies import make_clip
 from napari_sam2track.training.shapes import family

@@ -258,7 +258,7 @@ def test_deleting_a_layer_closes_the_work(dock, project, window, centres):
 def test_an_error_in_the_thread_is_told_and_the_next_run_works(
     dock, project, window, centres, monkeypatch
 ):
-    from napari_sam2track.session import Session
+    from napari_sam2track.session.session import Session
 
     window.click(dock, centres[1])
     window.until(lambda: (frame(project, 0) == 1).any())

@@ -15,7 +15,7 @@ import tifffile
 from napari_sam2track import samples
 from napari_sam2track.formats.labels import open_labels
 from napari_sam2track.frames import open_frames
-from napari_sam2track.run_store import RunStore
+from napari_sam2track.session.run_store import RunStore
 
 
 def labels_of(folder, name="labels.tif"):
@@ -673,7 +673,7 @@ def test_an_output_of_a_free_name_is_no_input_either(sam2track, run_in):
 
 def test_a_run_that_began_meanwhile(sam2track, movie_path, run_in, monkeypatch, tmp_path):
     """Two first runs into one new folder: the one that comes later does not clear the other."""
-    from napari_sam2track import results_folder
+    from napari_sam2track.session.session import results_folder
 
     out, check = tmp_path / "out", results_folder.check_folder
 

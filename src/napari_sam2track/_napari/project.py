@@ -30,7 +30,7 @@ from napari_sam2track.errors import Sam2TrackError, UsageError
 from napari_sam2track.models.registry import ModelInfo
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import PromptSet, masks_from_labels
-from napari_sam2track.session import Progress
+from napari_sam2track.session.session import Progress
 from napari_sam2track.work.said import Said
 from napari_sam2track.work.states import STATES
 from napari_sam2track.work.workspace import Key, Workspace

@@ -19,8 +19,8 @@ from napari_sam2track.frames import open_frames
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import FramesParams, ReadParams
 from napari_sam2track.prompts import PromptSet
-from napari_sam2track.results_folder import LABELS, RUN
-from napari_sam2track.session_file import SessionFile, movie_of_session, read_session
+from napari_sam2track.session.results_folder import LABELS, RUN
+from napari_sam2track.session.session_file import SessionFile, movie_of_session, read_session
 from napari_sam2track.tracks.movie import TrackedMovie
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ def session_layers(path: Path) -> list[LayerData]:
     Parameters
     ----------
     path
-        ``session.json`` of a run, or any session file.
+        ``session.session.json`` of a run, or any session file.
 
     Returns
     -------
     list
         The image, labels and tracks, boxes and points. An image has all channels, (T, C, Y, X),
         and of a stack over time the plane that the session is about; what lies on it fits it.
-        Image and labels have ``metadata["sam2track"]`` with the path of the ``session``,
+        Image and labels have ``metadata["sam2track"]`` with the path of the ``session.session``,
         ``parents``, the ``prompts``, in which masks are that no layer shows, and ``frames``: the
         parameters with which the image layer is what the session looked at. The image's has the
         path of the movie as ``source`` too, since napari knows that of the session only.

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 
 from napari_sam2track.engine.results import State
-from napari_sam2track.session import Progress
+from napari_sam2track.session.session import Progress
 
 #: Weight of the newest step in the mean of the speed.
 _NEW = 0.1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2track._napari.saving import looked_at, source_of
 from napari_sam2track.errors import UsageError
 from napari_sam2track.formats.provenance import provenance
-from napari_sam2track.session_file import ModelRef, session_of, write_session
+from napari_sam2track.session.session_file import ModelRef, session_of, write_session
 from napari_sam2track.storage.output import write_text_atomic
 
 if TYPE_CHECKING:

@@ -39,14 +39,14 @@ def demo(
 
     Works offline with the bundled model, in well under a minute on a laptop.
     """
-    from napari_sam2track import results_folder, samples
+    from napari_sam2track import samples
     from napari_sam2track.cli._progress import progress
     from napari_sam2track.formats.provenance import provenance
     from napari_sam2track.params import EngineParams, FramesParams, OutputParams
     from napari_sam2track.prompts import Point, Prompt, PromptSet
-    from napari_sam2track.run_store import RunStore
-    from napari_sam2track.session import Session
-    from napari_sam2track.session_file import ModelRef, session_of
+    from napari_sam2track.session.run_store import RunStore
+    from napari_sam2track.session.session import Session, results_folder
+    from napari_sam2track.session.session_file import ModelRef, session_of
     from napari_sam2track.storage.output import check_output
 
     begin = time.perf_counter()

@@ -44,7 +44,7 @@ def validate(
         raise FormatError(f"{path} does not exist: give a file or folder with tracks")
     found: list[Finding] = []
     if (path / "session.json").is_file():
-        from napari_sam2track.session_file import read_session
+        from napari_sam2track.session.session_file import read_session
 
         try:
             read_session(path / "session.json")

@@ -42,9 +42,9 @@ from napari_sam2track.params import AutoParams, EngineParams, FramesParams, Outp
 
 if TYPE_CHECKING:
     from napari_sam2track.prompts import PromptSet
-    from napari_sam2track.run_store import RunStore
-    from napari_sam2track.session import Session
-    from napari_sam2track.session_file import SessionFile
+    from napari_sam2track.session.run_store import RunStore
+    from napari_sam2track.session.session import Session
+    from napari_sam2track.session.session_file import SessionFile
 
 SESSION = "session.json"
 _NUMBER = re.compile(r"[0-9]{1,10}")
@@ -158,10 +158,9 @@ def video(
         raise UsageError("--correct and --forget change a run that is there; say --resume as well")
     if undo and (changes or any(said) or resume or session or estimate):
         raise UsageError("--undo goes alone: it puts back what the last run replaced")
-    from napari_sam2track import results_folder
-    from napari_sam2track.decisions import Decisions
-    from napari_sam2track.run_store import RunStore
-    from napari_sam2track.session import Session
+    from napari_sam2track.session.decisions import Decisions
+    from napari_sam2track.session.run_store import RunStore
+    from napari_sam2track.session.session import Session, results_folder
     from napari_sam2track.storage.apart import check_apart
     from napari_sam2track.storage.scratch import scratch_folder
 
@@ -339,7 +338,7 @@ def _replayed(
     if any(prompts):
         given = "--session" if session is not None else "--resume without --video"
         raise UsageError(f"{given} brings its own prompts; leave the others out")
-    from napari_sam2track.session_file import read_session
+    from napari_sam2track.session.session_file import read_session
 
     if session is not None:
         return read_session(session)
@@ -349,7 +348,7 @@ def _replayed(
 
 def _check_there(folder: Path) -> None:
     """Refuse a folder without a run."""
-    from napari_sam2track import results_folder
+    from napari_sam2track.session.session import results_folder
 
     if not results_folder.has_run(folder):
         raise OutputError(
@@ -359,8 +358,8 @@ def _check_there(folder: Path) -> None:
 
 def _run_in(folder: Path) -> SessionFile:
     """The session of the run in a folder."""
-    from napari_sam2track.results_folder import RUN
-    from napari_sam2track.session_file import read_session
+    from napari_sam2track.session.results_folder import RUN
+    from napari_sam2track.session.session_file import read_session
 
     try:
         return read_session(folder / RUN / SESSION)
@@ -373,7 +372,7 @@ def _run_in(folder: Path) -> SessionFile:
 
 def _source(replay: SessionFile, session: Path) -> Path:
     """The movie of a session."""
-    from napari_sam2track.session_file import movie_of_session
+    from napari_sam2track.session.session_file import movie_of_session
 
     path = movie_of_session(replay, session)
     if path is None:
@@ -409,7 +408,7 @@ def _session_file(
     work: Session, video: Path, frames: FramesParams, output: OutputParams
 ) -> SessionFile:
     from napari_sam2track.models.download import verify
-    from napari_sam2track.session_file import ModelRef, session_of
+    from napari_sam2track.session.session_file import ModelRef, session_of
 
     info = work.model
     name = info.name if info.kind != "local" else str(info.path)

@@ -12,8 +12,8 @@ from napari_sam2track.formats.label_files import open_tiff
 from napari_sam2track.formats.registry import open_tracks
 from napari_sam2track.frames import open_frames
 from napari_sam2track.params import FramesParams, ReadParams
-from napari_sam2track.results_folder import LABELS
-from napari_sam2track.session_file import movie_of_session, read_session
+from napari_sam2track.session.results_folder import LABELS
+from napari_sam2track.session.session_file import movie_of_session, read_session
 from napari_sam2track.training.labelled import LabelledMovie
 
 _IMAGES = (".tif", ".tiff", ".png", ".zarr", ".npy", ".mp4", ".avi")

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.decisions import Division
 from napari_sam2track.engine.divisions import LASTING, LEAST_RATIO, LEAST_SHARE, two_pieces
 from napari_sam2track.errors import EditError
 from napari_sam2track.labels import LabelFrames
 from napari_sam2track.masks import cut_across
+from napari_sam2track.session.decisions import Division
 from napari_sam2track.tracks.changes import Change, Patch
 from napari_sam2track.tracks.drafts import Draft, check_id, need, new_id
 from napari_sam2track.tracks.edits import Divide, SetParent

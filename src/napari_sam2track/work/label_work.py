@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_sam2track.decisions import Division
 from napari_sam2track.errors import EditError, UsageError
 from napari_sam2track.labels import EditableLabels
 from napari_sam2track.prompts import Prompt
-from napari_sam2track.run_store import RunStore
+from napari_sam2track.session.decisions import Division
+from napari_sam2track.session.run_store import RunStore
 from napari_sam2track.tracks.changes import Change
 from napari_sam2track.tracks.edits import Delete
 from napari_sam2track.tracks.history import History, Step

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.engine.results import State
-from napari_sam2track.planning import Plan
-from napari_sam2track.stored_frame import STATES as STORED
-from napari_sam2track.stored_frame import StoredFrame
+from napari_sam2track.session.stale import Plan
+from napari_sam2track.session.stored_frame import STATES as STORED
+from napari_sam2track.session.stored_frame import StoredFrame
 from napari_sam2track.tracks.places import Places
 from napari_sam2track.work.said import Said
 

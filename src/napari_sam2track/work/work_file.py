@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from napari_sam2track.errors import FormatError
 from napari_sam2track.params import EngineParams, FramesParams
 from napari_sam2track.prompts import prompts_from_json, prompts_to_dict
-from napari_sam2track.session_file import ModelRef
+from napari_sam2track.session.session_file import ModelRef
 from napari_sam2track.storage.output import write_text_atomic
 from napari_sam2track.work.pairs import Pairs, Ranges
 from napari_sam2track.work.said import Said

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from napari_sam2track.decisions import Decisions, Division
 from napari_sam2track.engine.results import ObjectResult
 from napari_sam2track.errors import UsageError
 from napari_sam2track.frames import Frames
@@ -15,10 +14,11 @@ from napari_sam2track.labels import EditableLabels
 from napari_sam2track.masks import compose_labels
 from napari_sam2track.models.registry import ModelInfo
 from napari_sam2track.params import EngineParams
-from napari_sam2track.planning import Plan
 from napari_sam2track.prompts import Prompt, PromptSet
-from napari_sam2track.run_store import RunStore
-from napari_sam2track.session import Progress, Session
+from napari_sam2track.session.decisions import Decisions, Division
+from napari_sam2track.session.run_store import RunStore
+from napari_sam2track.session.session import Progress, Session
+from napari_sam2track.session.stale import Plan
 from napari_sam2track.tracks.changes import Change
 from napari_sam2track.tracks.table import TrackTable
 from napari_sam2track.work.following import mask_prompt

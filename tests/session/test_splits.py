@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam2track.decisions import Division
 from napari_sam2track.engine.divisions import LASTING, Two
 from napari_sam2track.engine.results import FrameResult, ObjectResult, State
 from napari_sam2track.masks import Mask, Patch
 from napari_sam2track.prompts import Prompt, PromptSet
-from napari_sam2track.splitting import find_splits
+from napari_sam2track.session.decisions import Division
+from napari_sam2track.session.splits import find_splits
 
 HALF = Mask(np.ones((2, 3), bool), 0, 0)
 PATCH = Patch(np.ones((2, 6), np.float32), 0, 0)

@@ -1,8 +1,8 @@
 import pytest
 
-from napari_sam2track.decisions import Decisions, Division
 from napari_sam2track.errors import FormatError
 from napari_sam2track.prompts import Point, Prompt, PromptSet
+from napari_sam2track.session.decisions import Decisions, Division
 
 FOUND = PromptSet({(3, 5): Prompt(points=(Point(1, 2),)), (4, 5): Prompt(box=(0, 0, 3, 3))})
 

@@ -23,15 +23,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.decisions import Decisions
 from napari_sam2track.engine.results import ObjectResult
 from napari_sam2track.errors import FormatError, OutputError
-from napari_sam2track.run_journals import RunJournals
-from napari_sam2track.session_file import SessionFile, read_session, write_session
+from napari_sam2track.session.decisions import Decisions
+from napari_sam2track.session.run_journals import RunJournals
+from napari_sam2track.session.session_file import SessionFile, read_session, write_session
+from napari_sam2track.session.stored_frame import StoredFrame
 from napari_sam2track.storage.durable import write_whole
 from napari_sam2track.storage.output import disk_advice, refuse_links
 from napari_sam2track.storage.seals import BrokenSealError, checksum, sealed, unsealed
-from napari_sam2track.stored_frame import StoredFrame
 
 #: What a run is, what it decided by itself, and what it had decided one step before.
 SESSION, NOTE, NOTE_BEFORE = "session.json", "note.json", "note.before.json"

@@ -12,9 +12,9 @@ from napari_sam2track.masks import Mask
 from napari_sam2track.models.registry import find_model
 from napari_sam2track.params import AutoParams, EngineParams
 from napari_sam2track.prompts import Point, Prompt, PromptSet
-from napari_sam2track.run_store import RunStore
 from napari_sam2track.samples import centre_pixels, mean_overlap, moving_cells
-from napari_sam2track.session import Session
+from napari_sam2track.session.run_store import RunStore
+from napari_sam2track.session.session import Session
 from napari_sam2track.training.scene import polyline_depth
 
 

@@ -9,10 +9,10 @@ from napari_sam2track.masks import Mask
 from napari_sam2track.models.registry import find_model
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Prompt, PromptSet
-from napari_sam2track.run_store import RunStore
 from napari_sam2track.samples import Sample
-from napari_sam2track.session import Session
-from napari_sam2track.stored_frame import STATES
+from napari_sam2track.session.run_store import RunStore
+from napari_sam2track.session.session import Session
+from napari_sam2track.session.stored_frame import STATES
 
 N = 9
 

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_sam2track.decisions import Decisions
 from napari_sam2track.engine.results import ObjectResult, State
 from napari_sam2track.errors import FormatError, OutputError
 from napari_sam2track.masks import Patch
 from napari_sam2track.params import EngineParams, FramesParams
 from napari_sam2track.prompts import Point, Prompt, PromptSet
-from napari_sam2track.run_store import DamagedMemoryError, RunStore
-from napari_sam2track.session_file import ModelRef, session_of
+from napari_sam2track.session.decisions import Decisions
+from napari_sam2track.session.run_store import DamagedMemoryError, RunStore
+from napari_sam2track.session.session_file import ModelRef, session_of
 
 SHAPE = (4, 6, 8)
 

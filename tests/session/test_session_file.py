@@ -5,7 +5,7 @@ import pytest
 from napari_sam2track.errors import FormatError
 from napari_sam2track.params import AutoParams, EngineParams, FramesParams
 from napari_sam2track.prompts import Point, Prompt, PromptSet
-from napari_sam2track.session_file import ModelRef, read_session, session_of, write_session
+from napari_sam2track.session.session_file import ModelRef, read_session, session_of, write_session
 
 
 @pytest.fixture

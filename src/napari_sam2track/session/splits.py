@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from functools import cache
 
-from napari_sam2track.decisions import Division
 from napari_sam2track.engine.divisions import LASTING, Ask, Patches, Split, Two, find_split
 from napari_sam2track.engine.results import FrameResult
 from napari_sam2track.prompts import PromptSet
+from napari_sam2track.session.decisions import Division
 
 
 def find_splits(

@@ -1,9 +1,9 @@
 """From which frame objects go on together, and what is wanted of them."""
 
-from napari_sam2track.decisions import Decisions
 from napari_sam2track.params import EngineParams
-from napari_sam2track.planning import Plan, _common
 from napari_sam2track.prompts import Point, Prompt, PromptSet
+from napari_sam2track.session.decisions import Decisions
+from napari_sam2track.session.stale import Plan, _common
 
 
 def test_what_was_found_begins_there_however_it_is_corrected():

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.decisions import Division
 from napari_sam2track.errors import OutputError
 from napari_sam2track.formats.label_writers import write_labels
 from napari_sam2track.formats.video import write_video
@@ -20,13 +19,14 @@ from napari_sam2track.frames import Frames
 from napari_sam2track.overlays import draw_overlay
 from napari_sam2track.params import OutputParams
 from napari_sam2track.prompts import PromptSet
-from napari_sam2track.run_store import NOTE, NOTE_BEFORE, SESSION, RunStore, recover_run
-from napari_sam2track.session import Session
-from napari_sam2track.session_file import SessionFile, write_session
+from napari_sam2track.session.decisions import Division
+from napari_sam2track.session.run_store import NOTE, NOTE_BEFORE, SESSION, RunStore, recover_run
+from napari_sam2track.session.session import Session
+from napari_sam2track.session.session_file import SessionFile, write_session
+from napari_sam2track.session.stored_frame import STATES
 from napari_sam2track.storage.locks import HOLDER, LOCK, only_writer
 from napari_sam2track.storage.output import disk_advice, refuse_links, remove, write_text_atomic
 from napari_sam2track.storage.together import HIDDEN, Outcome, finish, together, written
-from napari_sam2track.stored_frame import STATES
 from napari_sam2track.tracks.movie import table_of
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import TrackTable

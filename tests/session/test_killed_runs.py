@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from killing import count_changes, killed_after
 
-from napari_sam2track.decisions import Decisions
 from napari_sam2track.engine.results import ObjectResult, State
 from napari_sam2track.masks import Patch
 from napari_sam2track.params import EngineParams, FramesParams
 from napari_sam2track.prompts import Point, Prompt, PromptSet
-from napari_sam2track.run_store import RunStore, recover_run
-from napari_sam2track.session_file import ModelRef, read_session, session_of
+from napari_sam2track.session.decisions import Decisions
+from napari_sam2track.session.run_store import RunStore, recover_run
+from napari_sam2track.session.session_file import ModelRef, read_session, session_of
 
 SHAPE = (4, 6, 8)
 

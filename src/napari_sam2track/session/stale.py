@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from napari_sam2track.decisions import Decisions, Division
 from napari_sam2track.engine.plan import Segment, Task, key_of, segments, tasks_of
 from napari_sam2track.engine.results import ObjectResult
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import PromptSet
-from napari_sam2track.run_store import DamagedMemoryError, RunStore
+from napari_sam2track.session.decisions import Decisions, Division
+from napari_sam2track.session.run_store import DamagedMemoryError, RunStore
 
 #: Object id to frames.
 Kept = Mapping[int, Collection[int]]

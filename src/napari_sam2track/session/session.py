@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from napari_sam2track.decisions import Decisions, Division
 from napari_sam2track.engine.plan import whole_tasks
 from napari_sam2track.errors import PromptError
 from napari_sam2track.frames import Frames
 from napari_sam2track.params import AutoParams, EngineParams
-from napari_sam2track.planning import Kept, Plan
 from napari_sam2track.prompts import Prompt, PromptSet
-from napari_sam2track.session_checks import check_prompts, check_range
-from napari_sam2track.session_file import FREE_ENGINE
+from napari_sam2track.session.checks import check_prompts, check_range
+from napari_sam2track.session.decisions import Decisions, Division
+from napari_sam2track.session.session_file import FREE_ENGINE
+from napari_sam2track.session.stale import Kept, Plan
 
 if TYPE_CHECKING:
     from napari_sam2track.engine.divisions import Ask, Split
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from napari_sam2track.engine.results import FrameResult, ObjectResult
     from napari_sam2track.masks import Patch
     from napari_sam2track.models.registry import ModelInfo
-    from napari_sam2track.run_store import RunStore
+    from napari_sam2track.session.run_store import RunStore
 
 #: Frames that a correction may follow again before it is shown.
 _SHORT_WAY = 20
@@ -466,7 +466,7 @@ class Session:
 
     def _splits(self, store: RunStore, result: FrameResult, ask: Ask) -> list[tuple[int, Split]]:
         """Objects of a frame that have become two."""
-        from napari_sam2track.splitting import find_splits
+        from napari_sam2track.session.splits import find_splits
 
         def stored_at(t: int) -> dict[int, Patch]:
             stored = store.read(t)
