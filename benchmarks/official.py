@@ -34,8 +34,8 @@ from numpy.typing import NDArray
 from predictor import Labels, a_session_a_start, official
 
 from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.official_predictor import PLAIN
 from napari_sam2track.engine.propagation import Pass
-from napari_sam2track.engine.selftest import PLAIN
 from napari_sam2track.engine.views import Movie
 from napari_sam2track.frames import open_frames
 from napari_sam2track.models.device import keep_freed_memory

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_sam2track.engine.selftest import add_prompt, official_session, quiet
+from napari_sam2track.engine.official_predictor import add_prompt, official_session, quiet
 from napari_sam2track.engine.views import Movie
 from napari_sam2track.prompts import PromptSet
 

@@ -41,7 +41,6 @@ def test_selftest_agrees_with_sam2(sam2track):
 
 
 def test_selftest_says_when_it_does_not(sam2track, monkeypatch):
-    from napari_sam2track.engine import selftest
 
     wrong = selftest.Comparison(2, 100, 50, 0.5, 1.0, 1.0)
     monkeypatch.setattr(selftest, "compare", lambda *args: wrong)

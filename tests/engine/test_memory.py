@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_sam2track.engine.memory import Entry, MemoryBank, closest, tokens
-from napari_sam2track.engine.plan import whole_tasks
+from napari_sam2track.engine.official_predictor import PLAIN
 from napari_sam2track.engine.propagation import Pass
-from napari_sam2track.engine.selftest import PLAIN
+from napari_sam2track.engine.tasks import whole_tasks
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Point, Prompt, PromptSet
 

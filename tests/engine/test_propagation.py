@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from napari_sam2track.engine.network import Network
-from napari_sam2track.engine.plan import Segment, Task, whole_tasks
 from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.engine.results import State
+from napari_sam2track.engine.tasks import Segment, Task, whole_tasks
 from napari_sam2track.errors import DeviceError
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Point, Prompt, PromptSet

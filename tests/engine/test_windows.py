@@ -16,8 +16,8 @@ from PIL import Image
 from scipy import ndimage as ndi
 
 from napari_sam2track.engine import windows
-from napari_sam2track.engine.looking import FILL, sensible, sides
 from napari_sam2track.engine.views import FrameView, WindowView
+from napari_sam2track.engine.window_search import FILL, sensible, sides
 from napari_sam2track.engine.windows import (
     MIN_SIDE,
     Motion,
@@ -241,7 +241,7 @@ def test_cut_mask_at_borders(window):
 
 
 def test_frame_view_is_sams(movie):
-    from napari_sam2track.engine.selftest import load_as_sam2
+    from napari_sam2track.engine.official_predictor import load_as_sam2
 
     view = FrameView(71, 97)
     x = torch.from_numpy(view.image(movie, 0, SIZE).copy()).permute(2, 0, 1).float() / 255

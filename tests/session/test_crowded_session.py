@@ -177,7 +177,6 @@ def test_on_or_off_makes_stale(movie, prompts, tmp_path):
 
 def test_lost_absent_stopped_and_prompted_again(sample, movie, prompts, tmp_path, monkeypatch):
     """A person's word wakes up an object that was given up."""
-    from napari_sam2track.engine import following
 
     monkeypatch.setattr(following, "SEARCH_FRAMES", 1)
     back = given(sample, 2, 8, truth=3)

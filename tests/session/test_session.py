@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from napari_sam2track.engine import touching
 from napari_sam2track.engine.divisions import Two
-from napari_sam2track.engine.touching import halves
+from napari_sam2track.engine.touching_daughters import halves
 from napari_sam2track.errors import DeviceError, PromptError, UsageError
 from napari_sam2track.frames import open_frames
 from napari_sam2track.masks import Mask

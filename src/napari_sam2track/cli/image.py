@@ -123,7 +123,7 @@ def image(
         where = ready_device(device, threads)
 
         from napari_sam2track.engine.network import Network
-        from napari_sam2track.engine.still import segment
+        from napari_sam2track.engine.single_image import segment
         from napari_sam2track.models.loading import load_network
 
         found = segment(

@@ -45,7 +45,7 @@ def selftest(
     info = ready_model(model, config)
     if threads is not None:
         set_threads(threads)
-    from napari_sam2track.engine.selftest import PLAIN, cases, compare
+    from napari_sam2track.engine.official_predictor import PLAIN, cases, compare
 
     predictor = load_network(info, "cpu", target="predictor")
     movie, tests = cases(frames)

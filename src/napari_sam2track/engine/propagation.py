@@ -16,9 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from napari_sam2track.engine.batches import Mode
-from napari_sam2track.engine.features import Encoder
-from napari_sam2track.engine.following import Follower
-from napari_sam2track.engine.looking import window_of
+from napari_sam2track.engine.embeddings import Encoder
+from napari_sam2track.engine.follower import Follower
 from napari_sam2track.engine.memory import MemoryBank
 from napari_sam2track.engine.neighbours import (
     FIRM,
@@ -29,10 +28,11 @@ from napari_sam2track.engine.neighbours import (
     resolve,
 )
 from napari_sam2track.engine.network import Network
-from napari_sam2track.engine.plan import Task, whole_tasks
+from napari_sam2track.engine.observer import NOTHING, Observer, Raw, Seen
 from napari_sam2track.engine.results import FrameResult, ObjectResult
-from napari_sam2track.engine.seeing import NOTHING, Observer, Raw, Seen
+from napari_sam2track.engine.tasks import Task, whole_tasks
 from napari_sam2track.engine.views import Movie, View, WindowView
+from napari_sam2track.engine.window_search import window_of
 from napari_sam2track.engine.windows import Motion, Shape
 from napari_sam2track.masks import Patch
 from napari_sam2track.params import EngineParams

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from napari_sam2track.engine.plan import whole_tasks
+from napari_sam2track.engine.tasks import whole_tasks
 from napari_sam2track.errors import PromptError
 from napari_sam2track.frames import Frames
 from napari_sam2track.params import AutoParams, EngineParams
@@ -27,11 +27,11 @@ from napari_sam2track.session.stale import Kept, Plan
 
 if TYPE_CHECKING:
     from napari_sam2track.engine.divisions import Ask, Split
-    from napari_sam2track.engine.features import Encoder
+    from napari_sam2track.engine.embeddings import Encoder
     from napari_sam2track.engine.network import Network
-    from napari_sam2track.engine.plan import Task
     from napari_sam2track.engine.propagation import Known, Pass
     from napari_sam2track.engine.results import FrameResult, ObjectResult
+    from napari_sam2track.engine.tasks import Task
     from napari_sam2track.masks import Patch
     from napari_sam2track.models.registry import ModelInfo
     from napari_sam2track.session.run_store import RunStore
@@ -185,7 +185,7 @@ class Session:
 
     def _encoder(self, store: RunStore, size: int) -> Encoder:
         """What remembers embeddings from one run of this session to the next."""
-        from napari_sam2track.engine.features import Encoder
+        from napari_sam2track.engine.embeddings import Encoder
 
         megabyte, engine = 1 << 20, self.engine
         wanted = (
@@ -426,7 +426,7 @@ class Session:
 
     def _discover(self, store: RunStore, t: int) -> list[int]:
         """Look for objects that nothing covers; ids of those that were found."""
-        from napari_sam2track.engine.automatic import discover
+        from napari_sam2track.engine.discovery import discover
 
         auto, known = self.auto, self.all_prompts().objects
         assert auto is not None
@@ -458,7 +458,7 @@ class Session:
             return None
         from napari_sam2track.engine.batches import Batcher
         from napari_sam2track.engine.divisions import two_parts
-        from napari_sam2track.engine.touching import TwoInTouch
+        from napari_sam2track.engine.touching_daughters import TwoInTouch
 
         if engine.touching == "off" or self._decided.mode == "frame":
             return lambda t, asked, known: {i: two_parts(patch) for i, patch in asked.items()}

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from napari_sam2track.engine.plan import Segment, Task, key_of, segments, tasks_of
 from napari_sam2track.engine.results import ObjectResult
+from napari_sam2track.engine.tasks import Segment, Task, key_of, segments, tasks_of
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import PromptSet
 from napari_sam2track.session.decisions import Decisions, Division

@@ -15,7 +15,7 @@ from napari_sam2track.engine.results import ObjectResult, State
 from napari_sam2track.masks import Patch, compose_labels
 
 #: What is known of an object on a frame: id, state (index into STATES), score, predicted IoU; the
-#: key of what it follows from (`engine.plan.Segment`); the box of its mask; and how good its claim
+#: key of what it follows from (`engine.tasks.Segment`); the box of its mask; and how good its claim
 #: on it is (`engine.neighbours.Claim`).
 ROW = np.dtype(
     [

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_sam2track.engine.plan import segments, tasks_of, whole_tasks
+from napari_sam2track.engine.tasks import segments, tasks_of, whole_tasks
 from napari_sam2track.prompts import Point, Prompt, PromptSet
 
 LAST = 19

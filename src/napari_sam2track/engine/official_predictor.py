@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from napari_sam2track.engine.clicks import Clicks
 from napari_sam2track.engine.network import Network
-from napari_sam2track.engine.prompting import Clicks
 from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.engine.views import Movie
 from napari_sam2track.masks import Mask

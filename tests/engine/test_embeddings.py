@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam2track.engine.features import Encoder
-from napari_sam2track.engine.prompting import encode_views
+from napari_sam2track.engine.clicks import encode_views
+from napari_sam2track.engine.embeddings import Encoder
 from napari_sam2track.engine.views import FrameView, WindowView
 from napari_sam2track.engine.windows import Window
 

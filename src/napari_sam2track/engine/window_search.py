@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_sam2track.engine.clicks import Clicks, decode_clicks
 from napari_sam2track.engine.network import Network
-from napari_sam2track.engine.prompting import Clicks, decode_clicks
 from napari_sam2track.engine.views import Movie, WindowView
 from napari_sam2track.engine.windows import MIN_SIDE, Shape, Window
 from napari_sam2track.masks import resample_logits

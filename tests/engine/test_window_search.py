@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam2track.engine.looking import (
+from napari_sam2track.engine.clicks import Clicks
+from napari_sam2track.engine.modes import choose_mode
+from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.window_search import (
     _believed,
     _Look,
     containing,
@@ -15,9 +18,6 @@ from napari_sam2track.engine.looking import (
     sides,
     window_of,
 )
-from napari_sam2track.engine.modes import choose_mode
-from napari_sam2track.engine.network import Network
-from napari_sam2track.engine.prompting import Clicks
 from napari_sam2track.engine.windows import Shape, Window
 from napari_sam2track.frames import open_frames
 from napari_sam2track.masks import Mask
@@ -186,7 +186,7 @@ def test_where_nothing_is_seen_nothing_is_shared():
 
 def test_the_window_that_the_mask_asks_for_is_taken(monkeypatch):
     """Even if its score is lower; unless nothing is seen in it."""
-    monkeypatch.setattr("napari_sam2track.engine.looking.sides", lambda *_: SIDES)
+    monkeypatch.setattr("napari_sam2track.engine.window_search.sides", lambda *_: SIDES)
     movie = open_frames(np.zeros((1, 100, 100), np.uint8), axes="TYX")
     rounds = []
 
@@ -196,7 +196,7 @@ def test_the_window_that_the_mask_asks_for_is_taken(monkeypatch):
             return [look(0.9, side, 10) for side in SIDES]
         return [last]
 
-    monkeypatch.setattr("napari_sam2track.engine.looking._look", seen)
+    monkeypatch.setattr("napari_sam2track.engine.window_search._look", seen)
     last = look(0.1, 60, 10)
     (found,) = first_look(None, movie, 0, [clicks((50, 50))], 8)
     assert found == last.window

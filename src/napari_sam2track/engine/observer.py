@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sam2track.engine.batches import Batcher, Mode
-from napari_sam2track.engine.features import Encoder
-from napari_sam2track.engine.following import Follower
-from napari_sam2track.engine.looking import containing, first_look, window_of
+from napari_sam2track.engine.clicks import Clicks, point_tensors
+from napari_sam2track.engine.embeddings import Encoder
+from napari_sam2track.engine.follower import Follower
 from napari_sam2track.engine.memory import Entry, tokens
 from napari_sam2track.engine.neighbours import PROMPTED, UNTOUCHED, Verdict
 from napari_sam2track.engine.network import Decoded, Features, Network
 from napari_sam2track.engine.painting import Brush
-from napari_sam2track.engine.prompting import Clicks, point_tensors
 from napari_sam2track.engine.views import FrameView, Movie, View, WindowView
+from napari_sam2track.engine.window_search import containing, first_look, window_of
 from napari_sam2track.masks import Mask, Patch
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Prompt
