@@ -18,8 +18,8 @@ import torch
 from discs import Discs
 from window_cost import random_network
 
-from napari_sam2track.engine.batches import Mode, object_bytes
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.batches import Mode, object_bytes
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.models.loading import load_network
 from napari_sam2track.models.registry import find_model

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.engine.views import Movie
 from napari_sam2track.frames import open_frames

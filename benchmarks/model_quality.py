@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 from skimage.segmentation import find_boundaries
 
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.frames import open_frames
 from napari_sam2track.models.loading import load_network
 from napari_sam2track.models.registry import find_model

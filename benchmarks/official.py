@@ -33,7 +33,7 @@ from discs import Discs
 from numpy.typing import NDArray
 from predictor import Labels, a_session_a_start, official
 
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.official_predictor import PLAIN
 from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.engine.views import Movie

@@ -33,7 +33,7 @@ import zarr
 from discs import Discs
 from predictor import official
 
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.engine.views import Movie
 from napari_sam2track.frames import open_frames

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.masks import Mask
 from napari_sam2track.prompts import Point, Prompt
 

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from napari_sam2track.engine.batches import object_bytes
 from napari_sam2track.engine.estimate import Estimate, bank_bytes, estimate
-from napari_sam2track.engine.memory import MemoryBank
+from napari_sam2track.engine.network.batches import object_bytes
+from napari_sam2track.engine.network.memory import MemoryBank
 from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import PromptSet

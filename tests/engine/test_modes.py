@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from napari_sam2track.engine.modes import choose_window_size
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.errors import UsageError
 from napari_sam2track.params import EngineParams

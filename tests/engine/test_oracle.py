@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.official_predictor import PLAIN, compare
 from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.prompts import Point, PromptSet

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.engine.results import State
 from napari_sam2track.engine.tasks import Segment, Task, whole_tasks

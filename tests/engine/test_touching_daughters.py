@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam2track.engine.batches import Batcher
 from napari_sam2track.engine.divisions import LOOK_BACK, Two, two_parts
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.batches import Batcher
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.touching_daughters import TwoInTouch, as_two, halves
 from napari_sam2track.frames import open_frames
 from napari_sam2track.masks import Mask, Patch

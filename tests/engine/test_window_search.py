@@ -6,7 +6,7 @@ import torch
 
 from napari_sam2track.engine.clicks import Clicks
 from napari_sam2track.engine.modes import choose_mode
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.window_search import (
     _believed,
     _Look,

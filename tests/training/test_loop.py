@@ -14,7 +14,7 @@ import psutil
 import pytest
 import torch
 
-from napari_sam2track.engine.network import Decoded, Network
+from napari_sam2track.engine.network.network import Decoded, Network
 from napari_sam2track.errors import FormatError
 from napari_sam2track.models import bundled_model, load_config
 from napari_sam2track.training.log import cut_log, write_row
@@ -121,7 +121,7 @@ def test_mask_loss_and_iou_by_hand():
 
 def test_training_remembers_what_the_engine_reads():
     """Same slots and distances as the engine's bank, on which the oracle's tests are."""
-    from napari_sam2track.engine.memory import Entry, MemoryBank, tokens
+    from napari_sam2track.engine.network.memory import Entry, MemoryBank, tokens
 
     class Fake:
         n_memories, max_pointers = 7, 16

@@ -9,7 +9,7 @@ import tifffile
 import torch
 from skimage.segmentation import expand_labels
 
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.errors import UsageError
 from napari_sam2track.models import bundled_model, load_config
 from napari_sam2track.models.building import build_network

@@ -122,7 +122,7 @@ def image(
         check_apart(outputs, model_files(info))
         where = ready_device(device, threads)
 
-        from napari_sam2track.engine.network import Network
+        from napari_sam2track.engine.network.network import Network
         from napari_sam2track.engine.single_image import segment
         from napari_sam2track.models.loading import load_network
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_sam2track.engine.batches import Mode, memory_guard
 from napari_sam2track.engine.clicks import Clicks, decode_clicks, encode_views
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.batches import Mode, memory_guard
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.views import FrameView, Movie, View, WindowView
 from napari_sam2track.engine.window_search import sensible, touches_edge
 from napari_sam2track.engine.windows import Shape, Window

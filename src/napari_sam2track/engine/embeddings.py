@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_sam2track.engine.network import Features, Network
+from napari_sam2track.engine.network.network import Features, Network
 from napari_sam2track.engine.reading import share_reads
 from napari_sam2track.engine.views import Movie, View
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from napari_sam2track.engine.batches import Batcher, Mode, memory_guard, object_bytes
-from napari_sam2track.engine.network import Features, MemoryTokens, Network
+from napari_sam2track.engine.network.batches import Batcher, Mode, memory_guard, object_bytes
+from napari_sam2track.engine.network.network import Features, MemoryTokens, Network
 from napari_sam2track.engine.propagation import MEMORY_EVERY
 from napari_sam2track.params import EngineParams
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from napari_sam2track.engine.memory import MemoryBank
+from napari_sam2track.engine.network.memory import MemoryBank
 from napari_sam2track.engine.results import State
 from napari_sam2track.engine.tasks import Task
 from napari_sam2track.engine.windows import SEARCH_FRAMES, Motion

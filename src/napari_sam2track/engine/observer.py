@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_sam2track.engine.batches import Batcher, Mode
 from napari_sam2track.engine.clicks import Clicks, point_tensors
 from napari_sam2track.engine.embeddings import Encoder
 from napari_sam2track.engine.follower import Follower
-from napari_sam2track.engine.memory import Entry, tokens
 from napari_sam2track.engine.neighbours import PROMPTED, UNTOUCHED, Verdict
-from napari_sam2track.engine.network import Decoded, Features, Network
+from napari_sam2track.engine.network.batches import Batcher, Mode
+from napari_sam2track.engine.network.memory import Entry, tokens
+from napari_sam2track.engine.network.network import Decoded, Features, Network
 from napari_sam2track.engine.painting import Brush
 from napari_sam2track.engine.views import FrameView, Movie, View, WindowView
 from napari_sam2track.engine.window_search import containing, first_look, window_of

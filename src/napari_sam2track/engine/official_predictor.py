@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from napari_sam2track.engine.clicks import Clicks
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.engine.views import Movie
 from napari_sam2track.masks import Mask

@@ -15,10 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_sam2track.engine.batches import Mode
 from napari_sam2track.engine.embeddings import Encoder
 from napari_sam2track.engine.follower import Follower
-from napari_sam2track.engine.memory import MemoryBank
 from napari_sam2track.engine.neighbours import (
     FIRM,
     PROMPTED,
@@ -27,7 +25,9 @@ from napari_sam2track.engine.neighbours import (
     before,
     resolve,
 )
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.batches import Mode
+from napari_sam2track.engine.network.memory import MemoryBank
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.observer import NOTHING, Observer, Raw, Seen
 from napari_sam2track.engine.results import FrameResult, ObjectResult
 from napari_sam2track.engine.tasks import Task, whole_tasks

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_sam2track.engine.batches import Batcher
 from napari_sam2track.engine.clicks import Clicks, decode_clicks
 from napari_sam2track.engine.divisions import LEAST_RATIO, LOOK_BACK, Patches, Two, two_parts
+from napari_sam2track.engine.network.batches import Batcher
 from napari_sam2track.engine.views import Movie, WindowView
 from napari_sam2track.engine.windows import Shape
 from napari_sam2track.masks import (

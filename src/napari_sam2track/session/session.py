@@ -28,7 +28,7 @@ from napari_sam2track.session.stale import Kept, Plan
 if TYPE_CHECKING:
     from napari_sam2track.engine.divisions import Ask, Split
     from napari_sam2track.engine.embeddings import Encoder
-    from napari_sam2track.engine.network import Network
+    from napari_sam2track.engine.network.network import Network
     from napari_sam2track.engine.propagation import Known, Pass
     from napari_sam2track.engine.results import FrameResult, ObjectResult
     from napari_sam2track.engine.tasks import Task
@@ -106,7 +106,7 @@ class Session:
 
         In window mode a network that was made for whole frames is built for smaller squares.
         """
-        from napari_sam2track.engine.network import Network
+        from napari_sam2track.engine.network.network import Network
         from napari_sam2track.models.loading import load_network
 
         size = (self.decided or self.decide()).size
@@ -456,8 +456,8 @@ class Session:
         engine = self.engine
         if engine.divisions == "off":
             return None
-        from napari_sam2track.engine.batches import Batcher
         from napari_sam2track.engine.divisions import two_parts
+        from napari_sam2track.engine.network.batches import Batcher
         from napari_sam2track.engine.touching_daughters import TwoInTouch
 
         if engine.touching == "off" or self._decided.mode == "frame":

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.models.config import named_config
 from napari_sam2track.models.loading import load_network, read_checkpoint
 from napari_sam2track.models.registry import bundled_model, find_model

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_sam2track.engine.clicks import Clicks, encode_views, point_tensors
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.engine.views import Movie, WindowView
 from napari_sam2track.engine.windows import Shape

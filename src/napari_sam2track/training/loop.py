@@ -15,7 +15,7 @@ import torch
 import torch.multiprocessing as mp
 from torch import Tensor, nn
 
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.errors import FormatError
 from napari_sam2track.training.log import cut_log, write_row
 from napari_sam2track.training.losses import Weights

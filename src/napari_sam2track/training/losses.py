@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_sam2track.engine.network import Decoded
+from napari_sam2track.engine.network.network import Decoded
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.training.evaluate import Scores, first_masks, one_click
 from napari_sam2track.training.labelled import LabelledMovie
 

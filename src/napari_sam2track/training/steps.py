@@ -10,7 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_sam2track.engine.network import ABSENT_LOGIT, Decoded, Features, MemoryTokens, Network
+from napari_sam2track.engine.network.network import (
+    ABSENT_LOGIT,
+    Decoded,
+    Features,
+    MemoryTokens,
+    Network,
+)
 from napari_sam2track.training.losses import Weights, total_loss
 from napari_sam2track.training.sampling import Sample, boxes, corrections, first_clicks
 from napari_sam2track.training.scene import Rng

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.errors import UsageError
 from napari_sam2track.params import TuneParams
 from napari_sam2track.training.evaluate import mask_of_click

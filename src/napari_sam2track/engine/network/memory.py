@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from napari_sam2track.engine.network import MemoryTokens, Network
+from napari_sam2track.engine.network.network import MemoryTokens, Network
 
 
 @dataclass(frozen=True, eq=False, slots=True)

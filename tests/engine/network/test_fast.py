@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_sam2track.engine.network import MemoryTokens, Network
+from napari_sam2track.engine.network.network import MemoryTokens, Network
 
 
 def memory(network, n, seed=0, n_maps=7, n_pointers=16):

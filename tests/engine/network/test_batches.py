@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_sam2track.engine.batches import Batcher, object_bytes
+from napari_sam2track.engine.network.batches import Batcher, object_bytes
 from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.errors import DeviceError
 from napari_sam2track.params import EngineParams
@@ -202,7 +202,7 @@ def test_little_memory_gives_the_same_labels_from_smaller_batches(
 
 
 def test_large_windows_make_smaller_batches(small_config, make_network):
-    from napari_sam2track.engine.network import Network
+    from napari_sam2track.engine.network.network import Network
 
     network = Network(make_network(small_config, "base", 512))
     assert Batcher(network, "window", 32).most == 8

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_sam2track.engine.fast_decoder import FastDecoder
-from napari_sam2track.engine.fast_trunk import FastTrunk
-from napari_sam2track.engine.network import Features, MemoryTokens, Network
+from napari_sam2track.engine.network.fast_decoder import FastDecoder
+from napari_sam2track.engine.network.fast_trunk import FastTrunk
+from napari_sam2track.engine.network.network import Features, MemoryTokens, Network
 
 
 class FastNetwork(Network):

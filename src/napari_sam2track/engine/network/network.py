@@ -165,7 +165,7 @@ class Network:
         """
         if self.device.type != "cpu":
             return self
-        from napari_sam2track.engine.fast import FastNetwork
+        from napari_sam2track.engine.network.fast import FastNetwork
 
         return FastNetwork(self.model)
 

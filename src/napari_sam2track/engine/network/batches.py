@@ -11,7 +11,7 @@ from typing import Literal, Self, TypeVar
 
 import torch
 
-from napari_sam2track.engine.network import Network
+from napari_sam2track.engine.network.network import Network
 from napari_sam2track.errors import DeviceError
 from napari_sam2track.params import EngineParams
 

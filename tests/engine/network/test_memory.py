@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_sam2track.engine.memory import Entry, MemoryBank, closest, tokens
+from napari_sam2track.engine.network.memory import Entry, MemoryBank, closest, tokens
 from napari_sam2track.engine.official_predictor import PLAIN
 from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.engine.tasks import whole_tasks
