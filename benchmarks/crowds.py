@@ -26,7 +26,7 @@ from rich.table import Table
 
 from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.propagation import Pass
-from napari_sam2track.engine.views import Movie
+from napari_sam2track.engine.views.views import Movie
 from napari_sam2track.frames import open_frames
 from napari_sam2track.masks import Mask
 from napari_sam2track.models.loading import load_network

@@ -36,7 +36,7 @@ from predictor import Labels, a_session_a_start, official
 from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.official_predictor import PLAIN
 from napari_sam2track.engine.propagation import Pass
-from napari_sam2track.engine.views import Movie
+from napari_sam2track.engine.views.views import Movie
 from napari_sam2track.frames import open_frames
 from napari_sam2track.models.device import keep_freed_memory
 from napari_sam2track.models.loading import load_network

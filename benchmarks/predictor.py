@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_sam2track.engine.official_predictor import add_prompt, official_session, quiet
-from napari_sam2track.engine.views import Movie
+from napari_sam2track.engine.views.views import Movie
 from napari_sam2track.prompts import PromptSet
 
 #: (frame, (Y, X) labels)

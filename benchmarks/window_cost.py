@@ -35,7 +35,7 @@ from predictor import official
 
 from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.propagation import Pass
-from napari_sam2track.engine.views import Movie
+from napari_sam2track.engine.views.views import Movie
 from napari_sam2track.frames import open_frames
 from napari_sam2track.models.building import build_network
 from napari_sam2track.models.config import find_config

@@ -82,7 +82,7 @@ def is_module(name: str) -> bool:
 
 
 def module_name(path: Path) -> str:
-    """``engine.views`` for engine/views.py, "" for the package."""
+    """``engine.views.views`` for engine/views/views.py, "" for the package."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts).removesuffix("__init__").removesuffix(".")
 

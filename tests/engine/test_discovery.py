@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_sam2track.engine.discovery import Proposal, keep_best, mask_iou, tiles
-from napari_sam2track.engine.views import FrameView
+from napari_sam2track.engine.views.views import FrameView
 from napari_sam2track.masks import Mask
 
 H, W = 40, 50

@@ -11,8 +11,8 @@ import torch
 
 from napari_sam2track.engine.clicks import encode_views
 from napari_sam2track.engine.embeddings import Encoder
-from napari_sam2track.engine.views import FrameView, WindowView
-from napari_sam2track.engine.windows import Window
+from napari_sam2track.engine.views.views import FrameView, WindowView
+from napari_sam2track.engine.views.windows import Window
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import torch
 from napari_sam2track.engine.clicks import Clicks
 from napari_sam2track.engine.modes import choose_mode
 from napari_sam2track.engine.network.network import Network
+from napari_sam2track.engine.views.windows import Shape, Window
 from napari_sam2track.engine.window_search import (
     _believed,
     _Look,
@@ -18,7 +19,6 @@ from napari_sam2track.engine.window_search import (
     sides,
     window_of,
 )
-from napari_sam2track.engine.windows import Shape, Window
 from napari_sam2track.frames import open_frames
 from napari_sam2track.masks import Mask
 from napari_sam2track.prompts import Point, Prompt, PromptSet

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam2track.engine.windows import reference_side
+from napari_sam2track.engine.views.windows import reference_side
 from napari_sam2track.training.movies import Clips
 from napari_sam2track.training.sampling import (
     Drawing,

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sam2track.engine.network.network import Decoded, Features, Network
-from napari_sam2track.engine.reading import share_reads
-from napari_sam2track.engine.views import Movie, View
+from napari_sam2track.engine.views.shared_reads import share_reads
+from napari_sam2track.engine.views.views import Movie, View
 from napari_sam2track.prompts import Prompt
 
 

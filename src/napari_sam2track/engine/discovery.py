@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from napari_sam2track.engine.clicks import Clicks, decode_clicks, encode_views
 from napari_sam2track.engine.network.batches import Mode, memory_guard
 from napari_sam2track.engine.network.network import Network
-from napari_sam2track.engine.views import FrameView, Movie, View, WindowView
+from napari_sam2track.engine.views.views import FrameView, Movie, View, WindowView
+from napari_sam2track.engine.views.windows import Shape, Window
 from napari_sam2track.engine.window_search import sensible, touches_edge
-from napari_sam2track.engine.windows import Shape, Window
 from napari_sam2track.masks import Mask, deepest_pixel, resample_logits, tidy
 from napari_sam2track.params import AutoParams
 from napari_sam2track.prompts import Prompt, PromptSet

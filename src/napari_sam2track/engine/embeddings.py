@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sam2track.engine.network.network import Features, Network
-from napari_sam2track.engine.reading import share_reads
-from napari_sam2track.engine.views import Movie, View
+from napari_sam2track.engine.views.shared_reads import share_reads
+from napari_sam2track.engine.views.views import Movie, View
 
 #: Of one image: top, fine, finer; each (1, C, h, w).
 Row = tuple[Tensor, Tensor, Tensor]

@@ -10,7 +10,7 @@ import torch
 from napari_sam2track.engine.network.memory import MemoryBank
 from napari_sam2track.engine.results import State
 from napari_sam2track.engine.tasks import Task
-from napari_sam2track.engine.windows import SEARCH_FRAMES, Motion
+from napari_sam2track.engine.views.windows import SEARCH_FRAMES, Motion
 
 
 @dataclass(eq=False)

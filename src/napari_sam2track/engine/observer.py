@@ -17,8 +17,8 @@ from napari_sam2track.engine.neighbours import PROMPTED, UNTOUCHED, Verdict
 from napari_sam2track.engine.network.batches import Batcher, Mode
 from napari_sam2track.engine.network.memory import Entry, tokens
 from napari_sam2track.engine.network.network import Decoded, Features, Network
-from napari_sam2track.engine.painting import Brush
-from napari_sam2track.engine.views import FrameView, Movie, View, WindowView
+from napari_sam2track.engine.views.brush import Brush
+from napari_sam2track.engine.views.views import FrameView, Movie, View, WindowView
 from napari_sam2track.engine.window_search import containing, first_look, window_of
 from napari_sam2track.masks import Mask, Patch
 from napari_sam2track.params import EngineParams

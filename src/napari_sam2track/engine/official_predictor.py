@@ -19,7 +19,7 @@ from torch import Tensor
 from napari_sam2track.engine.clicks import Clicks
 from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.propagation import Pass
-from napari_sam2track.engine.views import Movie
+from napari_sam2track.engine.views.views import Movie
 from napari_sam2track.masks import Mask
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Point, Prompt, PromptSet

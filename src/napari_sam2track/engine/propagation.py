@@ -31,9 +31,9 @@ from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.observer import NOTHING, Observer, Raw, Seen
 from napari_sam2track.engine.results import FrameResult, ObjectResult
 from napari_sam2track.engine.tasks import Task, whole_tasks
-from napari_sam2track.engine.views import Movie, View, WindowView
+from napari_sam2track.engine.views.views import Movie, View, WindowView
+from napari_sam2track.engine.views.windows import Motion, Shape
 from napari_sam2track.engine.window_search import window_of
-from napari_sam2track.engine.windows import Motion, Shape
 from napari_sam2track.masks import Patch
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import PromptSet

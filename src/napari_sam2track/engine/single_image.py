@@ -11,7 +11,7 @@ from napari_sam2track.engine.modes import choose_mode
 from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.engine.results import ObjectResult
-from napari_sam2track.engine.views import Movie
+from napari_sam2track.engine.views.views import Movie
 from napari_sam2track.masks import resample_logits
 from napari_sam2track.params import EngineParams, MaskParams
 from napari_sam2track.prompts import PromptSet

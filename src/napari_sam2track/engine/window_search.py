@@ -19,8 +19,8 @@ from torch import Tensor
 
 from napari_sam2track.engine.clicks import Clicks, decode_clicks
 from napari_sam2track.engine.network.network import Network
-from napari_sam2track.engine.views import Movie, WindowView
-from napari_sam2track.engine.windows import MIN_SIDE, Shape, Window
+from napari_sam2track.engine.views.views import Movie, WindowView
+from napari_sam2track.engine.views.windows import MIN_SIDE, Shape, Window
 from napari_sam2track.masks import resample_logits
 from napari_sam2track.prompts import Prompt
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from napari_sam2track.engine.clicks import Clicks, encode_views, point_tensors
 from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.propagation import Pass
-from napari_sam2track.engine.views import Movie, WindowView
-from napari_sam2track.engine.windows import Shape
+from napari_sam2track.engine.views.views import Movie, WindowView
+from napari_sam2track.engine.views.windows import Shape
 from napari_sam2track.frames import open_frames
 from napari_sam2track.masks import Mask, resample_logits
 from napari_sam2track.params import EngineParams

@@ -10,7 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_sam2track.engine.windows import Readable, Window, cut_window, reference_side, resample
+from napari_sam2track.engine.views.windows import (
+    Readable,
+    Window,
+    cut_window,
+    reference_side,
+    resample,
+)
 from napari_sam2track.masks import deepest_pixel
 from napari_sam2track.training.movies import Clips
 from napari_sam2track.training.scene import Rng

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.engine.views import Movie, View, WindowView
-from napari_sam2track.engine.windows import Window
+from napari_sam2track.engine.views.views import Movie, View, WindowView
+from napari_sam2track.engine.views.windows import Window
 
 #: A read for several windows may cover so many times the pixels of their own reads together.
 MOST_MORE = 1.5

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from napari_sam2track.engine.windows import Readable, Window, cut_mask, cut_window
+from napari_sam2track.engine.views.windows import Readable, Window, cut_mask, cut_window
 from napari_sam2track.masks import Mask
 
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from napari_sam2track.engine.views import View
+from napari_sam2track.engine.views.views import View
 from napari_sam2track.masks import Mask, Patch, resample_logits, tidy
 
 #: Logit of pixels that a person gave: no prediction wins over them.

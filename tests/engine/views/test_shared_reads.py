@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_sam2track.engine.reading import MOST_MORE, box_of, merge, share_reads
-from napari_sam2track.engine.views import FrameView, WindowView
-from napari_sam2track.engine.windows import Window, cut_window
+from napari_sam2track.engine.views.shared_reads import MOST_MORE, box_of, merge, share_reads
+from napari_sam2track.engine.views.views import FrameView, WindowView
+from napari_sam2track.engine.views.windows import Window, cut_window
 
 
 class Movie:

@@ -15,10 +15,9 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 from scipy import ndimage as ndi
 
-from napari_sam2track.engine import windows
-from napari_sam2track.engine.views import FrameView, WindowView
-from napari_sam2track.engine.window_search import FILL, sensible, sides
-from napari_sam2track.engine.windows import (
+from napari_sam2track.engine.views import windows
+from napari_sam2track.engine.views.views import FrameView, WindowView
+from napari_sam2track.engine.views.windows import (
     MIN_SIDE,
     Motion,
     Shape,
@@ -27,6 +26,7 @@ from napari_sam2track.engine.windows import (
     cut_window,
     reference_side,
 )
+from napari_sam2track.engine.window_search import FILL, sensible, sides
 from napari_sam2track.masks import Mask, resample_logits
 
 SIZE = 32
