@@ -116,7 +116,7 @@ def quality() -> None:
 
 def read_bacteria(data: Path) -> LabelSample:
     """The bacteria of the project's test data, or another folder of a ground truth."""
-    from napari_sam2track.formats.registry import open_tracks
+    from napari_sam2track.formats.tracks_files import open_tracks
 
     folder = data / "bacteria" / "01_GT"
     with open_tracks(folder if folder.exists() else data) as movie:

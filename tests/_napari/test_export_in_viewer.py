@@ -3,7 +3,7 @@
 import numpy as np
 from qtpy.QtCore import Qt
 
-from napari_sam2track.formats.registry import open_tracks
+from napari_sam2track.formats.tracks_files import open_tracks
 from napari_sam2track.samples import dividing_nuclei
 
 

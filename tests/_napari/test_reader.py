@@ -12,7 +12,7 @@ from napari_sam2track._napari import opening
 from napari_sam2track._napari.lazy import LazyFrames
 from napari_sam2track._napari.reader import get_reader
 from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.registry import write_tracks
+from napari_sam2track.formats.tracks_files import write_tracks
 from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.samples import dividing_nuclei
 from napari_sam2track.tracks.movie import TrackedMovie, table_of

@@ -14,7 +14,7 @@ from napari_sam2track._napari.geometry import open_layer
 from napari_sam2track._napari.reader import get_reader
 from napari_sam2track._napari.tracked import tracked_movie
 from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.registry import write_tracks
+from napari_sam2track.formats.tracks_files import write_tracks
 from napari_sam2track.frames import open_frames
 from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.masks import Mask

@@ -13,7 +13,7 @@ from napari_sam2track._napari.reader import get_reader
 from napari_sam2track._napari.tracked import tracked_movie, tracks_layer_data
 from napari_sam2track._napari.writer import EXTENSIONS, layer_writer, output_path, write_layers
 from napari_sam2track.errors import FormatError, OutputError
-from napari_sam2track.formats.registry import open_tracks
+from napari_sam2track.formats.tracks_files import open_tracks
 from napari_sam2track.samples import dividing_nuclei
 
 SAMPLE = dividing_nuclei(10, 80, n_cells=5, divisions=0.1, seed=2)

@@ -21,7 +21,7 @@ from napari_sam2track._napari.exporting import (
 from napari_sam2track._napari.tracked import tracked_movie, tracks_layer_data
 from napari_sam2track._widgets import export_dock
 from napari_sam2track._widgets.export_dock import ExportDock
-from napari_sam2track.formats.registry import open_tracks
+from napari_sam2track.formats.tracks_files import open_tracks
 from napari_sam2track.params import WriteParams
 from napari_sam2track.samples import dividing_nuclei
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_sam2track.formats.registry import FORMATS, open_tracks
+from napari_sam2track.formats.tracks_files import FORMATS, open_tracks
 
 
 @pytest.fixture

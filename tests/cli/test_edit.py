@@ -10,7 +10,7 @@ import pytest
 import tifffile
 import zarr
 
-from napari_sam2track.formats.registry import open_tracks, write_tracks
+from napari_sam2track.formats.tracks_files import open_tracks, write_tracks
 from napari_sam2track.labels import ArrayLabels, Scale
 from napari_sam2track.tracks.copies import EditedCopy
 from napari_sam2track.tracks.movie import TrackedMovie, table_of

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from napari_sam2track.formats.registry import write_tracks
+from napari_sam2track.formats.tracks_files import write_tracks
 from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.samples import growing_colony
 from napari_sam2track.tracks.movie import TrackedMovie, table_of

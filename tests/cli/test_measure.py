@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import tifffile
 
-from napari_sam2track.formats.registry import open_tracks, write_tracks
+from napari_sam2track.formats.tracks_files import open_tracks, write_tracks
 from napari_sam2track.labels import ArrayLabels, Scale
 from napari_sam2track.tracks.movie import TrackedMovie, table_of
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_sam2track.formats.registry import open_tracks, write_tracks
+from napari_sam2track.formats.tracks_files import open_tracks, write_tracks
 from napari_sam2track.samples import moving_cells
 
 

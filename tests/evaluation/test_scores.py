@@ -6,7 +6,7 @@ import pytest
 from napari_sam2track.errors import FormatError, UsageError
 from napari_sam2track.evaluation import evaluate
 from napari_sam2track.evaluation.overlap import mean_j
-from napari_sam2track.formats.registry import open_tracks
+from napari_sam2track.formats.tracks_files import open_tracks
 from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.samples import growing_colony
 from napari_sam2track.tracks.movie import TrackedMovie, table_of
@@ -66,7 +66,7 @@ def test_scores_are_those_of_the_packages_on_the_folders_themselves(shared_data,
 
     from ctc_metrics import evaluate_sequence
 
-    from napari_sam2track.formats.registry import write_tracks
+    from napari_sam2track.formats.tracks_files import write_tracks
 
     truth_folder = shared_data / "bacteria" / "01_GT"
     with open_tracks(truth_folder) as truth:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam2track.formats.movies import measured
+from napari_sam2track.formats.conversions import measured
 from napari_sam2track.formats.provenance import provenance
 from napari_sam2track.labels import ArrayLabels, Scale
 from napari_sam2track.tracks.movie import TrackedMovie

@@ -9,7 +9,7 @@ import tifffile
 from ctc_metrics.scripts.validate import validate_sequence
 
 from napari_sam2track.formats.ctc_checks import check_ctc
-from napari_sam2track.formats.registry import write_tracks
+from napari_sam2track.formats.tracks_files import write_tracks
 
 
 @pytest.fixture

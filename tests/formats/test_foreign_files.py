@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from napari_sam2track.errors import FormatError, UsageError
-from napari_sam2track.formats.registry import open_tracks, write_tracks
+from napari_sam2track.formats.tracks_files import open_tracks, write_tracks
 from napari_sam2track.params import ReadParams
 
 

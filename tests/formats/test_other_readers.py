@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_sam2track.formats.registry import open_tracks, write_tracks
+from napari_sam2track.formats.tracks_files import open_tracks, write_tracks
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import WriteParams
 
@@ -324,7 +324,7 @@ def test_napari_takes_tracks_and_graph(make_movie, seed, deep, tmp_path):
 
 def test_a_movie_that_is_numbered_anew(family, tmp_path):
     from napari_sam2track.errors import OutputError
-    from napari_sam2track.formats.movies import renumbered, with_table
+    from napari_sam2track.formats.conversions import renumbered, with_table
 
     rows = family.table.detections.copy()
     rows["track"][rows["label"] == 9] = 70_000

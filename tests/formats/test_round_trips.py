@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_sam2track.formats.registry import (
+from napari_sam2track.formats.tracks_files import (
     FORMATS,
     MASKS,
     PARENTS,

@@ -197,7 +197,7 @@ def test_the_documented_examples_are_valid(tmp_path):
     """Each JSON block of docs/tracks-json.md can be read."""
     from pathlib import Path
 
-    from napari_sam2track.formats.registry import open_tracks
+    from napari_sam2track.formats.tracks_files import open_tracks
 
     doc = Path(__file__).parents[2] / "docs" / "tracks-json.md"
     if not doc.exists():
@@ -216,7 +216,7 @@ def test_the_documented_table_is_true():
     """docs/formats.md says of each format what the registry says."""
     from pathlib import Path
 
-    from napari_sam2track.formats.registry import DEPTH, FORMATS, MASKS, PARENTS, SCALE
+    from napari_sam2track.formats.tracks_files import DEPTH, FORMATS, MASKS, PARENTS, SCALE
 
     doc = Path(__file__).parents[2] / "docs" / "formats.md"
     if not doc.exists():

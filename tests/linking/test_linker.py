@@ -253,7 +253,7 @@ def test_objects_without_overlap_are_found_by_distance(errors):
 
 
 def test_scrambled_bacteria_link_as_they_are(shared_data, errors):
-    from napari_sam2track.formats.registry import open_tracks
+    from napari_sam2track.formats.tracks_files import open_tracks
 
     with open_tracks(shared_data / "bacteria" / "01_GT" / "TRA") as movie:
         labels = np.stack([movie.labels.read(t) for t in range(movie.labels.n_frames)])

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_sam2track.formats.registry import open_tracks
+from napari_sam2track.formats.tracks_files import open_tracks
 from napari_sam2track.labels import ArrayLabels, Scale
 from napari_sam2track.params import SuspectParams
 from napari_sam2track.samples import moving_cells

@@ -11,8 +11,14 @@ from typing import Any
 from napari_sam2track._napari.layer_values import KEY, layer_parents, layer_provenance
 from napari_sam2track._napari.writer import EXTENSIONS, in_napari, movie_of_layers, output_path
 from napari_sam2track.errors import OutputError, Sam2TrackError
-from napari_sam2track.formats.movies import notes
-from napari_sam2track.formats.registry import Format, format_named, losses, prepared, write_tracks
+from napari_sam2track.formats.conversions import notes
+from napari_sam2track.formats.tracks_files import (
+    Format,
+    format_named,
+    losses,
+    prepared,
+    write_tracks,
+)
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import WriteParams
 from napari_sam2track.tracks.lineage import children
@@ -149,7 +155,7 @@ def export(
     Raises
     ------
     FormatError, OutputError
-        As `formats.registry.write_tracks` and `judge`.
+        As `formats.tracks_files.write_tracks` and `judge`.
     StoppedError
         If it was stopped; nothing is left then.
     """
@@ -187,7 +193,7 @@ def _count(n: int, name: str) -> str:
 
 def writable() -> list[Format]:
     """The formats that can be written."""
-    from napari_sam2track.formats.registry import FORMATS
+    from napari_sam2track.formats.tracks_files import FORMATS
 
     return [entry for entry in FORMATS if entry.write is not None]
 

@@ -12,8 +12,8 @@ from napari_sam2track._napari.layer_values import KEY, scale_attributes
 from napari_sam2track._napari.lazy import lazy_labels
 from napari_sam2track._napari.tracked import can_show, tracks_layer_data
 from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.movies import notes
-from napari_sam2track.formats.registry import open_tracks
+from napari_sam2track.formats.conversions import notes
+from napari_sam2track.formats.tracks_files import open_tracks
 from napari_sam2track.labels import LabelFrames
 from napari_sam2track.params import ReadParams
 from napari_sam2track.tracks.movie import TrackedMovie
@@ -55,7 +55,7 @@ def track_layers(path: Path) -> list[LayerData]:
     Parameters
     ----------
     path
-        What `formats.registry.open_tracks` reads.
+        What `formats.tracks_files.open_tracks` reads.
 
     Returns
     -------

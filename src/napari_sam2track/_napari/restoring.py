@@ -14,7 +14,7 @@ from napari_sam2track._napari.lazy import LazyFrames, lazy_image
 from napari_sam2track._napari.opening import layers_of, tell, watched
 from napari_sam2track._napari.prompt_layers import boxes_layer, points_layer
 from napari_sam2track.errors import FormatError, Sam2TrackError
-from napari_sam2track.formats.registry import open_tracks
+from napari_sam2track.formats.tracks_files import open_tracks
 from napari_sam2track.frames import open_frames
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import FramesParams, ReadParams

@@ -17,7 +17,7 @@ from napari_sam2track._napari.layer_values import (
     scale_attributes,
 )
 from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.movies import extent, measured, point_rows, table_from
+from napari_sam2track.formats.conversions import extent, measured, point_rows, table_from
 from napari_sam2track.formats.provenance import provenance as make_provenance
 from napari_sam2track.ids import checked_id, checked_ids
 from napari_sam2track.labels import Scale

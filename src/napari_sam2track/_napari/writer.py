@@ -16,8 +16,8 @@ from napari_sam2track._napari.layer_values import LayerValues, time_axis
 from napari_sam2track._napari.opening import tell, watched
 from napari_sam2track._napari.tracked import graph_parents, movie_of_tracks, tracked_movie
 from napari_sam2track.errors import FormatError, OutputError
-from napari_sam2track.formats.movies import notes
-from napari_sam2track.formats.registry import format_named, losses, write_tracks
+from napari_sam2track.formats.conversions import notes
+from napari_sam2track.formats.tracks_files import format_named, losses, write_tracks
 from napari_sam2track.tracks.movie import TrackedMovie
 from napari_sam2track.watch import Watch, silent
 

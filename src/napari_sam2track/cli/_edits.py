@@ -49,7 +49,7 @@ def run_edits(
         If there are no masks.
     """
     from napari_sam2track.cli._progress import progress
-    from napari_sam2track.formats.registry import write_tracks
+    from napari_sam2track.formats.tracks_files import write_tracks
     from napari_sam2track.storage.scratch import scratch_folder
     from napari_sam2track.tracks.copies import EditedCopy
     from napari_sam2track.tracks.edit_syntax import format_edit

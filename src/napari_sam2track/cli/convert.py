@@ -55,8 +55,8 @@ def convert(
 ) -> None:
     """Convert tracks from one format to another, and say what the new one cannot hold."""
     from napari_sam2track.cli._progress import progress
-    from napari_sam2track.formats.movies import notes
-    from napari_sam2track.formats.registry import (
+    from napari_sam2track.formats.conversions import notes
+    from napari_sam2track.formats.tracks_files import (
         files_of,
         files_read,
         format_of_output,

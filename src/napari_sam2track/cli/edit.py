@@ -133,7 +133,7 @@ def edit(
     """
     from napari_sam2track.cli._edits import run_edits
     from napari_sam2track.cli._progress import progress
-    from napari_sam2track.formats.registry import open_tracks
+    from napari_sam2track.formats.tracks_files import open_tracks
 
     given = {
         **{"merge": merge, "split": split, "divide": divide, "swap": swap, "delete": delete},
@@ -143,7 +143,7 @@ def edit(
     edits = _in_order(ctx.meta[_GIVEN], given)
     target, format_name = _target(source, out, in_place, dry_run, from_format, to_format)
     if target is not None and not in_place:
-        from napari_sam2track.formats.registry import files_of, files_read, format_named
+        from napari_sam2track.formats.tracks_files import files_of, files_read, format_named
         from napari_sam2track.storage.apart import check_apart
         from napari_sam2track.storage.output import check_output
 
@@ -194,8 +194,8 @@ def _target(
     to_format: str | None,
 ) -> tuple[Path | None, str | None]:
     """What is written, None for nothing, and its format."""
-    from napari_sam2track.formats.registry import format_of_output
     from napari_sam2track.formats.sniffing import format_of_input
+    from napari_sam2track.formats.tracks_files import format_of_output
 
     if in_place and (out is not None or to_format is not None):
         raise UsageError("--in-place replaces the input in its format; leave out --out and --to")

@@ -42,7 +42,7 @@ def evaluate(
     from napari_sam2track import evaluation
     from napari_sam2track.cli._progress import progress
     from napari_sam2track.evaluation.packages import check_installed
-    from napari_sam2track.formats.registry import files_read, open_tracks
+    from napari_sam2track.formats.tracks_files import files_read, open_tracks
     from napari_sam2track.storage.apart import check_apart
     from napari_sam2track.storage.output import check_output
 

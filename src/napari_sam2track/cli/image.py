@@ -131,7 +131,7 @@ def image(
         )
         _write_mask(out, found.labels_yx, len(wanted.objects), overwrite)
         if overlay is not None:
-            from napari_sam2track.overlays import draw_overlay
+            from napari_sam2track.formats.overlay import draw_overlay
 
             picture = draw_overlay(movie.read(frame), found.labels_yx, wanted.at_frame(frame))
             _write_image(overlay, picture, overwrite)

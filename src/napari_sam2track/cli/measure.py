@@ -75,7 +75,7 @@ def measure(
     (NAME.csv.json) tells. Ways and speeds of tracks are then in these alone.
     """
     from napari_sam2track.cli._progress import progress
-    from napari_sam2track.formats.registry import files_read, open_tracks
+    from napari_sam2track.formats.tracks_files import files_read, open_tracks
     from napari_sam2track.storage.apart import check_apart
     from napari_sam2track.storage.output import check_output
     from napari_sam2track.tracks.summary import measure_tracks

@@ -49,7 +49,7 @@ def suspects(
     holes, and divisions that look unlikely. Frames are counted from 0.
     """
     from napari_sam2track.cli._progress import progress
-    from napari_sam2track.formats.registry import files_read, open_tracks
+    from napari_sam2track.formats.tracks_files import files_read, open_tracks
     from napari_sam2track.storage.apart import check_apart
     from napari_sam2track.storage.output import check_output
     from napari_sam2track.tracks.suspects import find_suspects

@@ -101,7 +101,7 @@ def track(
     """
     from napari_sam2track.cli._progress import progress
     from napari_sam2track.formats.labels import open_labels
-    from napari_sam2track.formats.registry import (
+    from napari_sam2track.formats.tracks_files import (
         files_of,
         files_read,
         format_of_output,
@@ -143,8 +143,8 @@ def _locked(
     earlier: Path | None, tracks: str | None, size: tuple[int, tuple[int, ...]]
 ) -> list[LockedLink]:
     """The links that stay as they are, in a movie of `size`: number of frames, shape of one."""
-    from napari_sam2track.formats.registry import open_tracks
     from napari_sam2track.formats.sniffing import format_of_input
+    from napari_sam2track.formats.tracks_files import open_tracks
     from napari_sam2track.linking import locked_links
 
     if earlier is None:

@@ -37,8 +37,8 @@ def validate(
     """
     from napari_sam2track.cli._progress import progress
     from napari_sam2track.errors import FormatError
-    from napari_sam2track.formats.checks import check
     from napari_sam2track.formats.findings import Finding, error
+    from napari_sam2track.formats.validation import check
 
     if not path.exists():
         raise FormatError(f"{path} does not exist: give a file or folder with tracks")

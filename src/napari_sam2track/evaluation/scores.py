@@ -17,7 +17,7 @@ from napari_sam2track.evaluation.packages import (
     ctc_scores,
     division_scores,
 )
-from napari_sam2track.formats.registry import write_tracks
+from napari_sam2track.formats.tracks_files import write_tracks
 from napari_sam2track.params import WriteParams
 from napari_sam2track.storage.scratch import scratch_folder
 from napari_sam2track.tracks.movie import TrackedMovie

@@ -13,11 +13,11 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2track.formats.conversions import require_order
 from napari_sam2track.formats.graphs import edges_of, families_of
 from napari_sam2track.formats.label_notes import make_note
-from napari_sam2track.formats.movies import require_order
 from napari_sam2track.formats.outlines import outline
-from napari_sam2track.formats.trackmate import OWN_ID
+from napari_sam2track.formats.trackmate_reader import OWN_ID
 from napari_sam2track.params import WriteParams
 from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.movie import TrackedMovie

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.movies import extent
+from napari_sam2track.formats.conversions import extent
 from napari_sam2track.ids import checked_id
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import OutputError
 from napari_sam2track.formats.label_writers import write_labels
-from napari_sam2track.formats.video import write_video
+from napari_sam2track.formats.overlay import draw_overlay
+from napari_sam2track.formats.video_writer import write_video
 from napari_sam2track.frames import Frames
-from napari_sam2track.overlays import draw_overlay
 from napari_sam2track.params import OutputParams
 from napari_sam2track.prompts import PromptSet
 from napari_sam2track.session.decisions import Division

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_sam2track.errors import FramesError, UsageError
 from napari_sam2track.formats.label_files import open_tiff
-from napari_sam2track.formats.registry import open_tracks
+from napari_sam2track.formats.tracks_files import open_tracks
 from napari_sam2track.frames import open_frames
 from napari_sam2track.params import FramesParams, ReadParams
 from napari_sam2track.session.results_folder import LABELS

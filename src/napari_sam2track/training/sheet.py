@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.overlays import draw_overlay
+from napari_sam2track.formats.overlay import draw_overlay
 from napari_sam2track.training.movies import Clips
 
 

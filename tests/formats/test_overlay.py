@@ -1,6 +1,6 @@
 import numpy as np
 
-from napari_sam2track.overlays import NEGATIVE, POSITIVE, colour_of, draw_overlay
+from napari_sam2track.formats.overlay import NEGATIVE, POSITIVE, colour_of, draw_overlay
 from napari_sam2track.prompts import Point, Prompt
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_sam2track.errors import OutputError
-from napari_sam2track.formats.video import write_video
+from napari_sam2track.formats.video_writer import write_video
 from napari_sam2track.frames import open_frames
 
 

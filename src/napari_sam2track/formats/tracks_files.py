@@ -15,7 +15,7 @@ from napari_sam2track.formats.catalogue import (
     Format,
     format_named,
 )
-from napari_sam2track.formats.movies import checked_lineage, drawn_movie, renumbered
+from napari_sam2track.formats.conversions import checked_lineage, drawn_movie, renumbered
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.tracks.movie import TrackedMovie

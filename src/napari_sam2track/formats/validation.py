@@ -12,11 +12,11 @@ from pydantic import ValidationError
 
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats import tracks_json
+from napari_sam2track.formats.conversions import notes
 from napari_sam2track.formats.ctc_checks import check_ctc
 from napari_sam2track.formats.findings import Finding, error, shortened, warning
-from napari_sam2track.formats.movies import notes
-from napari_sam2track.formats.registry import open_tracks
 from napari_sam2track.formats.sniffing import format_of_input
+from napari_sam2track.formats.tracks_files import open_tracks
 from napari_sam2track.tracks.lineage import lineage_problems, problems
 from napari_sam2track.tracks.movie import TrackedMovie
 from napari_sam2track.watch import Watch, silent
@@ -80,7 +80,7 @@ def _opened(place: Path, name: str, path: Path, watch: Watch) -> list[Finding]:
 
 def _check_geff(path: Path) -> list[Finding]:
     """What geff's own validator says."""
-    from napari_sam2track.formats.geff_files import invalid
+    from napari_sam2track.formats.geff_writer import invalid
 
     problem = invalid(path)
     return [error(f"geff's validator: {problem}")] if problem else []
