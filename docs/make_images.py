@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from napari_sam2track.formats.labels import open_labels
+from napari_sam2track.formats.labels.open_labels import open_labels
 from napari_sam2track.formats.overlay import draw_overlay
 from napari_sam2track.frames import open_frames
 from napari_sam2track.session.session_file import read_session

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from napari_sam2track.formats.labels import open_labels
+from napari_sam2track.formats.labels.open_labels import open_labels
 
 
 def test_the_demo_beats_doing_nothing(sam2track, tmp_path):

@@ -9,7 +9,7 @@ import tifffile
 from typer.testing import CliRunner
 
 from napari_sam2track.cli import app
-from napari_sam2track.formats.labels import open_labels
+from napari_sam2track.formats.labels.open_labels import open_labels
 from napari_sam2track.formats.tracks_csv import read_tracks_csv
 from napari_sam2track.formats.tracks_json import read_tracks_json
 from napari_sam2track.params import LinkParams

@@ -48,7 +48,7 @@ def evil(request, tmp_path, monkeypatch):
     ],
 )
 def test_nothing_is_called(sam2track, movie_path, sample, evil, command):
-    from napari_sam2track.formats.label_writers import write_labels
+    from napari_sam2track.formats.labels.label_writers import write_labels
     from napari_sam2track.params import EngineParams, FramesParams
     from napari_sam2track.prompts import Point, Prompt, PromptSet
     from napari_sam2track.session.session_file import ModelRef, session_of, write_session

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_sam2track.formats.label_writers import write_labels
+from napari_sam2track.formats.labels.label_writers import write_labels
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_geff(sam2track, ctc):
 
 
 def test_labels_with_parents(sam2track, ctc, tmp_path):
-    from napari_sam2track.formats.label_notes import make_note
+    from napari_sam2track.formats.labels.label_notes import make_note
     from napari_sam2track.labels import Scale
 
     path = converted(sam2track, ctc, "a.zarr")

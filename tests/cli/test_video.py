@@ -13,7 +13,7 @@ import pytest
 import tifffile
 
 from napari_sam2track import samples
-from napari_sam2track.formats.labels import open_labels
+from napari_sam2track.formats.labels.open_labels import open_labels
 from napari_sam2track.frames import open_frames
 from napari_sam2track.session.run_store import RunStore
 

@@ -262,7 +262,7 @@ def test_scrambled_bacteria_link_as_they_are(shared_data, errors):
 
 
 def test_real_cells_that_touch_for_a_frame_part_again(shared_data):
-    from napari_sam2track.formats.labels import open_labels
+    from napari_sam2track.formats.labels.open_labels import open_labels
 
     with open_labels(shared_data / "cellseg" / "data_small.npz") as stack:
         table = link_all(stack, LinkParams())

@@ -16,7 +16,7 @@ from napari_sam2track.params import LinkParams, WriteParams
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_sam2track.formats.labels import LabelStack
+    from napari_sam2track.formats.labels.open_labels import LabelStack
     from napari_sam2track.linking import LockedLink
     from napari_sam2track.tracks.table import TrackTable
 
@@ -100,7 +100,7 @@ def track(
     mother as parent.
     """
     from napari_sam2track.cli._progress import progress
-    from napari_sam2track.formats.labels import open_labels
+    from napari_sam2track.formats.labels.open_labels import open_labels
     from napari_sam2track.formats.tracks_files import (
         files_of,
         files_read,

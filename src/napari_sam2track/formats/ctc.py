@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from napari_sam2track.errors import FormatError, OutputError
 from napari_sam2track.formats.conversions import measured, renumbered, require_order, table_from
 from napari_sam2track.formats.ctc_text import Line, read_lines, write_lines
-from napari_sam2track.formats.label_files import open_folder
-from napari_sam2track.formats.label_notes import make_note
-from napari_sam2track.formats.label_writers import checked_frames, write_label_image
+from napari_sam2track.formats.labels.label_files import open_folder
+from napari_sam2track.formats.labels.label_notes import make_note
+from napari_sam2track.formats.labels.label_writers import checked_frames, write_label_image
 from napari_sam2track.formats.sniffing import ctc_folder
 from napari_sam2track.labels import LabelFrames
 from napari_sam2track.params import ReadParams, WriteParams

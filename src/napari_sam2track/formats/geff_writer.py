@@ -20,8 +20,8 @@ from pydantic import ValidationError
 from napari_sam2track.errors import OutputError
 from napari_sam2track.formats.conversions import require_order
 from napari_sam2track.formats.graphs import edges_of, families_of, paths_of
-from napari_sam2track.formats.label_notes import make_note
-from napari_sam2track.formats.label_writers import checked_frames, write_zarr_array
+from napari_sam2track.formats.labels.label_notes import make_note
+from napari_sam2track.formats.labels.label_writers import checked_frames, write_zarr_array
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.movie import TrackedMovie

@@ -25,7 +25,7 @@ def format_of_input(path: Path) -> tuple[str, Path]:
 
 
 def _of_folder(path: Path) -> tuple[str, Path]:
-    from napari_sam2track.formats.label_arrays import is_zarr
+    from napari_sam2track.formats.labels.label_arrays import is_zarr
 
     if path.suffix.lower() == ".geff":
         return "geff", path
@@ -79,7 +79,7 @@ def _has_palette(path: Path) -> bool:
 
 
 def _of_file(path: Path) -> tuple[str, Path]:
-    from napari_sam2track.formats.labels import is_tiff
+    from napari_sam2track.formats.labels.open_labels import is_tiff
 
     suffix = path.suffix.lower()
     if suffix == ".csv":

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.conversions import FAR, detections, extent, point_rows, table_from
 from napari_sam2track.formats.graphs import Graph, tracks_of
-from napari_sam2track.formats.label_notes import Note, note_in_text, unit_of
+from napari_sam2track.formats.labels.label_notes import Note, note_in_text, unit_of
 from napari_sam2track.formats.outlines import DrawnFrames, Shape
 from napari_sam2track.ids import MAX_ID
 from napari_sam2track.labels import Scale

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.formats.conversions import require_order
 from napari_sam2track.formats.graphs import edges_of, families_of
-from napari_sam2track.formats.label_notes import make_note
+from napari_sam2track.formats.labels.label_notes import make_note
 from napari_sam2track.formats.outlines import outline
 from napari_sam2track.formats.trackmate_reader import OWN_ID
 from napari_sam2track.params import WriteParams

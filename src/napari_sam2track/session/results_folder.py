@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import OutputError
-from napari_sam2track.formats.label_writers import write_labels
+from napari_sam2track.formats.labels.label_writers import write_labels
 from napari_sam2track.formats.overlay import draw_overlay
 from napari_sam2track.formats.video_writer import write_video
 from napari_sam2track.frames import Frames

@@ -102,7 +102,7 @@ def open_labels(path: str | Path, *, axes: str | None = None) -> LabelStack:
         ``labels`` or ``masks``. In a folder, the pages of a TIFF are the planes of a frame.
     axes
         One letter for each axis of the array: T, Z, Y, X; for a folder, of each file. Found out
-        if not given (`napari_sam2track.formats.label_axes`).
+        if not given (`napari_sam2track.formats.labels.label_axes`).
 
     Returns
     -------
@@ -115,7 +115,7 @@ def open_labels(path: str | Path, *, axes: str | None = None) -> LabelStack:
         If there is nothing, it is not of these kinds, frames are missing from the sequence or
         differ in size, or it is a colour image, which has no label values.
     """
-    from napari_sam2track.formats import label_arrays, label_files
+    from napari_sam2track.formats.labels import label_arrays, label_files
 
     path = Path(path)
     if not path.exists():

@@ -6,8 +6,8 @@ import pytest
 import tifffile
 
 from napari_sam2track.errors import OutputError, UsageError
-from napari_sam2track.formats.label_writers import write_labels
-from napari_sam2track.formats.labels import open_labels
+from napari_sam2track.formats.labels.label_writers import write_labels
+from napari_sam2track.formats.labels.open_labels import open_labels
 
 NOTE = {"software": "napari-sam2track", "version": "1", "model": None, "source": "Zürich"}
 
@@ -42,7 +42,7 @@ def test_tiff_has_axes_provenance_and_the_smallest_type(tmp_path):
 
 
 def test_tiff_that_might_not_fit_is_a_bigtiff(tmp_path, monkeypatch):
-    monkeypatch.setattr("napari_sam2track.formats.label_writers._CLASSIC_TIFF_BYTES", 50)
+    monkeypatch.setattr("napari_sam2track.formats.labels.label_writers._CLASSIC_TIFF_BYTES", 50)
     write_labels(tmp_path / "a.tif", movie(7), 3, NOTE, max_id=7)
     with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
         assert tiff.is_bigtiff

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.findings import Finding, error, shortened, warning
-from napari_sam2track.formats.label_notes import (
+from napari_sam2track.formats.labels.label_notes import (
     PROVENANCE,
     TRACKS,
     Note,
@@ -25,8 +25,8 @@ from napari_sam2track.formats.label_notes import (
     read_note,
     tiff_scale,
 )
-from napari_sam2track.formats.labels import LabelStack, counted, size_text
-from napari_sam2track.formats.tiff_pages import tiff_frames
+from napari_sam2track.formats.labels.open_labels import LabelStack, counted, size_text
+from napari_sam2track.formats.labels.tiff_pages import tiff_frames
 from napari_sam2track.labels import Scale
 
 #: Our note in a folder of label images.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import OutputError, UsageError
-from napari_sam2track.formats.label_notes import (
+from napari_sam2track.formats.labels.label_notes import (
     PROVENANCE,
     TRACKS,
     imagej_unit,

@@ -5,8 +5,8 @@ import pytest
 import tifffile
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.label_axes import label_axes
-from napari_sam2track.formats.labels import open_labels, plane_stack
+from napari_sam2track.formats.labels.label_axes import label_axes
+from napari_sam2track.formats.labels.open_labels import open_labels, plane_stack
 
 
 @pytest.mark.parametrize(
