@@ -5,7 +5,7 @@ import pytest
 
 from napari_sam2track.errors import FormatError, UsageError
 from napari_sam2track.evaluation import evaluate
-from napari_sam2track.evaluation.overlap import mean_j
+from napari_sam2track.evaluation.mean_j import mean_j
 from napari_sam2track.formats.tracks_files import open_tracks
 from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.samples import growing_colony

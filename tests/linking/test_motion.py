@@ -3,7 +3,7 @@ import pytest
 
 from napari_sam2track.linking.motion import fit_field, same_shift
 from napari_sam2track.linking.objects import describe
-from napari_sam2track.linking.shift import shift_candidates
+from napari_sam2track.linking.stage_jump import shift_candidates
 from napari_sam2track.samples import dividing_nuclei, growing_colony, shake
 
 

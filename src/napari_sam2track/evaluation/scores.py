@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.evaluation.overlap import mean_j
+from napari_sam2track.evaluation.mean_j import mean_j
 from napari_sam2track.evaluation.packages import (
     CTC_METRICS,
     check_installed,

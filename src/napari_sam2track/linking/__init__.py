@@ -2,6 +2,6 @@
 
 from napari_sam2track.linking.binary import separate
 from napari_sam2track.linking.linker import Linker, link_all
-from napari_sam2track.linking.locks import LockedLink, locked_links
+from napari_sam2track.linking.locked_links import LockedLink, locked_links
 
 __all__ = ["Linker", "LockedLink", "link_all", "locked_links", "separate"]

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2track.linking.frame_pair import possible
 from napari_sam2track.linking.hypotheses import NO_HYPOTHESES, Growth, Hypotheses
 from napari_sam2track.linking.motion import Motion, at_rest, fit_field, move, same_shift
 from napari_sam2track.linking.objects import ObjectFrame, Objects, together
 from napari_sam2track.linking.overlap import overlap_moved
-from napari_sam2track.linking.pairs import possible
 from napari_sam2track.params import LinkParams
 
 #: Gain for each frame in which an object is said to be missing.

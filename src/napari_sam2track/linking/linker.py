@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.labels import LabelFrames
+from napari_sam2track.linking.frame_pair import PairLinks, link_pair, seen_motion
 from napari_sam2track.linking.gaps import NOTHING_LOST, Lost, coming_back, expected_motion
 from napari_sam2track.linking.hypotheses import NO_HYPOTHESES, Growth, Hypotheses
-from napari_sam2track.linking.locks import LockedLink, Locks
+from napari_sam2track.linking.locked_links import LockedLink, Locks
+from napari_sam2track.linking.merged_masks import part_again, with_swallower
 from napari_sam2track.linking.motion import Motion, at_rest
 from napari_sam2track.linking.objects import ObjectFrame, describe
-from napari_sam2track.linking.pairs import PairLinks, link_pair, seen_motion
-from napari_sam2track.linking.touching import part_again, with_swallower
 from napari_sam2track.linking.tracklets import Tracklets
 from napari_sam2track.params import LinkParams
 from napari_sam2track.tracks.table import TrackTable

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.linking.assignment import solve
 from napari_sam2track.linking.hypotheses import NO_HYPOTHESES, Hypotheses, join
-from napari_sam2track.linking.locks import Locks, certain
+from napari_sam2track.linking.locked_links import Locks, certain
 from napari_sam2track.tracks.movie import detections_of
 from napari_sam2track.tracks.regions import Regions
 from napari_sam2track.tracks.table import DETECTION, TrackTable

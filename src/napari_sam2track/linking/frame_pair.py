@@ -22,7 +22,7 @@ from napari_sam2track.linking.hypotheses import (
 from napari_sam2track.linking.motion import Motion, at_rest, fit_field, same_shift
 from napari_sam2track.linking.objects import ObjectFrame, Objects, thinned
 from napari_sam2track.linking.overlap import Overlaps, overlap_moved, overlap_table, untouched
-from napari_sam2track.linking.shift import shift_candidates
+from napari_sam2track.linking.stage_jump import shift_candidates
 from napari_sam2track.params import LinkParams
 
 #: A field is fitted anew on the matches that the last one gave, until it is no better so often;
