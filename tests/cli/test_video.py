@@ -581,7 +581,7 @@ def test_the_demo_leaves_nothing_either(sam2track, tmp_path):
 
 
 def test_a_folder_that_another_process_writes_to(sam2track, run_in, tmp_path):
-    from napari_sam2track.storage.locks import only_writer
+    from napari_sam2track.storage.writer_lock import only_writer
 
     out = run_in("--overlay", "none")
     before = (out / ".run" / "session.json").read_text()

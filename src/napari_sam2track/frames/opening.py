@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from napari_sam2track.errors import FramesError
-from napari_sam2track.frames import folder, tiff, video, zarr_store
+from napari_sam2track.frames import folder, tiff, zarr_store
 from napari_sam2track.frames.arrays import ArrayLike, ArraySource, from_array
 from napari_sam2track.frames.intensity import Intensity
 from napari_sam2track.frames.mapped import MappedArray

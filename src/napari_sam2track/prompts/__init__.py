@@ -9,7 +9,7 @@ from napari_sam2track.prompts.files import (
     prompts_to_json,
     read_prompts,
 )
-from napari_sam2track.prompts.labels import masks_from_labels
+from napari_sam2track.prompts.from_labels import masks_from_labels
 from napari_sam2track.prompts.syntax import (
     format_object_points,
     format_points,

@@ -257,7 +257,7 @@ class PromptSet:
         PromptError
             With the worst problem, and the number of others.
         """
-        from napari_sam2track.prompts.checks import find_problems
+        from napari_sam2track.prompts.problems import find_problems
 
         problems = find_problems(self, n_frames, height, width)
         if problems:

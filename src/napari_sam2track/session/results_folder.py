@@ -24,9 +24,9 @@ from napari_sam2track.session.run_store import NOTE, NOTE_BEFORE, SESSION, RunSt
 from napari_sam2track.session.session import Session
 from napari_sam2track.session.session_file import SessionFile, write_session
 from napari_sam2track.session.stored_frame import STATES
-from napari_sam2track.storage.locks import HOLDER, LOCK, only_writer
 from napari_sam2track.storage.output import disk_advice, refuse_links, remove, write_text_atomic
 from napari_sam2track.storage.together import HIDDEN, Outcome, finish, together, written
+from napari_sam2track.storage.writer_lock import HOLDER, LOCK, only_writer
 from napari_sam2track.tracks.movie import table_of
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import TrackTable

@@ -6,10 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from napari_sam2track.errors import OutputError
-from napari_sam2track.storage.locks import only_writer
 from napari_sam2track.storage.output import recover_path
 from napari_sam2track.storage.processes import is_ours
 from napari_sam2track.storage.together import COMMIT, HIDDEN, STAGED, finish
+from napari_sam2track.storage.writer_lock import only_writer
 
 
 def recover(path: Path) -> None:

@@ -7,12 +7,12 @@ import sys
 import pytest
 
 from napari_sam2track.errors import OutputError
-from napari_sam2track.storage.locks import HOLDER, only_writer
+from napari_sam2track.storage.writer_lock import HOLDER, only_writer
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from napari_sam2track.storage.locks import only_writer
+from napari_sam2track.storage.writer_lock import only_writer
 with only_writer(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

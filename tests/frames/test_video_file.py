@@ -12,7 +12,7 @@ import pytest
 
 from napari_sam2track.errors import FramesError
 from napari_sam2track.frames import open_frames
-from napari_sam2track.frames.video import VideoReader
+from napari_sam2track.frames.video_file import VideoReader
 
 SIZE = (48, 64)
 
