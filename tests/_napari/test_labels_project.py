@@ -12,7 +12,7 @@ from napari_sam2track._napari.tracks_layer import TracksLayer
 from napari_sam2track.errors import FormatError, OutputError, UsageError
 from napari_sam2track.params import LinkParams
 from napari_sam2track.samples import dividing_nuclei
-from napari_sam2track.tracks.edits import Delete
+from napari_sam2track.tracks.editing.edits import Delete
 
 N = 10
 

@@ -246,14 +246,14 @@ def test_a_cancelled_link_changes_nothing(dock, window, shuffled):
 
 
 def _delete(track):
-    from napari_sam2track.tracks.edits import Delete
+    from napari_sam2track.tracks.editing.edits import Delete
 
     return Delete(track)
 
 
 def test_suspects_go_to_the_place(dock, project, window):
     a, b = whole_tracks(project)[:2]
-    from napari_sam2track.tracks.edits import Delete, Swap
+    from napari_sam2track.tracks.editing.edits import Delete, Swap
 
     project.edit([Swap(a, b, 5)], "spoil")
     project.edit([Delete(whole_tracks(project)[2], 4, 4)], "spoil")
@@ -383,7 +383,7 @@ def test_volumes(dock, window):
     project = dock.project
     project.go_to(7, 3)
     assert window.viewer.dims.point[:2] == (3, 4)
-    from napari_sam2track.tracks.edits import Merge
+    from napari_sam2track.tracks.editing.edits import Merge
 
     project.edit([Merge(3, 7)], "merge")
     assert spans(project) == {3: (0, 3)}
@@ -492,7 +492,7 @@ def test_the_work_that_is_closed_leaves_labels_to_edit(both, window):
     project = track.project
     project.go_to(1, 3)
     tracks.edit.tools.act("split")
-    from napari_sam2track.tracks.edits import SetParent
+    from napari_sam2track.tracks.editing.edits import SetParent
 
     project.edit([SetParent(3, 1)], "parent")
     layer = project.labels
@@ -512,6 +512,6 @@ def test_the_work_that_is_closed_leaves_labels_to_edit(both, window):
 
 
 def _swap(a, b, t):
-    from napari_sam2track.tracks.edits import Swap
+    from napari_sam2track.tracks.editing.edits import Swap
 
     return Swap(a, b, t)

@@ -12,7 +12,7 @@ import zarr
 
 from napari_sam2track.formats.tracks_files import open_tracks, write_tracks
 from napari_sam2track.labels import ArrayLabels, Scale
-from napari_sam2track.tracks.copies import EditedCopy
+from napari_sam2track.tracks.editing.edited_copy import EditedCopy
 from napari_sam2track.tracks.movie import TrackedMovie, table_of
 
 SCALE = Scale(time=60.0, y=0.5, x=0.5, time_unit="second", space_unit="micrometer")
@@ -329,7 +329,7 @@ def test_scratch_of_edits_that_were_killed_is_removed(sam2track, tmp_path, monke
 
 
 def test_a_full_temporary_folder(sam2track, tmp_path, monkeypatch):
-    from napari_sam2track.tracks.copies import EditedCopy
+    from napari_sam2track.tracks.editing.edited_copy import EditedCopy
 
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_sam2track.labels import ArrayLabels
-from napari_sam2track.tracks.state import TrackState
+from napari_sam2track.tracks.editing.track_state import TrackState
 
 
 def movie(spec: Mapping[int, Mapping[int, tuple[slice, ...]]], shape, dtype=np.uint32):

@@ -164,7 +164,7 @@ def test_runs_follow_the_daughters_and_leave_the_mother(tmp_path):
     from napari_sam2track.models.registry import find_model
     from napari_sam2track.prompts import Point, Prompt
     from napari_sam2track.samples import centre_pixels, moving_cells
-    from napari_sam2track.tracks.painting import PaintMask
+    from napari_sam2track.tracks.editing.paint_edits import PaintMask
     from napari_sam2track.work.workspace import Workspace
 
     n = 6

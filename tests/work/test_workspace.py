@@ -11,7 +11,7 @@ from napari_sam2track.models.registry import find_model
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Point, Prompt
 from napari_sam2track.samples import centre_pixels, moving_cells
-from napari_sam2track.tracks.edits import Delete, Merge, Split, Swap
+from napari_sam2track.tracks.editing.edits import Delete, Merge, Split, Swap
 from napari_sam2track.work.states import (
     ABSENT,
     APPROVED,

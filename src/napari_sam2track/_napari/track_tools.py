@@ -11,7 +11,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_sam2track._napari.tracks_project import TracksProject
-from napari_sam2track.tracks.edits import (
+from napari_sam2track.tracks.editing.edits import (
     Delete,
     Merge,
     Relabel,
@@ -20,8 +20,8 @@ from napari_sam2track.tracks.edits import (
     Swap,
     UnsetParent,
 )
-from napari_sam2track.tracks.painting import FillGap
-from napari_sam2track.tracks.state import Edit
+from napari_sam2track.tracks.editing.paint_edits import FillGap
+from napari_sam2track.tracks.editing.track_state import Edit
 
 #: Pixels of the screen by which the mouse may move in a click.
 _STILL = 4

@@ -27,8 +27,8 @@ from napari_sam2track._widgets.suspects_panel import SuspectsPanel
 from napari_sam2track._widgets.telling import tell
 from napari_sam2track._widgets.texts import wrapped
 from napari_sam2track.errors import Sam2TrackError
-from napari_sam2track.tracks.edits import SetParent
-from napari_sam2track.tracks.state import TrackState
+from napari_sam2track.tracks.editing.edits import SetParent
+from napari_sam2track.tracks.editing.track_state import TrackState
 
 _HINT = (
     "Choose a Labels layer: a result of SAM2 Track, of Cellpose, or any other. Its values are "

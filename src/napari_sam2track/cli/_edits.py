@@ -13,10 +13,10 @@ from napari_sam2track.errors import EditError, FormatError
 from napari_sam2track.params import WriteParams
 
 if TYPE_CHECKING:
-    from napari_sam2track.tracks.changes import Changed
+    from napari_sam2track.tracks.editing.changes import Changed
+    from napari_sam2track.tracks.editing.track_state import Edit, TrackState
     from napari_sam2track.tracks.lineage import Problem
     from napari_sam2track.tracks.movie import TrackedMovie
-    from napari_sam2track.tracks.state import Edit, TrackState
 
 
 def run_edits(
@@ -51,10 +51,10 @@ def run_edits(
     from napari_sam2track.cli._progress import progress
     from napari_sam2track.formats.tracks_files import write_tracks
     from napari_sam2track.storage.scratch import scratch_folder
-    from napari_sam2track.tracks.copies import EditedCopy
-    from napari_sam2track.tracks.edit_syntax import format_edit
+    from napari_sam2track.tracks.editing.edit_syntax import format_edit
+    from napari_sam2track.tracks.editing.edited_copy import EditedCopy
+    from napari_sam2track.tracks.editing.track_state import TrackState
     from napari_sam2track.tracks.lineage import problems
-    from napari_sam2track.tracks.state import TrackState
 
     if movie.labels is None:
         raise FormatError(
@@ -109,8 +109,8 @@ def _make(state: TrackState, edits: list[Edit], stop: bool) -> int:
     EditError
         With `stop`, at the first that cannot be made.
     """
-    from napari_sam2track.tracks.changes import Changed
-    from napari_sam2track.tracks.edit_syntax import format_edit
+    from napari_sam2track.tracks.editing.changes import Changed
+    from napari_sam2track.tracks.editing.edit_syntax import format_edit
 
     failed = 0
     for edit in edits:

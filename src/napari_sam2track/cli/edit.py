@@ -15,7 +15,7 @@ from napari_sam2track.errors import EditError, FormatError, UsageError
 from napari_sam2track.params import ReadParams, WriteParams
 
 if TYPE_CHECKING:
-    from napari_sam2track.tracks.state import Edit
+    from napari_sam2track.tracks.editing.track_state import Edit
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -162,7 +162,7 @@ def edit(
 
 def _in_order(names: Sequence[str], given: dict[str, Any]) -> list[Edit]:
     """The edits of all options, in the order of the command line."""
-    from napari_sam2track.tracks.edit_syntax import parse_edit, parse_script
+    from napari_sam2track.tracks.editing.edit_syntax import parse_edit, parse_script
 
     left = {verb: iter(values or ()) for verb, values in given.items()}
     edits: list[Edit] = []

@@ -14,11 +14,11 @@ from napari_sam2track.errors import EditError
 from napari_sam2track.labels import LabelFrames
 from napari_sam2track.masks import cut_across
 from napari_sam2track.session.decisions import Division
-from napari_sam2track.tracks.changes import Change, Patch
-from napari_sam2track.tracks.drafts import Draft, check_id, need, new_id
-from napari_sam2track.tracks.edits import Divide, SetParent
+from napari_sam2track.tracks.editing.change_builder import Draft, check_id, need, new_id
+from napari_sam2track.tracks.editing.changes import Change, Patch
+from napari_sam2track.tracks.editing.edits import Divide, SetParent
+from napari_sam2track.tracks.editing.track_state import Edit, TrackState
 from napari_sam2track.tracks.regions import cut_mask, measure_regions
-from napari_sam2track.tracks.state import Edit, TrackState
 from napari_sam2track.tracks.table import TrackTable
 
 #: A mother is at least so much larger than she is as one of her daughters.

@@ -14,9 +14,9 @@ import numpy as np
 
 from napari_sam2track.masks import Mask
 from napari_sam2track.prompts import Prompt
-from napari_sam2track.tracks.changes import Change
-from napari_sam2track.tracks.edits import Delete, Divide, Merge, Relabel, Split, Swap
-from napari_sam2track.tracks.state import Edit, TrackState
+from napari_sam2track.tracks.editing.changes import Change
+from napari_sam2track.tracks.editing.edits import Delete, Divide, Merge, Relabel, Split, Swap
+from napari_sam2track.tracks.editing.track_state import Edit, TrackState
 from napari_sam2track.work.dividing import PartInTwo
 from napari_sam2track.work.said import Said
 

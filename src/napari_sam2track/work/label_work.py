@@ -15,11 +15,11 @@ from napari_sam2track.labels import EditableLabels
 from napari_sam2track.prompts import Prompt
 from napari_sam2track.session.decisions import Division
 from napari_sam2track.session.run_store import RunStore
-from napari_sam2track.tracks.changes import Change
-from napari_sam2track.tracks.edits import Delete
-from napari_sam2track.tracks.history import History, Step
-from napari_sam2track.tracks.state import Edit, TrackState
-from napari_sam2track.tracks.strokes import Atom
+from napari_sam2track.tracks.editing.changes import Change
+from napari_sam2track.tracks.editing.edits import Delete
+from napari_sam2track.tracks.editing.history import History, Step
+from napari_sam2track.tracks.editing.strokes import Atom
+from napari_sam2track.tracks.editing.track_state import Edit, TrackState
 from napari_sam2track.tracks.table import TrackTable
 from napari_sam2track.work.following import follow
 from napari_sam2track.work.journal import LabelJournal

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.tracks.changes import Change, Patch
+from napari_sam2track.tracks.editing.changes import Change, Patch
 
 
 def merge_frame(

@@ -12,7 +12,7 @@ from napari_sam2track.engine.results import State
 from napari_sam2track.session.stale import Plan
 from napari_sam2track.session.stored_frame import STATES as STORED
 from napari_sam2track.session.stored_frame import StoredFrame
-from napari_sam2track.tracks.places import Places
+from napari_sam2track.tracks.editing.track_index import Places
 from napari_sam2track.work.said import Said
 
 #: A code is an index into this.

@@ -19,7 +19,7 @@ from napari_sam2track.session.decisions import Decisions, Division
 from napari_sam2track.session.run_store import RunStore
 from napari_sam2track.session.session import Progress, Session
 from napari_sam2track.session.stale import Plan
-from napari_sam2track.tracks.changes import Change
+from napari_sam2track.tracks.editing.changes import Change
 from napari_sam2track.tracks.table import TrackTable
 from napari_sam2track.work.following import mask_prompt
 from napari_sam2track.work.label_work import Key, LabelWork, Note

@@ -7,9 +7,9 @@ import pytest
 import zarr
 
 from napari_sam2track.labels import ArrayLabels
-from napari_sam2track.tracks.edits import Delete, Merge, Swap
-from napari_sam2track.tracks.history import History
-from napari_sam2track.tracks.state import TrackState
+from napari_sam2track.tracks.editing.edits import Delete, Merge, Swap
+from napari_sam2track.tracks.editing.history import History
+from napari_sam2track.tracks.editing.track_state import TrackState
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 
 N, SIDE, SIZE = 60, 2048, 40

@@ -15,9 +15,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from napari_sam2track.errors import EditError
-from napari_sam2track.tracks.changes import Change
-from napari_sam2track.tracks.drafts import Draft, check_id, listed, need, need_two, new_id
-from napari_sam2track.tracks.state import TrackState
+from napari_sam2track.tracks.editing.change_builder import (
+    Draft,
+    check_id,
+    listed,
+    need,
+    need_two,
+    new_id,
+)
+from napari_sam2track.tracks.editing.changes import Change
+from napari_sam2track.tracks.editing.track_state import TrackState
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import EditError
 from napari_sam2track.ids import checked_ids
-from napari_sam2track.tracks.changes import Patch
+from napari_sam2track.tracks.editing.changes import Patch
 
 #: Some pixels: index arrays (t, [z,] y, x), old values, and new value or values; or, from napari
 #: 0.9 on, slices (t, [z,] y, x), a mask of that shape or None for all, old values, new value.

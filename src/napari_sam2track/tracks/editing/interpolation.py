@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.tracks.changes import Box
+from napari_sam2track.tracks.editing.changes import Box
 
 
 class Between:

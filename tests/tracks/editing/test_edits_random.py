@@ -9,7 +9,7 @@ from zarr.storage import MemoryStore
 
 from napari_sam2track.errors import EditError
 from napari_sam2track.labels import ArrayLabels
-from napari_sam2track.tracks.edits import (
+from napari_sam2track.tracks.editing.edits import (
     Delete,
     Divide,
     Merge,
@@ -19,11 +19,11 @@ from napari_sam2track.tracks.edits import (
     Swap,
     UnsetParent,
 )
-from napari_sam2track.tracks.history import History
+from napari_sam2track.tracks.editing.history import History
+from napari_sam2track.tracks.editing.paint_edits import FillGap, PaintMask
+from napari_sam2track.tracks.editing.track_state import TrackState
 from napari_sam2track.tracks.lineage import lineage_problems
 from napari_sam2track.tracks.movie import table_of
-from napari_sam2track.tracks.painting import FillGap, PaintMask
-from napari_sam2track.tracks.state import TrackState
 
 
 def as_zarr(array):

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_sam2track.errors import EditError
-from napari_sam2track.tracks.edit_syntax import (
+from napari_sam2track.tracks.editing.edit_syntax import (
     VERBS,
     format_edit,
     parse_edit,
     parse_line,
     parse_script,
 )
-from napari_sam2track.tracks.edits import (
+from napari_sam2track.tracks.editing.edits import (
     Delete,
     Divide,
     Merge,
@@ -23,7 +23,7 @@ from napari_sam2track.tracks.edits import (
     Swap,
     UnsetParent,
 )
-from napari_sam2track.tracks.painting import FillGap, PaintMask
+from napari_sam2track.tracks.editing.paint_edits import FillGap, PaintMask
 
 ID = st.integers(0, 2**33)
 MAYBE = st.none() | ID

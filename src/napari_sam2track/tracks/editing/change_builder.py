@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import EditError
-from napari_sam2track.tracks.changes import Box, Change, Patch
+from napari_sam2track.tracks.editing.changes import Box, Change, Patch
+from napari_sam2track.tracks.editing.track_state import TrackState
 from napari_sam2track.tracks.lineage import ancestors
-from napari_sam2track.tracks.state import TrackState
 
 
 class Draft:

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from napari_sam2track.errors import EditError
-from napari_sam2track.tracks.changes import Change, Changed
-from napari_sam2track.tracks.drafts import Draft
-from napari_sam2track.tracks.state import Edit, TrackState
-from napari_sam2track.tracks.strokes import Atom, patches_of
+from napari_sam2track.tracks.editing.change_builder import Draft
+from napari_sam2track.tracks.editing.changes import Change, Changed
+from napari_sam2track.tracks.editing.strokes import Atom, patches_of
+from napari_sam2track.tracks.editing.track_state import Edit, TrackState
 
 #: Sparse differences are small: some ten thousand edits of cells fit.
 LIMIT_BYTES = 256 * 2**20

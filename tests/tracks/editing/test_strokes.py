@@ -6,10 +6,10 @@ from napari.layers import Labels
 
 from napari_sam2track.errors import EditError
 from napari_sam2track.labels import ArrayLabels
-from napari_sam2track.tracks.edits import Split
-from napari_sam2track.tracks.history import History
+from napari_sam2track.tracks.editing.edits import Split
+from napari_sam2track.tracks.editing.history import History
+from napari_sam2track.tracks.editing.track_state import TrackState
 from napari_sam2track.tracks.movie import table_of
-from napari_sam2track.tracks.state import TrackState
 
 
 def paint(array, indices, value):

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import EditError
-from napari_sam2track.tracks.changes import Box, Change
-from napari_sam2track.tracks.drafts import Draft, check_id, listed, need
-from napari_sam2track.tracks.edits import within
-from napari_sam2track.tracks.interpolation import Between
-from napari_sam2track.tracks.state import TrackState
+from napari_sam2track.tracks.editing.change_builder import Draft, check_id, listed, need
+from napari_sam2track.tracks.editing.changes import Box, Change
+from napari_sam2track.tracks.editing.edits import within
+from napari_sam2track.tracks.editing.interpolation import Between
+from napari_sam2track.tracks.editing.track_state import TrackState
 
 #: What may be painted over: background, or other tracks as well.
 Over = Literal["background", "all"]

@@ -26,7 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from napari_sam2track.errors import EditError
-from napari_sam2track.tracks.edits import (
+from napari_sam2track.tracks.editing.edits import (
     Delete,
     Divide,
     Merge,
@@ -36,8 +36,8 @@ from napari_sam2track.tracks.edits import (
     Swap,
     UnsetParent,
 )
-from napari_sam2track.tracks.painting import FillGap
-from napari_sam2track.tracks.state import Edit
+from napari_sam2track.tracks.editing.paint_edits import FillGap
+from napari_sam2track.tracks.editing.track_state import Edit
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from psygnal import Signal
 
 from napari_sam2track.errors import EditError
 from napari_sam2track.labels import EditableLabels
-from napari_sam2track.tracks.changes import Box, Change, Changed, Ids, Patch, extent
+from napari_sam2track.tracks.editing.changes import Box, Change, Changed, Ids, Patch, extent
+from napari_sam2track.tracks.editing.track_index import PLACE, Places, place_rows
 from napari_sam2track.tracks.movie import detections_of, table_of
-from napari_sam2track.tracks.places import PLACE, Places, place_rows
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import TrackTable
 

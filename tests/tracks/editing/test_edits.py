@@ -3,7 +3,7 @@ import pytest
 
 from napari_sam2track.errors import EditError, UsageError
 from napari_sam2track.labels import ArrayLabels
-from napari_sam2track.tracks.edits import (
+from napari_sam2track.tracks.editing.edits import (
     Delete,
     Divide,
     Merge,
@@ -13,9 +13,9 @@ from napari_sam2track.tracks.edits import (
     Swap,
     UnsetParent,
 )
-from napari_sam2track.tracks.history import History
-from napari_sam2track.tracks.painting import FillGap, PaintMask
-from napari_sam2track.tracks.state import TrackState
+from napari_sam2track.tracks.editing.history import History
+from napari_sam2track.tracks.editing.paint_edits import FillGap, PaintMask
+from napari_sam2track.tracks.editing.track_state import TrackState
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@ import pytest
 
 from napari_sam2track.errors import EditError
 from napari_sam2track.labels import ArrayLabels
-from napari_sam2track.tracks.history import History
-from napari_sam2track.tracks.interpolation import Between
-from napari_sam2track.tracks.painting import FillGap, PaintMask
-from napari_sam2track.tracks.state import TrackState
+from napari_sam2track.tracks.editing.history import History
+from napari_sam2track.tracks.editing.interpolation import Between
+from napari_sam2track.tracks.editing.paint_edits import FillGap, PaintMask
+from napari_sam2track.tracks.editing.track_state import TrackState
 
 
 def ball(shape, centre, radii):

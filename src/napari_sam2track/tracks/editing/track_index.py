@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.tracks.changes import Box
+from napari_sam2track.tracks.editing.changes import Box
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 
 #: One track in one frame. ``sums`` are those of the pixels' (z, y, x), whole numbers, so that

@@ -1,11 +1,11 @@
 import numpy as np
 
 from napari_sam2track.labels import ArrayLabels
-from napari_sam2track.tracks.edits import Delete
-from napari_sam2track.tracks.history import History
+from napari_sam2track.tracks.editing.edits import Delete
+from napari_sam2track.tracks.editing.history import History
+from napari_sam2track.tracks.editing.track_index import Places
+from napari_sam2track.tracks.editing.track_state import TrackState
 from napari_sam2track.tracks.movie import table_of
-from napari_sam2track.tracks.places import Places
-from napari_sam2track.tracks.state import TrackState
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 
 
