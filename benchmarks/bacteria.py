@@ -34,7 +34,12 @@ from napari_sam2track.prompts import masks_from_labels
 from napari_sam2track.session.decisions import Decisions
 from napari_sam2track.session.run_store import RunStore
 from napari_sam2track.session.session import Session
-from napari_sam2track.tracks.movie import RelabelledFrames, TrackedMovie, relabelled, table_of
+from napari_sam2track.tracks.tracked_movie import (
+    RelabelledFrames,
+    TrackedMovie,
+    relabelled,
+    table_of,
+)
 
 DATA = Path(os.environ.get("SAM2TRACK_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -26,14 +26,14 @@ from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.linking import link_all
 from napari_sam2track.params import LinkParams
 from napari_sam2track.samples import LabelSample, dividing_nuclei, growing_colony, shake
-from napari_sam2track.tracks.movie import (
+from napari_sam2track.tracks.table import TrackTable
+from napari_sam2track.tracks.tracked_movie import (
     RelabelledFrames,
     TrackedMovie,
     map_labels,
     relabelled,
     table_of,
 )
-from napari_sam2track.tracks.table import TrackTable
 
 PARTS = ("quality", "bacteria", "laptrack", "size")
 #: What laptrack makes of (1, overlap, IoU, share of the first, share of the second): its own
@@ -145,8 +145,8 @@ def with_laptrack(
     """laptrack's OverLapTrack; `metric` is a key of LAPTRACK."""
     from laptrack import OverLapTrack
 
-    from napari_sam2track.tracks.movie import detections_of
     from napari_sam2track.tracks.regions import measure_regions
+    from napari_sam2track.tracks.tracked_movie import detections_of
 
     coefficients = LAPTRACK[metric]
     linker = OverLapTrack(

@@ -16,7 +16,7 @@ from napari_sam2track.linking import link_all
 from napari_sam2track.params import LinkParams
 from napari_sam2track.samples import growing_colony, shake
 from napari_sam2track.tracks.lineage import lineage_ids
-from napari_sam2track.tracks.movie import RelabelledFrames, map_labels
+from napari_sam2track.tracks.tracked_movie import RelabelledFrames, map_labels
 
 FRAMES = (12, 19, 20, 33)
 

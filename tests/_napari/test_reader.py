@@ -15,7 +15,7 @@ from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.tracks_files import write_tracks
 from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.samples import dividing_nuclei
-from napari_sam2track.tracks.movie import TrackedMovie, table_of
+from napari_sam2track.tracks.tracked_movie import TrackedMovie, table_of
 
 SAMPLE = dividing_nuclei(10, 80, n_cells=5, divisions=0.1, seed=2)
 

@@ -22,7 +22,7 @@ from napari_sam2track.params import EngineParams, FramesParams
 from napari_sam2track.prompts import Point, Prompt, PromptSet
 from napari_sam2track.samples import dividing_nuclei
 from napari_sam2track.session.session_file import ModelRef, session_of, write_session
-from napari_sam2track.tracks.movie import TrackedMovie, table_of
+from napari_sam2track.tracks.tracked_movie import TrackedMovie, table_of
 
 SAMPLE = dividing_nuclei(6, 64, n_cells=4, divisions=0.15, seed=2)
 PROMPTS = PromptSet(

@@ -6,7 +6,7 @@ import pytest
 from napari_sam2track.formats.tracks_files import write_tracks
 from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.samples import growing_colony
-from napari_sam2track.tracks.movie import TrackedMovie, table_of
+from napari_sam2track.tracks.tracked_movie import TrackedMovie, table_of
 
 pytest.importorskip("traccuracy", reason="scores need the extra [eval]")
 

@@ -7,7 +7,7 @@ import tifffile
 
 from napari_sam2track.formats.tracks_files import open_tracks, write_tracks
 from napari_sam2track.labels import ArrayLabels, Scale
-from napari_sam2track.tracks.movie import TrackedMovie, table_of
+from napari_sam2track.tracks.tracked_movie import TrackedMovie, table_of
 
 SCALE = Scale(time=60.0, y=0.5, x=0.5, time_unit="second", space_unit="micrometer")
 

@@ -9,7 +9,7 @@ from napari_sam2track.evaluation.mean_j import mean_j
 from napari_sam2track.formats.tracks_files import open_tracks
 from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.samples import growing_colony
-from napari_sam2track.tracks.movie import TrackedMovie, table_of
+from napari_sam2track.tracks.tracked_movie import TrackedMovie, table_of
 from napari_sam2track.watch import silent
 
 pytest.importorskip("traccuracy", reason="scores need the extra [eval]")

@@ -8,8 +8,8 @@ import pytest
 from napari_sam2track.formats.conversions import measured
 from napari_sam2track.formats.provenance import provenance
 from napari_sam2track.labels import ArrayLabels, Scale
-from napari_sam2track.tracks.movie import TrackedMovie
 from napari_sam2track.tracks.table import TrackTable
+from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
 NOTE = provenance(source="Zürich", frames=range(4), parameters={"min_iou": 0.3})
 SCALE = Scale(2.5, 0.7, 0.108, 0.11, "second", "micrometer")

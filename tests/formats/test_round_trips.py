@@ -22,7 +22,7 @@ from napari_sam2track.formats.tracks_files import (
 )
 from napari_sam2track.labels import ArrayLabels, Scale
 from napari_sam2track.tracks.lineage import children, spans
-from napari_sam2track.tracks.movie import TrackedMovie, table_of
+from napari_sam2track.tracks.tracked_movie import TrackedMovie, table_of
 
 NAMES = {
     "ctc": "01_RES",

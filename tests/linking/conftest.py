@@ -3,7 +3,7 @@ import pytest
 
 from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.samples import LabelSample
-from napari_sam2track.tracks.movie import map_labels
+from napari_sam2track.tracks.tracked_movie import map_labels
 
 
 def scrambled(sample: LabelSample, seed: int = 0) -> np.ndarray:

@@ -5,7 +5,7 @@ from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.linking import link_all, separate
 from napari_sam2track.params import LinkParams
 from napari_sam2track.samples import LabelSample, dividing_nuclei, growing_colony, shake
-from napari_sam2track.tracks.movie import RelabelledFrames
+from napari_sam2track.tracks.tracked_movie import RelabelledFrames
 
 
 def squares(*frames: dict[int, tuple[int, int]], side: int = 6, size: int = 40) -> np.ndarray:

@@ -95,7 +95,7 @@ def test_locks_that_cannot_hold_are_refused(links, message):
 
 @pytest.mark.parametrize("max_gap", [0, 1, 4])
 def test_all_locked_links_hold_where_objects_come_and_go(max_gap):
-    from napari_sam2track.tracks.movie import table_of
+    from napari_sam2track.tracks.tracked_movie import table_of
 
     rng = np.random.default_rng(0)
     y, x = np.ogrid[:100, :200]

@@ -10,8 +10,8 @@ from napari_sam2track.params import MeasureParams
 from napari_sam2track.samples import moving_cells
 from napari_sam2track.tracks.images import image_of, open_image
 from napari_sam2track.tracks.measures import measure, measure_frames
-from napari_sam2track.tracks.movie import table_of
 from napari_sam2track.tracks.summary import measure_tracks
+from napari_sam2track.tracks.tracked_movie import table_of
 
 HUGE = 4_000_000_000
 ALL = MeasureParams(shape="all")

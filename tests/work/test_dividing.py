@@ -7,7 +7,7 @@ from napari_sam2track.engine.divisions import two_pieces
 from napari_sam2track.errors import EditError
 from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.samples import dividing_nuclei
-from napari_sam2track.tracks.movie import table_of
+from napari_sam2track.tracks.tracked_movie import table_of
 from napari_sam2track.work.dividing import Candidate, PartInTwo, scan_steps
 from napari_sam2track.work.label_work import LabelWork
 

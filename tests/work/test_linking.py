@@ -10,7 +10,7 @@ from napari_sam2track.params import LinkParams
 from napari_sam2track.prompts import Point, Prompt, PromptSet
 from napari_sam2track.samples import dividing_nuclei
 from napari_sam2track.samples.lineages import shake
-from napari_sam2track.tracks.movie import table_of
+from napari_sam2track.tracks.tracked_movie import table_of
 from napari_sam2track.work.label_work import LabelWork
 from napari_sam2track.work.linking import Linked, check_ids, keep_ids, link_steps, said_after
 from napari_sam2track.work.pairs import Pairs

@@ -22,7 +22,7 @@ from napari_sam2track.formats.tracks_files import (
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import WriteParams
 from napari_sam2track.tracks.lineage import children
-from napari_sam2track.tracks.movie import TrackedMovie
+from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
 #: LayerData tuples, as ``layer.as_layer_data_tuple()`` gives them.
 Layers = Sequence[tuple[Any, Mapping[str, Any], str]]

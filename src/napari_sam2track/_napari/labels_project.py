@@ -20,9 +20,9 @@ from napari_sam2track._napari.pump import Pump
 from napari_sam2track._napari.tracks_project import TracksProject
 from napari_sam2track.formats.labels.open_labels import as_labels
 from napari_sam2track.storage.scratch import new_scratch
-from napari_sam2track.tracks.movie import detections_of
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import DETECTION, TrackTable
+from napari_sam2track.tracks.tracked_movie import detections_of
 from napari_sam2track.work.label_work import LabelWork
 
 

@@ -16,7 +16,7 @@ from napari_sam2track.formats.conversions import notes
 from napari_sam2track.formats.tracks_files import open_tracks
 from napari_sam2track.labels import LabelFrames
 from napari_sam2track.params import ReadParams
-from napari_sam2track.tracks.movie import TrackedMovie
+from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
 if TYPE_CHECKING:
     from napari.types import LayerData

@@ -24,9 +24,9 @@ from napari_sam2track._napari.work_folder import (
 from napari_sam2track.errors import UsageError
 from napari_sam2track.frames import Frames
 from napari_sam2track.params import FramesParams
-from napari_sam2track.tracks.movie import detections_of
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import DETECTION, TrackTable
+from napari_sam2track.tracks.tracked_movie import detections_of
 from napari_sam2track.work.work_file import WorkFile, read_work
 
 

@@ -21,7 +21,7 @@ from napari_sam2track.params import FramesParams, ReadParams
 from napari_sam2track.prompts import PromptSet
 from napari_sam2track.session.results_folder import LABELS, RUN
 from napari_sam2track.session.session_file import SessionFile, movie_of_session, read_session
-from napari_sam2track.tracks.movie import TrackedMovie
+from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
 if TYPE_CHECKING:
     from napari.types import LayerData

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_sam2track._napari.opening import layers_of
 from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.samples import LabelSample, dividing_nuclei, growing_colony, moving_cells
-from napari_sam2track.tracks.movie import TrackedMovie, table_of
+from napari_sam2track.tracks.tracked_movie import TrackedMovie, table_of
 
 if TYPE_CHECKING:
     from napari.types import LayerData

@@ -18,7 +18,7 @@ from napari_sam2track._napari.tracked import graph_parents, movie_of_tracks, tra
 from napari_sam2track.errors import FormatError, OutputError
 from napari_sam2track.formats.conversions import notes
 from napari_sam2track.formats.tracks_files import format_named, losses, write_tracks
-from napari_sam2track.tracks.movie import TrackedMovie
+from napari_sam2track.tracks.tracked_movie import TrackedMovie
 from napari_sam2track.watch import Watch, silent
 
 #: Writes some layers under a name, and tells what was written.

@@ -14,7 +14,7 @@ from napari_sam2track._widgets.forms import ParamsForm
 from napari_sam2track._widgets.parts import Words, button, group, row
 from napari_sam2track._widgets.rows_table import Row, RowsTable
 from napari_sam2track.params import SuspectParams
-from napari_sam2track.tracks.suspects import Suspect, find_suspects
+from napari_sam2track.tracks.suspects.find import Suspect, find_suspects
 
 
 class _StoppedError(Exception):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_sam2track.tracks.editing.changes import Changed
     from napari_sam2track.tracks.editing.track_state import Edit, TrackState
     from napari_sam2track.tracks.lineage import Problem
-    from napari_sam2track.tracks.movie import TrackedMovie
+    from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
 
 def run_edits(

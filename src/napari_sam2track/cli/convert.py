@@ -14,7 +14,7 @@ from napari_sam2track.cli._words import counted
 from napari_sam2track.params import ReadParams, WriteParams
 
 if TYPE_CHECKING:
-    from napari_sam2track.tracks.movie import TrackedMovie
+    from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
 EXAMPLES = """\
 [bold]Examples[/bold]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from napari_sam2track.tracks.images import ImageFrames
-    from napari_sam2track.tracks.movie import TrackedMovie
+    from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
 EXAMPLES = """\
 [bold]Examples[/bold]

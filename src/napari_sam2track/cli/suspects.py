@@ -13,7 +13,7 @@ from napari_sam2track.errors import UsageError
 from napari_sam2track.params import ReadParams, SuspectParams
 
 if TYPE_CHECKING:
-    from napari_sam2track.tracks.suspects import Suspect
+    from napari_sam2track.tracks.suspects.find import Suspect
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -52,7 +52,7 @@ def suspects(
     from napari_sam2track.formats.tracks_files import files_read, open_tracks
     from napari_sam2track.storage.apart import check_apart
     from napari_sam2track.storage.output import check_output
-    from napari_sam2track.tracks.suspects import find_suspects
+    from napari_sam2track.tracks.suspects.find import find_suspects
 
     if out is not None:
         if out.suffix.lower() not in (".csv", ".json"):

@@ -111,7 +111,7 @@ def track(
     from napari_sam2track.linking import link_all, separate
     from napari_sam2track.storage.apart import check_apart
     from napari_sam2track.storage.output import check_output
-    from napari_sam2track.tracks.movie import RelabelledFrames, TrackedMovie, relabelled
+    from napari_sam2track.tracks.tracked_movie import RelabelledFrames, TrackedMovie, relabelled
 
     chosen = format_of_output(out, format)
     inputs = [pred_dir, *([] if lock_from is None else files_read(lock_from))]

@@ -10,7 +10,7 @@ from typing import Any
 
 from napari_sam2track.errors import UsageError
 from napari_sam2track.params import ReadParams, WriteParams
-from napari_sam2track.tracks.movie import TrackedMovie
+from napari_sam2track.tracks.tracked_movie import TrackedMovie
 from napari_sam2track.watch import Watch
 
 Reader = Callable[[Path, ReadParams, Watch], TrackedMovie]

@@ -20,8 +20,8 @@ from napari_sam2track.formats.outlines import outline
 from napari_sam2track.formats.trackmate_reader import OWN_ID
 from napari_sam2track.params import WriteParams
 from napari_sam2track.storage.output import atomic_path
-from napari_sam2track.tracks.movie import TrackedMovie
 from napari_sam2track.tracks.regions import cut_mask, measure_regions
+from napari_sam2track.tracks.tracked_movie import TrackedMovie
 from napari_sam2track.watch import Watch
 
 #: The version of TrackMate whose files these are like.

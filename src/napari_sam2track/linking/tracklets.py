@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from napari_sam2track.linking.assignment import solve
 from napari_sam2track.linking.hypotheses import NO_HYPOTHESES, Hypotheses, join
 from napari_sam2track.linking.locked_links import Locks, certain
-from napari_sam2track.tracks.movie import detections_of
 from napari_sam2track.tracks.regions import Regions
 from napari_sam2track.tracks.table import DETECTION, TrackTable
+from napari_sam2track.tracks.tracked_movie import detections_of
 
 
 class Tracklets:

@@ -27,9 +27,9 @@ from napari_sam2track.session.stored_frame import STATES
 from napari_sam2track.storage.output import disk_advice, refuse_links, remove, write_text_atomic
 from napari_sam2track.storage.together import HIDDEN, Outcome, finish, together, written
 from napari_sam2track.storage.writer_lock import HOLDER, LOCK, only_writer
-from napari_sam2track.tracks.movie import table_of
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import TrackTable
+from napari_sam2track.tracks.tracked_movie import table_of
 from napari_sam2track.watch import Watch
 
 RUN = HIDDEN

@@ -37,8 +37,8 @@ from napari_sam2track.errors import FramesError
 from napari_sam2track.labels import LabelFrames, Scale
 from napari_sam2track.params import MeasureParams
 from napari_sam2track.tracks.images import ImageFrames
-from napari_sam2track.tracks.movie import map_labels
 from napari_sam2track.tracks.regions import Regions, measure_regions
+from napari_sam2track.tracks.tracked_movie import map_labels
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError, UsageError
 from napari_sam2track.frames import Frames
-from napari_sam2track.tracks.movie import TrackedMovie
+from napari_sam2track.tracks.tracked_movie import TrackedMovie
 from napari_sam2track.training.sampling import Drawing, Object, Sample, cut_around
 from napari_sam2track.training.scene import Rng
 

@@ -13,8 +13,8 @@ from napari_sam2track.labels import LabelFrames
 from napari_sam2track.linking import Linker, locked_links, separate
 from napari_sam2track.params import LinkParams
 from napari_sam2track.prompts import Prompt, PromptSet
-from napari_sam2track.tracks.movie import map_labels
 from napari_sam2track.tracks.table import TrackTable
+from napari_sam2track.tracks.tracked_movie import map_labels
 from napari_sam2track.work.label_work import Key
 from napari_sam2track.work.pairs import Pairs
 from napari_sam2track.work.said import Said

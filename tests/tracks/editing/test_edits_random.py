@@ -23,7 +23,7 @@ from napari_sam2track.tracks.editing.history import History
 from napari_sam2track.tracks.editing.paint_edits import FillGap, PaintMask
 from napari_sam2track.tracks.editing.track_state import TrackState
 from napari_sam2track.tracks.lineage import lineage_problems
-from napari_sam2track.tracks.movie import table_of
+from napari_sam2track.tracks.tracked_movie import table_of
 
 
 def as_zarr(array):

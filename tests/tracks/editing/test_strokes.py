@@ -9,7 +9,7 @@ from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.tracks.editing.edits import Split
 from napari_sam2track.tracks.editing.history import History
 from napari_sam2track.tracks.editing.track_state import TrackState
-from napari_sam2track.tracks.movie import table_of
+from napari_sam2track.tracks.tracked_movie import table_of
 
 
 def paint(array, indices, value):

@@ -5,8 +5,8 @@ from napari_sam2track.tracks.editing.edits import Delete
 from napari_sam2track.tracks.editing.history import History
 from napari_sam2track.tracks.editing.track_index import Places
 from napari_sam2track.tracks.editing.track_state import TrackState
-from napari_sam2track.tracks.movie import table_of
 from napari_sam2track.tracks.table import DETECTION, TrackTable
+from napari_sam2track.tracks.tracked_movie import table_of
 
 
 def test_objects_without_pixels_are_nothing_to_edit():

@@ -19,9 +19,9 @@ from napari_sam2track.errors import EditError
 from napari_sam2track.labels import EditableLabels
 from napari_sam2track.tracks.editing.changes import Box, Change, Changed, Ids, Patch, extent
 from napari_sam2track.tracks.editing.track_index import PLACE, Places, place_rows
-from napari_sam2track.tracks.movie import detections_of, table_of
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import TrackTable
+from napari_sam2track.tracks.tracked_movie import detections_of, table_of
 
 #: (track, frame) and its place afterwards, None where it is not in the frame any more.
 _Moves = dict[tuple[int, int], NDArray[np.void] | None]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from napari_sam2track.params import SuspectParams
 from napari_sam2track.tracks.lineage import children, problems, spans
-from napari_sam2track.tracks.looks import Looks
-from napari_sam2track.tracks.motion import Motion
+from napari_sam2track.tracks.suspects.mask_signs import Looks
+from napari_sam2track.tracks.suspects.motion_signs import Motion
 from napari_sam2track.tracks.table import TrackTable
 
 #: A track that begins so many frames after another one ended, or fewer, may be the same.

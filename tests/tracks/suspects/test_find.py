@@ -8,9 +8,9 @@ from napari_sam2track.formats.tracks_files import open_tracks
 from napari_sam2track.labels import ArrayLabels, Scale
 from napari_sam2track.params import SuspectParams
 from napari_sam2track.samples import moving_cells
-from napari_sam2track.tracks.movie import table_of
-from napari_sam2track.tracks.suspects import KINDS, find_suspects
+from napari_sam2track.tracks.suspects.find import KINDS, find_suspects
 from napari_sam2track.tracks.table import DETECTION, TrackTable
+from napari_sam2track.tracks.tracked_movie import table_of
 
 N = 12
 
