@@ -26,7 +26,9 @@ from napari_sam2track.engine.network.network import Network
 from napari_sam2track.frames import open_frames
 from napari_sam2track.models.loading import load_network
 from napari_sam2track.models.registry import find_model
-from napari_sam2track.training.evaluate import (
+from napari_sam2track.training.loop import BUNDLED
+from napari_sam2track.training.losses import iou_of
+from napari_sam2track.training.model_scores import (
     ANY,
     USUAL,
     first_masks,
@@ -34,10 +36,8 @@ from napari_sam2track.training.evaluate import (
     on_windows,
     one_click,
 )
-from napari_sam2track.training.loop import BUNDLED
-from napari_sam2track.training.losses import iou_of
-from napari_sam2track.training.movies import Clips, open_clips
 from napari_sam2track.training.sampling import draw_windows, first_clicks
+from napari_sam2track.training.synthetic.clips import Clips, open_clips
 
 DATA = Path(os.environ.get("SAM2TRACK_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

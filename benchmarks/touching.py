@@ -29,8 +29,8 @@ from napari_sam2track.prompts import masks_from_labels
 from napari_sam2track.session.decisions import Division
 from napari_sam2track.session.session import Session
 from napari_sam2track.training.loop import BUNDLED
-from napari_sam2track.training.movies import make_clip
-from napari_sam2track.training.shapes import family
+from napari_sam2track.training.synthetic.clips import make_clip
+from napari_sam2track.training.synthetic.shapes import family
 
 #: Clips of each family, as parts of what is asked for.
 PARTS = {"rods": 1.0, "blobs": 0.8, "filaments": 0.4, "things": 0.5, "tiling": 0.25}

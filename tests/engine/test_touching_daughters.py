@@ -13,7 +13,7 @@ from napari_sam2track.frames import open_frames
 from napari_sam2track.masks import Mask, Patch
 from napari_sam2track.models.loading import load_network
 from napari_sam2track.models.registry import find_model
-from napari_sam2track.training.scene import polyline_depth
+from napari_sam2track.training.synthetic.scene import polyline_depth
 
 SIZE = 96
 ROD = (((40, 20), (52, 74)),)

@@ -14,7 +14,7 @@ from napari_sam2track.prompts import Point, Prompt, PromptSet
 from napari_sam2track.samples import centre_pixels, mean_overlap, moving_cells
 from napari_sam2track.session.run_store import RunStore
 from napari_sam2track.session.session import Session
-from napari_sam2track.training.scene import polyline_depth
+from napari_sam2track.training.synthetic.scene import polyline_depth
 
 
 @pytest.fixture(scope="module")

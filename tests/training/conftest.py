@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam2track.training.movies import Clips, ClipSet, make_clip
+from napari_sam2track.training.synthetic.clips import Clips, ClipSet, make_clip
 
 SPEC = ClipSet(6, n_frames=5, size=160, seed=3)
 

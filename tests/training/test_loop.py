@@ -29,9 +29,9 @@ from napari_sam2track.training.loop import (
     train,
 )
 from napari_sam2track.training.losses import Weights, iou_of, mask_loss, total_loss
-from napari_sam2track.training.movies import ClipSet
 from napari_sam2track.training.sampling import Drawing, draw_windows
 from napari_sam2track.training.steps import Tally, _Bank, mean_ious, run_sample
+from napari_sam2track.training.synthetic.clips import ClipSet
 
 
 def decoded(logits, ious=None, score=5.0):
@@ -403,7 +403,7 @@ import sys
 from pathlib import Path
 from napari_sam2track.models import bundled_model, load_config
 from napari_sam2track.training.loop import Recipe, Stage, train
-from napari_sam2track.training.movies import ClipSet
+from napari_sam2track.training.synthetic.clips import ClipSet
 
 if __name__ == "__main__":
     stage = Stage("images", 1, 1, 100_000, 1e-4, (("click", 1.0),), per_window=1)

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from napari_sam2track.engine.views.windows import reference_side
-from napari_sam2track.training.movies import Clips
 from napari_sam2track.training.sampling import (
     Drawing,
     augment,
@@ -17,6 +16,7 @@ from napari_sam2track.training.sampling import (
     draw_windows,
     first_clicks,
 )
+from napari_sam2track.training.synthetic.clips import Clips
 
 HOW = Drawing(3, per_window=2, size=64)
 

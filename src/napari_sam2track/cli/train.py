@@ -16,8 +16,8 @@ from napari_sam2track.params import FramesParams, TuneParams
 
 if TYPE_CHECKING:
     from napari_sam2track.models.registry import ModelInfo
+    from napari_sam2track.training.fine_tuning import Progress, Tuning
     from napari_sam2track.training.labelled import LabelledMovie
-    from napari_sam2track.training.tuning import Progress, Tuning
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -143,7 +143,7 @@ def _open(folders: list[Path], asked: FramesParams, opened: ExitStack) -> list[L
 def _tuning(model: ModelInfo, train: Any, held: Any, tune: TuneParams, device: str) -> Tuning:
     from napari_sam2track.engine.modes import choose_window_size
     from napari_sam2track.models.loading import load_config, load_network
-    from napari_sam2track.training.tuning import Tuning
+    from napari_sam2track.training.fine_tuning import Tuning
 
     # windows as large as those that the engine will show to it
     size, _ = choose_window_size(None, load_config(model)["image_size"], device)

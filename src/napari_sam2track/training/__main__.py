@@ -15,11 +15,11 @@ from napari_sam2track.engine.network.network import Network
 from napari_sam2track.models.config import named_config
 from napari_sam2track.models.loading import load_network, read_checkpoint
 from napari_sam2track.models.registry import bundled_model, find_model
-from napari_sam2track.training.evaluate import USUAL, on_clips, on_windows
 from napari_sam2track.training.export import export, write_card
 from napari_sam2track.training.loop import BUNDLED, Recipe, shortened, train
-from napari_sam2track.training.movies import describe, open_clips
-from napari_sam2track.training.sheet import sheet
+from napari_sam2track.training.model_scores import USUAL, on_clips, on_windows
+from napari_sam2track.training.synthetic.clips import describe, open_clips
+from napari_sam2track.training.synthetic.contact_sheet import sheet
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from napari_sam2track.training.loop import Recipe
 
 if TYPE_CHECKING:
     from napari_sam2track.models.registry import ModelInfo
-    from napari_sam2track.training.tuning import Tuning
+    from napari_sam2track.training.fine_tuning import Tuning
 
 NAME = "sam2track_small"
 

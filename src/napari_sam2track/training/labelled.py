@@ -16,7 +16,7 @@ from napari_sam2track.errors import FormatError, UsageError
 from napari_sam2track.frames import Frames
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 from napari_sam2track.training.sampling import Drawing, Object, Sample, cut_around
-from napari_sam2track.training.scene import Rng
+from napari_sam2track.training.synthetic.scene import Rng
 
 #: Objects with fewer pixels are no examples.
 MIN_AREA = 30

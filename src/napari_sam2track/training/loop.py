@@ -19,10 +19,10 @@ from napari_sam2track.engine.network.network import Network
 from napari_sam2track.errors import FormatError
 from napari_sam2track.training.log import cut_log, write_row
 from napari_sam2track.training.losses import Weights
-from napari_sam2track.training.movies import Clips, ClipSet, open_clips
 from napari_sam2track.training.optimiser import Optimisers
 from napari_sam2track.training.sampling import Drawing, augment, draw_windows
 from napari_sam2track.training.steps import Kind, Tally, mean_ious, run_sample
+from napari_sam2track.training.synthetic.clips import Clips, ClipSet, open_clips
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from napari_sam2track.engine.network.network import Network
-from napari_sam2track.training.evaluate import Scores, first_masks, one_click
 from napari_sam2track.training.labelled import LabelledMovie
+from napari_sam2track.training.model_scores import Scores, first_masks, one_click
 
 #: Objects and frames that are looked at.
 _OBJECTS, _FRAMES = 60, 10

@@ -18,8 +18,8 @@ from napari_sam2track.engine.views.windows import (
     resample,
 )
 from napari_sam2track.masks import deepest_pixel
-from napari_sam2track.training.movies import Clips
-from napari_sam2track.training.scene import Rng
+from napari_sam2track.training.synthetic.clips import Clips
+from napari_sam2track.training.synthetic.scene import Rng
 
 #: How far windows of the usual size are off it, as a standard deviation of the logarithm.
 USUAL_SPREAD = 0.12

@@ -19,7 +19,7 @@ from napari_sam2track.engine.network.network import (
 )
 from napari_sam2track.training.losses import Weights, total_loss
 from napari_sam2track.training.sampling import Sample, boxes, corrections, first_clicks
-from napari_sam2track.training.scene import Rng
+from napari_sam2track.training.synthetic.scene import Rng
 
 Kind = Literal["click", "box", "mask"]
 

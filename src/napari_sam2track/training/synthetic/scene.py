@@ -1,7 +1,7 @@
 """Truth of a synthetic clip, and what draws it.
 
 A scene is a label movie and, beside it, the signed distance to the nearest outline: enough for
-`training.looks` to paint any look on it.
+`training.synthetic.rendering` to paint any look on it.
 """
 
 from __future__ import annotations

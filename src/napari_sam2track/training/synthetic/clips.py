@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.training.looks import LOOKS, UNSEEN_LOOKS, render
-from napari_sam2track.training.scene import Scene, outlined
-from napari_sam2track.training.shapes import family, make_scene
+from napari_sam2track.training.synthetic.rendering import LOOKS, UNSEEN_LOOKS, render
+from napari_sam2track.training.synthetic.scene import Scene, outlined
+from napari_sam2track.training.synthetic.shapes import family, make_scene
 
 #: Bumped whenever the generator changes, so that a cached set is not taken for a new one.
 RECIPE = 4

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-from napari_sam2track.training.scene import Rng, Scene
+from napari_sam2track.training.synthetic.scene import Rng, Scene
 
 Image = NDArray[np.floating]
 TEXTURE = 512  # side of the noise images that objects carry with them

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.training.scene import (
+from napari_sam2track.training.synthetic.scene import (
     MAX_OBJECTS,
     Canvas,
     Rng,

@@ -24,10 +24,10 @@ from torch import Tensor, nn
 from napari_sam2track.engine.network.network import Network
 from napari_sam2track.errors import UsageError
 from napari_sam2track.params import TuneParams
-from napari_sam2track.training.evaluate import mask_of_click
 from napari_sam2track.training.labelled import Examples
 from napari_sam2track.training.loop import follow_average, pace
 from napari_sam2track.training.losses import Weights
+from napari_sam2track.training.model_scores import mask_of_click
 from napari_sam2track.training.optimiser import Optimisers
 from napari_sam2track.training.sampling import Drawing, Sample, augment, deepest_point
 from napari_sam2track.training.steps import Kind, mean_ious, run_sample

@@ -19,12 +19,12 @@ from napari_sam2track.models.registry import find_model
 from napari_sam2track.params import TuneParams
 from napari_sam2track.samples import moving_cells
 from napari_sam2track.training.data_folders import open_labelled
-from napari_sam2track.training.evaluate import mask_of_click
 from napari_sam2track.training.export import save_tuned
+from napari_sam2track.training.fine_tuning import Tuning, _mean, validate
 from napari_sam2track.training.labelled import Examples, split
+from napari_sam2track.training.model_scores import mask_of_click
 from napari_sam2track.training.optimiser import Optimisers
 from napari_sam2track.training.report import lines_of, scores_of
-from napari_sam2track.training.tuning import Tuning, _mean, validate
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_what_is_judged_and_kept_is_between_the_base_and_what_was_learnt(parts, 
         judged.append({n: v.clone() for n, v in model.state_dict().items()})
         return {"click": float(len(judged))}  # better with every look
 
-    monkeypatch.setattr("napari_sam2track.training.tuning.validate", validate)
+    monkeypatch.setattr("napari_sam2track.training.fine_tuning.validate", validate)
     for keep in (0.0, 0.25):
         judged.clear()
         work = tuning(parts, steps=2, keep=keep)
@@ -170,7 +170,7 @@ def test_a_look_computes_in_half_precision_where_the_training_does(parts, monkey
     """As on a GPU: the engine's clicks work in it, and beside it."""
     work = tuning(parts)
     half = lambda device: torch.autocast("cpu", torch.bfloat16)  # noqa: E731
-    monkeypatch.setattr("napari_sam2track.training.tuning._autocast", half)
+    monkeypatch.setattr("napari_sam2track.training.fine_tuning._autocast", half)
     scores = work._validate(work._base)
     assert set(scores) == {"click", "box", "J", "any size"}
     assert scores["any size"] > 0.2

@@ -1,7 +1,7 @@
 import numpy as np
 
-from napari_sam2track.training.movies import ClipSet, describe
-from napari_sam2track.training.sheet import sheet
+from napari_sam2track.training.synthetic.clips import ClipSet, describe
+from napari_sam2track.training.synthetic.contact_sheet import sheet
 
 
 def test_a_sheet_shows_frames_and_truth(clips):

@@ -24,7 +24,6 @@ from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Point, Prompt, PromptSet
 from napari_sam2track.samples import otsu_part
 from napari_sam2track.training.losses import Weights, iou_of
-from napari_sam2track.training.movies import Clips
 from napari_sam2track.training.sampling import (
     Drawing,
     at_border,
@@ -33,6 +32,7 @@ from napari_sam2track.training.sampling import (
     first_clicks,
 )
 from napari_sam2track.training.steps import mean_ious, run_sample
+from napari_sam2track.training.synthetic.clips import Clips
 
 Scores = dict[str, float]
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.formats.overlay import draw_overlay
-from napari_sam2track.training.movies import Clips
+from napari_sam2track.training.synthetic.clips import Clips
 
 
 def sheet(clips: Clips, n_clips: int = 16, n_times: int = 4) -> NDArray[np.uint8]:

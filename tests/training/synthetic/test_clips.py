@@ -8,17 +8,16 @@ import numpy as np
 import pytest
 from scipy import ndimage as ndi
 
-from napari_sam2track.training import looks
-from napari_sam2track.training.looks import (
+from napari_sam2track.training.synthetic.clips import ClipSet, make_clip, open_clips
+from napari_sam2track.training.synthetic.rendering import (
     LOOKS,
     UNSEEN_LOOKS,
     render,
     render_cells,
     render_things,
 )
-from napari_sam2track.training.movies import ClipSet, make_clip, open_clips
-from napari_sam2track.training.scene import MAX_OBJECTS, Canvas, harmonic_depth, outlined
-from napari_sam2track.training.shapes import (
+from napari_sam2track.training.synthetic.scene import MAX_OBJECTS, Canvas, harmonic_depth, outlined
+from napari_sam2track.training.synthetic.shapes import (
     _grow_arms,
     _Stage,
     blobs,
@@ -217,7 +216,7 @@ def test_clips_are_kept_on_disk(tmp_path, monkeypatch):
         assert (clips.images[k] == images).all()
         assert (clips.labels[k] == labels).all()
         assert (clips.ended[k] == ended).all()
-    from napari_sam2track.training import movies
+    from napari_sam2track.training.synthetic import clips
 
     made = []
     monkeypatch.setattr(movies, "_make", lambda folder, spec, workers: made.append(spec))
