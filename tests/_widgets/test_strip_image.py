@@ -31,7 +31,6 @@ def code(state, score=np.nan):
 
 def test_states_are_those_of_the_work():
     pytest.importorskip("torch")
-    from napari_sam2track.work import states
 
     assert states.STATES == STATES
 

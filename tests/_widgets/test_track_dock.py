@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt
 from napari_sam2track._napari.session_export import save_session
 from napari_sam2track.params import EngineParams
 from napari_sam2track.samples import centre_pixels, moving_cells
-from napari_sam2track.work.states import APPROVED, CORRECTED, PROMPTED, PROPAGATED, STALE
+from napari_sam2track.workspace.state_grid import APPROVED, CORRECTED, PROMPTED, PROPAGATED, STALE
 
 N = 8
 SHIFT = Qt.KeyboardModifier.ShiftModifier

@@ -23,7 +23,7 @@ from napari_sam2track.storage.scratch import new_scratch
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 from napari_sam2track.tracks.tracked_movie import detections_of
-from napari_sam2track.work.label_work import LabelWork
+from napari_sam2track.workspace.labels_workspace import LabelWork
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from napari_sam2track._napari.tracks_project import TracksProject
 from napari_sam2track.errors import EditError, Sam2TrackError, UsageError
 from napari_sam2track.params import LinkParams
 from napari_sam2track.tracks.tracked_movie import relabelled
-from napari_sam2track.work.linking import Linked, check_ids, link_steps, said_after
+from napari_sam2track.workspace.relinking import Linked, check_ids, link_steps, said_after
 
 #: Seconds for which frames are written before the window has its turn.
 _SLICE = 0.03

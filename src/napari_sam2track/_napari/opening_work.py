@@ -27,7 +27,7 @@ from napari_sam2track.params import FramesParams
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 from napari_sam2track.tracks.tracked_movie import detections_of
-from napari_sam2track.work.work_file import WorkFile, read_work
+from napari_sam2track.workspace.workspace_file import WorkFile, read_work
 
 
 @dataclass(frozen=True, eq=False)

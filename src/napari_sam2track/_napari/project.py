@@ -31,9 +31,9 @@ from napari_sam2track.models.registry import ModelInfo
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import PromptSet, masks_from_labels
 from napari_sam2track.session.session import Progress
-from napari_sam2track.work.said import Said
-from napari_sam2track.work.states import STATES
-from napari_sam2track.work.workspace import Key, Workspace
+from napari_sam2track.workspace.annotations import Said
+from napari_sam2track.workspace.state_grid import STATES
+from napari_sam2track.workspace.workspace import Key, Workspace
 
 #: Milliseconds after the last change of a prompt before it is looked at.
 _SETTLE = 0

@@ -10,7 +10,7 @@ from napari_sam2track._napari.layer_values import KEY
 from napari_sam2track._napari.work_folder import in_use, lies_in
 from napari_sam2track.params import FramesParams
 from napari_sam2track.prompts import PromptSet, prompts_from_json
-from napari_sam2track.work.work_file import LABELS
+from napari_sam2track.workspace.workspace_file import LABELS
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from napari_sam2track._napari.pump import Pump
 from napari_sam2track._napari.work_folder import give_back, lies_in, open_labels
 from napari_sam2track.params import FramesParams
 from napari_sam2track.session.session_file import ModelRef
-from napari_sam2track.work.work_file import WorkFile, work_of, write_work
+from napari_sam2track.workspace.workspace_file import WorkFile, work_of, write_work
 
 if TYPE_CHECKING:
     from napari_sam2track._napari.project import Project

@@ -16,7 +16,7 @@ from napari_sam2track._napari.place import Place
 from napari_sam2track._napari.pump import Pump
 from napari_sam2track.errors import Sam2TrackError, UsageError
 from napari_sam2track.tracks.editing.track_state import Edit
-from napari_sam2track.work.label_work import LabelWork, Note
+from napari_sam2track.workspace.labels_workspace import LabelWork, Note
 
 logger = logging.getLogger(__name__)
 

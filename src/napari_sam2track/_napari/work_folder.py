@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_sam2track._napari.settings import settings
 from napari_sam2track.storage.processes import began, is_alive
-from napari_sam2track.work.work_file import LABELS, NAME
+from napari_sam2track.workspace.workspace_file import LABELS, NAME
 
 #: Side of a block of labels on disk: a stroke of the brush writes few of them.
 _BLOCK = 512

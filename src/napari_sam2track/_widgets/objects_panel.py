@@ -14,7 +14,7 @@ from napari_sam2track._widgets.keys import shown
 from napari_sam2track._widgets.layer_choice import LayerChoice
 from napari_sam2track._widgets.objects_table import ObjectRow, ObjectsTable
 from napari_sam2track._widgets.parts import button, row
-from napari_sam2track.work.states import NONE, STATES
+from napari_sam2track.workspace.state_grid import NONE, STATES
 
 
 class ObjectsPanel(QWidget):

@@ -13,7 +13,7 @@ from napari_sam2track.session.stale import Plan
 from napari_sam2track.session.stored_frame import STATES as STORED
 from napari_sam2track.session.stored_frame import StoredFrame
 from napari_sam2track.tracks.editing.track_index import Places
-from napari_sam2track.work.said import Said
+from napari_sam2track.workspace.annotations import Said
 
 #: A code is an index into this.
 STATES = ("none", "prompted", "propagated", "corrected", "stale", "absent", "approved")

@@ -17,8 +17,8 @@ from napari_sam2track.prompts import Prompt
 from napari_sam2track.tracks.editing.changes import Change
 from napari_sam2track.tracks.editing.edits import Delete, Divide, Merge, Relabel, Split, Swap
 from napari_sam2track.tracks.editing.track_state import Edit, TrackState
-from napari_sam2track.work.dividing import PartInTwo
-from napari_sam2track.work.said import Said
+from napari_sam2track.workspace.annotations import Said
+from napari_sam2track.workspace.division_candidates import PartInTwo
 
 
 def follow(said: Said, edits: Iterable[Edit], changes: Iterable[Change], state: TrackState) -> Said:

@@ -12,7 +12,7 @@ from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Point, Prompt
 from napari_sam2track.samples import centre_pixels, moving_cells
 from napari_sam2track.tracks.editing.edits import Delete, Merge, Split, Swap
-from napari_sam2track.work.states import (
+from napari_sam2track.workspace.state_grid import (
     ABSENT,
     APPROVED,
     CORRECTED,
@@ -21,7 +21,7 @@ from napari_sam2track.work.states import (
     PROPAGATED,
     STALE,
 )
-from napari_sam2track.work.workspace import Workspace
+from napari_sam2track.workspace.workspace import Workspace
 
 N = 6
 

@@ -21,11 +21,11 @@ from napari_sam2track.session.session import Progress, Session
 from napari_sam2track.session.stale import Plan
 from napari_sam2track.tracks.editing.changes import Change
 from napari_sam2track.tracks.table import TrackTable
-from napari_sam2track.work.following import mask_prompt
-from napari_sam2track.work.label_work import Key, LabelWork, Note
-from napari_sam2track.work.merging import change_between, merge_frame
-from napari_sam2track.work.said import Said, changed_keys
-from napari_sam2track.work.states import Grid, Results, fill
+from napari_sam2track.workspace.annotations import Said, changed_keys
+from napari_sam2track.workspace.annotations_after_edits import mask_prompt
+from napari_sam2track.workspace.frame_merge import change_between, merge_frame
+from napari_sam2track.workspace.labels_workspace import Key, LabelWork, Note
+from napari_sam2track.workspace.state_grid import Grid, Results, fill
 
 __all__ = ["Key", "Note", "Workspace"]
 

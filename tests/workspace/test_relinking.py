@@ -11,10 +11,10 @@ from napari_sam2track.prompts import Point, Prompt, PromptSet
 from napari_sam2track.samples import dividing_nuclei
 from napari_sam2track.samples.lineages import shake
 from napari_sam2track.tracks.tracked_movie import table_of
-from napari_sam2track.work.label_work import LabelWork
-from napari_sam2track.work.linking import Linked, check_ids, keep_ids, link_steps, said_after
-from napari_sam2track.work.pairs import Pairs
-from napari_sam2track.work.said import Said
+from napari_sam2track.workspace.annotations import Said
+from napari_sam2track.workspace.frame_sets import Pairs
+from napari_sam2track.workspace.labels_workspace import LabelWork
+from napari_sam2track.workspace.relinking import Linked, check_ids, keep_ids, link_steps, said_after
 
 
 def ids_of(rows, first_new=100):

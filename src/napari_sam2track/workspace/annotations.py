@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from napari_sam2track.prompts import Prompt, PromptSet
-from napari_sam2track.work.pairs import Pairs
+from napari_sam2track.workspace.frame_sets import Pairs
 
 
 @dataclass(frozen=True)

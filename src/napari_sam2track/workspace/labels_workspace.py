@@ -21,9 +21,9 @@ from napari_sam2track.tracks.editing.history import History, Step
 from napari_sam2track.tracks.editing.strokes import Atom
 from napari_sam2track.tracks.editing.track_state import Edit, TrackState
 from napari_sam2track.tracks.table import TrackTable
-from napari_sam2track.work.following import follow
-from napari_sam2track.work.journal import LabelJournal
-from napari_sam2track.work.said import Said
+from napari_sam2track.workspace.annotations import Said
+from napari_sam2track.workspace.annotations_after_edits import follow
+from napari_sam2track.workspace.frame_journal import LabelJournal
 
 #: (object, frame).
 Key = tuple[int, int]

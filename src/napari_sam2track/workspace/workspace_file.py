@@ -14,8 +14,8 @@ from napari_sam2track.params import EngineParams, FramesParams
 from napari_sam2track.prompts import prompts_from_json, prompts_to_dict
 from napari_sam2track.session.session_file import ModelRef
 from napari_sam2track.storage.output import write_text_atomic
-from napari_sam2track.work.pairs import Pairs, Ranges
-from napari_sam2track.work.said import Said
+from napari_sam2track.workspace.annotations import Said
+from napari_sam2track.workspace.frame_sets import Pairs, Ranges
 
 NAME, LABELS = "work.json", "labels.zarr"
 

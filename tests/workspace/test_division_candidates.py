@@ -8,8 +8,8 @@ from napari_sam2track.errors import EditError
 from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.samples import dividing_nuclei
 from napari_sam2track.tracks.tracked_movie import table_of
-from napari_sam2track.work.dividing import Candidate, PartInTwo, scan_steps
-from napari_sam2track.work.label_work import LabelWork
+from napari_sam2track.workspace.division_candidates import Candidate, PartInTwo, scan_steps
+from napari_sam2track.workspace.labels_workspace import LabelWork
 
 N = 8
 
@@ -165,7 +165,7 @@ def test_runs_follow_the_daughters_and_leave_the_mother(tmp_path):
     from napari_sam2track.prompts import Point, Prompt
     from napari_sam2track.samples import centre_pixels, moving_cells
     from napari_sam2track.tracks.editing.paint_edits import PaintMask
-    from napari_sam2track.work.workspace import Workspace
+    from napari_sam2track.workspace.workspace import Workspace
 
     n = 6
     sample = moving_cells(n, 120, 120, n_cells=3, seed=3)

@@ -15,9 +15,9 @@ from napari_sam2track.params import LinkParams
 from napari_sam2track.prompts import Prompt, PromptSet
 from napari_sam2track.tracks.table import TrackTable
 from napari_sam2track.tracks.tracked_movie import map_labels
-from napari_sam2track.work.label_work import Key
-from napari_sam2track.work.pairs import Pairs
-from napari_sam2track.work.said import Said
+from napari_sam2track.workspace.annotations import Said
+from napari_sam2track.workspace.frame_sets import Pairs
+from napari_sam2track.workspace.labels_workspace import Key
 
 
 @dataclass(frozen=True, eq=False)
