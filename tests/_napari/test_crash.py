@@ -18,9 +18,9 @@ from qtpy.QtWidgets import QApplication
 app = QApplication([])
 from napari_sam2track._napari import work_folder
 work_folder.work_root = lambda: Path(sys.argv[1])
-from napari_sam2track._napari.opening_work import find_work, look_up, make_ready
-from napari_sam2track._napari.project import Project
-from napari_sam2track._napari.pump import QtPump
+from napari_sam2track._napari.project_setup import find_work, look_up, make_ready
+from napari_sam2track._napari.movie_project import Project
+from napari_sam2track._napari.ui_scheduler import QtPump
 from napari_sam2track.models.registry import find_model
 from napari_sam2track.params import EngineParams, FramesParams
 from napari_sam2track.samples import centre_pixels, moving_cells
@@ -53,7 +53,7 @@ def test_killed_work_is_offered_again(tmp_path):
     from napari.components import ViewerModel
 
     from napari_sam2track._napari import work_folder
-    from napari_sam2track._napari.opening_work import find_work, look_up, make_ready
+    from napari_sam2track._napari.project_setup import find_work, look_up, make_ready
     from napari_sam2track.params import FramesParams
 
     env = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "OMP_NUM_THREADS": "1"}

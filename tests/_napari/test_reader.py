@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels, Layer, Tracks
 
-from napari_sam2track._napari import opening
-from napari_sam2track._napari.lazy import LazyFrames
+from napari_sam2track._napari.lazy_array import LazyFrames
 from napari_sam2track._napari.reader import get_reader
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.tracks_files import write_tracks

@@ -9,8 +9,8 @@ from napari.layers import Labels, Layer, Tracks
 from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
 
+from napari_sam2track._napari.layer_tracks import tracked_movie, tracks_layer_data
 from napari_sam2track._napari.reader import get_reader
-from napari_sam2track._napari.tracked import tracked_movie, tracks_layer_data
 from napari_sam2track._napari.writer import EXTENSIONS, layer_writer, output_path, write_layers
 from napari_sam2track.errors import FormatError, OutputError
 from napari_sam2track.formats.tracks_files import open_tracks

@@ -18,7 +18,7 @@ from napari_sam2track._napari.exporting import (
     snapshot,
     writable,
 )
-from napari_sam2track._napari.tracked import tracked_movie, tracks_layer_data
+from napari_sam2track._napari.layer_tracks import tracked_movie, tracks_layer_data
 from napari_sam2track._widgets import export_dock
 from napari_sam2track._widgets.export_dock import ExportDock
 from napari_sam2track.formats.tracks_files import open_tracks

@@ -61,7 +61,6 @@ def project(dock, window):
 
 
 def test_nothing_is_saved_by_a_timer_after_closing(dock, project, window, centres, monkeypatch):
-    from napari_sam2track._napari import saving
 
     monkeypatch.setattr(saving, "_AFTER", 200)
     click_on(window, project, 1, centres[1])

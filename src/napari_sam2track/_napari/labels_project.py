@@ -14,10 +14,10 @@ from napari_sam2track._napari.background import Background
 from napari_sam2track._napari.geometry import TRANSFORM, Geometry, PlaneLabels
 from napari_sam2track._napari.layer_colours import Colours
 from napari_sam2track._napari.layer_values import KEY, layer_labels, layer_parents, time_axis
-from napari_sam2track._napari.opening_work import check_labels
-from napari_sam2track._napari.place import Place
-from napari_sam2track._napari.pump import Pump
-from napari_sam2track._napari.tracks_project import TracksProject
+from napari_sam2track._napari.project import TracksProject
+from napari_sam2track._napari.project_setup import check_labels
+from napari_sam2track._napari.ui_scheduler import Pump
+from napari_sam2track._napari.viewer_position import Place
 from napari_sam2track.formats.labels.open_labels import as_labels
 from napari_sam2track.storage.scratch import new_scratch
 from napari_sam2track.tracks.regions import measure_regions

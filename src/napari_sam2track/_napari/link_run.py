@@ -11,7 +11,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_sam2track._napari.background import Job
-from napari_sam2track._napari.tracks_project import TracksProject
+from napari_sam2track._napari.project import TracksProject
 from napari_sam2track.errors import EditError, Sam2TrackError, UsageError
 from napari_sam2track.params import LinkParams
 from napari_sam2track.tracks.tracked_movie import relabelled

@@ -51,7 +51,7 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 
 def read_tracks(path: str) -> list[LayerData]:
     """Labels and tracks of a file or folder; see `opening.track_layers`."""
-    from napari_sam2track._napari.opening import track_layers
+    from napari_sam2track._napari.tracks_to_layers import track_layers
 
     here = Path(path)
     return track_layers(here.parent if here.name in _CTC_FILES else here)
@@ -59,7 +59,7 @@ def read_tracks(path: str) -> list[LayerData]:
 
 def read_session(path: str) -> list[LayerData]:
     """What a session was about, from its file or folder; see `restoring.session_layers`."""
-    from napari_sam2track._napari.restoring import session_layers
+    from napari_sam2track._napari.session_layers import session_layers
 
     here = Path(path)
     return session_layers(here / "session.json" if here.is_dir() else here)

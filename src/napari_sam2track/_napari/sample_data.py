@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track._napari.opening import layers_of
+from napari_sam2track._napari.tracks_to_layers import layers_of
 from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.samples import LabelSample, dividing_nuclei, growing_colony, moving_cells
 from napari_sam2track.tracks.tracked_movie import TrackedMovie, table_of

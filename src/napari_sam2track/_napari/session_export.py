@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2track._napari.saving import looked_at, source_of
+from napari_sam2track._napari.autosave import looked_at, source_of
 from napari_sam2track.errors import UsageError
 from napari_sam2track.formats.provenance import provenance
 from napari_sam2track.session.session_file import ModelRef, session_of, write_session
 from napari_sam2track.storage.output import write_text_atomic
 
 if TYPE_CHECKING:
-    from napari_sam2track._napari.project import Project
+    from napari_sam2track._napari.movie_project import Project
 
 
 def provenance_of(project: Project) -> dict[str, Any]:

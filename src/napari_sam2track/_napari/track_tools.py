@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from psygnal import Signal
 
-from napari_sam2track._napari.tracks_project import TracksProject
+from napari_sam2track._napari.project import TracksProject
 from napari_sam2track.tracks.editing.edits import (
     Delete,
     Merge,

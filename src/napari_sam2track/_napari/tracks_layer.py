@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track._napari.tracked import can_show, tracks_layer_data
-from napari_sam2track._napari.tracks_project import TracksProject
+from napari_sam2track._napari.layer_tracks import can_show, tracks_layer_data
+from napari_sam2track._napari.project import TracksProject
 
 #: Milliseconds after the last edit.
 _AFTER = 300

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_sam2track._napari.layer_tracks import graph_parents, movie_of_tracks, tracked_movie
 from napari_sam2track._napari.layer_values import LayerValues, time_axis
-from napari_sam2track._napari.opening import tell, watched
-from napari_sam2track._napari.tracked import graph_parents, movie_of_tracks, tracked_movie
+from napari_sam2track._napari.tracks_to_layers import tell, watched
 from napari_sam2track.errors import FormatError, OutputError
 from napari_sam2track.formats.conversions import notes
 from napari_sam2track.formats.tracks_files import format_named, losses, write_tracks

@@ -8,7 +8,7 @@ from typing import Any
 from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from napari_sam2track._napari.background import Job
-from napari_sam2track._napari.tracks_project import TracksProject
+from napari_sam2track._napari.project import TracksProject
 from napari_sam2track._widgets.parts import Words, button, row
 from napari_sam2track._widgets.rows_table import Row, RowsTable
 from napari_sam2track.workspace.division_candidates import Candidate, scan_steps, suggested

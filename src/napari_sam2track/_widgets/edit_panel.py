@@ -8,8 +8,8 @@ from typing import Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_sam2track._napari.project import TracksProject
 from napari_sam2track._napari.track_tools import ACTIONS, TOOLS, TrackTools
-from napari_sam2track._napari.tracks_project import TracksProject
 from napari_sam2track._widgets.keys import KeyBindings
 from napari_sam2track._widgets.parts import Words, button, row
 from napari_sam2track._widgets.texts import wrapped

@@ -10,8 +10,8 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QLineEdit, QSpinBox, QWidget
 
+from napari_sam2track._napari.adopted_layers import restored_layers
 from napari_sam2track._napari.geometry import guessed_axes, level_0
-from napari_sam2track._napari.restored import restored_layers
 from napari_sam2track._widgets.layer_choice import LayerChoice
 from napari_sam2track._widgets.parts import Words, button, row
 from napari_sam2track.params import FramesParams

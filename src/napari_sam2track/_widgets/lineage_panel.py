@@ -8,8 +8,8 @@ import numpy as np
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
+from napari_sam2track._napari.project import TracksProject
 from napari_sam2track._napari.tracks_layer import TracksLayer
-from napari_sam2track._napari.tracks_project import TracksProject
 from napari_sam2track._widgets.lineage_tree import LineageTree
 from napari_sam2track._widgets.texts import wrapped
 

@@ -6,7 +6,7 @@ from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_sam2track._napari.link_run import LinkRun
-from napari_sam2track._napari.tracks_project import TracksProject
+from napari_sam2track._napari.project import TracksProject
 from napari_sam2track._widgets.forms import ParamsForm
 from napari_sam2track._widgets.parts import Words, button, group, row
 from napari_sam2track.params import LinkParams

@@ -8,7 +8,7 @@ import numpy as np
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QDoubleSpinBox, QLabel, QMessageBox, QVBoxLayout, QWidget
 
-from napari_sam2track._napari.project import Project
+from napari_sam2track._napari.movie_project import Project
 from napari_sam2track._napari.settings import Keys
 from napari_sam2track._widgets.keys import shown
 from napari_sam2track._widgets.layer_choice import LayerChoice

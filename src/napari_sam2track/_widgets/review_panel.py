@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_sam2track._napari.project import Project
+from napari_sam2track._napari.movie_project import Project
 from napari_sam2track._napari.settings import Keys
 from napari_sam2track._widgets.keys import shown
 from napari_sam2track._widgets.parts import Words, button, row

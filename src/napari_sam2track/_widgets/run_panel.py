@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2track._napari.project import Project
+from napari_sam2track._napari.movie_project import Project
 from napari_sam2track._napari.run_status import RunStatus
 from napari_sam2track._napari.settings import Keys
 from napari_sam2track._widgets.keys import shown

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from napari_sam2track._napari.background import Job
 from napari_sam2track._napari.layer_values import layer_scale
-from napari_sam2track._napari.tracks_project import TracksProject
+from napari_sam2track._napari.project import TracksProject
 from napari_sam2track._widgets.forms import ParamsForm
 from napari_sam2track._widgets.parts import Words, button, group, row
 from napari_sam2track._widgets.rows_table import Row, RowsTable

@@ -10,8 +10,15 @@ from typing import Any
 
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
+from napari_sam2track._napari.adopted_layers import (
+    in_work,
+    layers_of_work,
+    leave_with,
+    restored_layers,
+)
 from napari_sam2track._napari.background import Background, Job
-from napari_sam2track._napari.opening_work import (
+from napari_sam2track._napari.movie_project import Project
+from napari_sam2track._napari.project_setup import (
     Found,
     Ready,
     check_free,
@@ -20,13 +27,11 @@ from napari_sam2track._napari.opening_work import (
     look_up,
     make_ready,
 )
-from napari_sam2track._napari.project import Project
-from napari_sam2track._napari.pump import QtPump
-from napari_sam2track._napari.restored import in_work, layers_of_work, leave_with, restored_layers
 from napari_sam2track._napari.run_status import RunStatus
+from napari_sam2track._napari.sample_prompts import load_sample, prompt_sample
 from napari_sam2track._napari.session_export import save_session
 from napari_sam2track._napari.settings import settings
-from napari_sam2track._napari.trying import load_sample, prompt_sample
+from napari_sam2track._napari.ui_scheduler import QtPump
 from napari_sam2track._napari.work_folder import give_back
 from napari_sam2track._widgets.closing_dock import ClosingDock
 from napari_sam2track._widgets.help_panel import HelpPanel
@@ -306,7 +311,7 @@ class TrackDock(ClosingDock):
         except (Sam2TrackError, ValueError) as error:
             self.message.say(str(error), "warning")
             return
-        from napari_sam2track._napari.place import Place
+        from napari_sam2track._napari.viewer_position import Place
 
         t = Place(self.viewer, layer, found.geometry).frame if not layer.rgb else 0
         if self.project is not None:

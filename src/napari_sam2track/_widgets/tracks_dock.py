@@ -10,11 +10,11 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_sam2track._napari.background import Background, Job
 from napari_sam2track._napari.labels_project import LabelsProject, LayerToOpen
+from napari_sam2track._napari.layer_tracks import graph_parents
 from napari_sam2track._napari.layer_values import KEY
-from napari_sam2track._napari.project import ProjectRef
-from napari_sam2track._napari.pump import QtPump
-from napari_sam2track._napari.tracked import graph_parents
-from napari_sam2track._napari.tracks_project import TracksProject
+from napari_sam2track._napari.movie_project import ProjectRef
+from napari_sam2track._napari.project import TracksProject
+from napari_sam2track._napari.ui_scheduler import QtPump
 from napari_sam2track._widgets.closing_dock import ClosingDock
 from napari_sam2track._widgets.divisions_panel import DivisionsPanel
 from napari_sam2track._widgets.edit_panel import EditPanel

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_sam2track._napari.geometry import Geometry, PlaneLabels, open_layer
 from napari_sam2track._napari.layer_values import KEY
-from napari_sam2track._napari.lazy import LazyFrames
+from napari_sam2track._napari.lazy_array import LazyFrames
 from napari_sam2track._napari.work_folder import (
     folder_for,
     forget_work,

@@ -8,14 +8,14 @@ import pytest
 import zarr
 from napari.layers import Labels, Tracks
 
-from napari_sam2track._napari.layer_values import LayerValues, layer_scale, scale_attributes
-from napari_sam2track._napari.tracked import (
+from napari_sam2track._napari.layer_tracks import (
     can_show,
     graph_parents,
     movie_of_tracks,
     tracked_movie,
     tracks_layer_data,
 )
+from napari_sam2track._napari.layer_values import LayerValues, layer_scale, scale_attributes
 from napari_sam2track.errors import FormatError
 from napari_sam2track.labels import Scale
 from napari_sam2track.samples import dividing_nuclei

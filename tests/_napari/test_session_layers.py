@@ -9,10 +9,9 @@ import pytest
 import tifffile
 from napari.layers import Image, Labels, Layer, Points, Shapes, Tracks
 
-from napari_sam2track._napari import opening, restoring
 from napari_sam2track._napari.geometry import open_layer
+from napari_sam2track._napari.layer_tracks import tracked_movie
 from napari_sam2track._napari.reader import get_reader
-from napari_sam2track._napari.tracked import tracked_movie
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.tracks_files import write_tracks
 from napari_sam2track.frames import open_frames

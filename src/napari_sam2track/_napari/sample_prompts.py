@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from napari_sam2track._napari.project import Project
+from napari_sam2track._napari.movie_project import Project
 from napari_sam2track._napari.sample_data import moving_cells_layers
 from napari_sam2track.prompts import Point, Prompt, PromptSet
 from napari_sam2track.samples import centre_pixels, moving_cells

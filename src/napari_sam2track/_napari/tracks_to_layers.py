@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2track._napari.layer_tracks import can_show, tracks_layer_data
 from napari_sam2track._napari.layer_values import KEY, scale_attributes
-from napari_sam2track._napari.lazy import lazy_labels
-from napari_sam2track._napari.tracked import can_show, tracks_layer_data
+from napari_sam2track._napari.lazy_array import lazy_labels
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.conversions import notes
 from napari_sam2track.formats.tracks_files import open_tracks

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2track._napari.background import Background, Job
 from napari_sam2track._napari.geometry import PlaneLabels
 from napari_sam2track._napari.layer_values import KEY
-from napari_sam2track._napari.pump import Pump
+from napari_sam2track._napari.ui_scheduler import Pump
 from napari_sam2track._napari.work_folder import give_back, lies_in, open_labels
 from napari_sam2track.params import FramesParams
 from napari_sam2track.session.session_file import ModelRef
 from napari_sam2track.workspace.workspace_file import WorkFile, work_of, write_work
 
 if TYPE_CHECKING:
-    from napari_sam2track._napari.project import Project
+    from napari_sam2track._napari.movie_project import Project
 
 #: Milliseconds after a change.
 _AFTER = 2000

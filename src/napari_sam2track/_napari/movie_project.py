@@ -1,0 +1,472 @@
+"""Work on an image in napari: its layers, what is done in another thread, and what is told of it.
+
+Widgets know a project and nothing below it. All of it happens in the window's thread.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from psygnal import Signal
+
+from napari_sam2track._napari.autosave import Saving
+from napari_sam2track._napari.background import Background, Job
+from napari_sam2track._napari.geometry import PlaneLabels
+from napari_sam2track._napari.layer_colours import Colours
+from napari_sam2track._napari.layer_values import KEY, layer_parents
+from napari_sam2track._napari.project import TracksProject
+from napari_sam2track._napari.project_setup import Ready, check_labels
+from napari_sam2track._napari.prompt_binding import PromptBinding
+from napari_sam2track._napari.prompt_layers import LABELS
+from napari_sam2track._napari.run_status import RunLost, RunStatus
+from napari_sam2track._napari.session_export import provenance_of
+from napari_sam2track._napari.ui_scheduler import Pump
+from napari_sam2track._napari.viewer_position import Place
+from napari_sam2track.errors import Sam2TrackError, UsageError
+from napari_sam2track.models.registry import ModelInfo
+from napari_sam2track.params import EngineParams
+from napari_sam2track.prompts import PromptSet, masks_from_labels
+from napari_sam2track.session.session import Progress
+from napari_sam2track.workspace.annotations import Said
+from napari_sam2track.workspace.state_grid import STATES
+from napari_sam2track.workspace.workspace import Key, Workspace
+
+#: Milliseconds after the last change of a prompt before it is looked at.
+_SETTLE = 0
+
+
+def _leave_one_core() -> None:
+    """Let the window have a core of its own; called in the thread that computes."""
+    from napari_sam2track.models.device import set_threads
+
+    set_threads(max(1, (os.cpu_count() or 2) - 1))
+
+
+class ProjectRef:
+    """What a labels layer knows of its project; a copy of the layer knows nothing."""
+
+    def __init__(self, project: Project | None = None) -> None:
+        self.project = project
+
+    @property
+    def parents(self) -> dict[int, int]:
+        """Daughter to mother."""
+        return {} if self.project is None else dict(self.project.work.state.parents)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where the labels come from, for exports."""
+        return {} if self.project is None else provenance_of(self.project)
+
+    def __deepcopy__(self, memo: Any) -> ProjectRef:
+        return ProjectRef()
+
+    def __reduce__(self) -> tuple[type[ProjectRef], tuple[()]]:
+        return ProjectRef, ()
+
+
+class Project(TracksProject):
+    """Work on one image.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    image
+        The image layer.
+    ready
+        What was read of it.
+    model, engine, device
+        What follows objects.
+    pump
+        Calls back in the window's thread.
+    labels, points, boxes
+        Layers of the person's to work on; None: new ones.
+    """
+
+    run_changed = Signal(RunStatus)
+    work: Workspace
+
+    def __init__(
+        self,
+        viewer: Any,
+        image: Any,
+        ready: Ready,
+        model: ModelInfo,
+        engine: EngineParams,
+        device: str,
+        pump: Pump,
+        labels: Any = None,
+        points: Any = None,
+        boxes: Any = None,
+    ) -> None:
+        self.viewer, self.image, self.found = viewer, image, ready.found
+        self.pump = pump
+        self.background = Background("sam2track-engine", pump.wake)
+        pump.attach(self.background)
+        geometry = ready.found.geometry
+        self.plane = PlaneLabels(ready.labels, geometry)
+        earlier = ready.found.earlier if ready.going_on else None
+        drawn = {} if labels is None else layer_parents(labels)
+        self.work = Workspace(
+            ready.found.frames,
+            self.plane,
+            ready.found.folder,
+            model,
+            engine,
+            device,
+            said=None if earlier is None else earlier.said(),
+            parents=drawn if earlier is None else earlier.parents,
+            table=ready.table,
+        )
+        self.refused = set() if earlier is None else set(earlier.refused)
+        self.names = {} if earlier is None else dict(earlier.names)
+        self.work.lock(() if earlier is None else earlier.locked)
+        self.status = RunStatus()
+        self._run: Job | None = None
+        self._lost: RunLost | None = None
+        name = image.name
+        if labels is None:
+            labels = viewer.add_labels(
+                ready.labels, name=f"{name} [labels]", opacity=0.5, **geometry.transform
+            )
+        self.labels, self._data = labels, labels.data
+        self.labels.metadata[KEY] = ProjectRef(self)
+        self.colours = Colours(labels)
+        self.place = Place(viewer, labels, geometry)
+        self.prompts = PromptBinding(
+            viewer, geometry, name, self.colours.of, self.work.said.prompts, points, boxes
+        )
+        for layer in (self.prompts.points, self.prompts.boxes):
+            layer.metadata[KEY] = {"work": str(ready.found.folder)}
+        self.saving = Saving(self, name, pump)
+        self._connect()
+        if earlier is not None:
+            self.prompts.show(self.work.said.prompts)
+        elif points is not None:
+            self.read_prompts()
+        self.set_current(min(self.work.objects, default=1))
+        self.work.refresh()
+        self._look_at(self.work.unseen())
+        self._told_damage: str | None = None
+        self.pump.later("damage", 100, self._tell_damage)  # when somebody listens
+        self.labels.events.metadata()  # for those who work on the layer by itself
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        self.work.said_changed.connect(self._on_said)
+        self.work.labels_changed.connect(self._on_labels)
+        self.work.grid_changed.connect(self._on_grid)
+        self.prompts.clicked.connect(self.read_prompts)
+        self.prompts.edited.connect(self._on_prompts)
+        self._listen()
+
+    @property
+    def layers(self) -> tuple[Any, ...]:
+        """The layers without which there is no work."""
+        return self.image, self.labels, self.prompts.points, self.prompts.boxes
+
+    def close(self) -> None:
+        """Stop what goes on, save, and listen to nothing any more; all layers stay."""
+        if not self.is_open:
+            return
+        self._let_go()
+        self.prompts.close()
+        self.background.close()
+        if self.work.busy and self._run is not None:
+            self._ended(True)
+        self.saving.close()
+        self.colours.close()
+        self.labels.metadata[KEY] = {"parents": dict(self.work.state.parents)}
+        self.closed.emit()
+
+    def _on_removed(self, event: Any) -> None:
+        if any(event.value == layer for layer in self.layers):
+            text = (
+                f"The layer {event.value.name!r} was deleted: work on {self.image.name!r} is "
+                "closed and saved. Choose the image and press Go on to have it back"
+            )
+            # not while a whole window closes: then nobody is there to be told a little later
+            self.pump.later("deleted", 100, partial(self.tell, "warning", text))
+            self.close()
+
+    def _on_data(self, event: Any = None) -> None:
+        if self.labels.data is self._data:
+            return
+        text = (
+            f"The labels {self.labels.name!r} have other data now (another type, or a script): "
+            f"work on {self.image.name!r} is closed and saved. Choose the image and press Go on to "
+            "have it back"
+        )
+        self.pump.later("deleted", 100, partial(self.tell, "warning", text))
+        self.close()
+
+    # -- what is shown -------------------------------------------------------------------------
+
+    def _on_said(self, said: Said) -> None:
+        self.prompts.show(said.prompts)
+        self.saving.later()
+
+    def _on_labels(self, frames: frozenset[int]) -> None:
+        self.saving.dirty(frames)
+        if self.place.frame in frames:
+            self.pump.later("refresh", 0, self.labels.refresh)
+
+    @property
+    def here(self) -> str:
+        """The object and the frame that are looked at, in words."""
+        grid, i, t = self.work.grid, self.current, self.frame
+        name = f" “{self.names[i]}”" if i in self.names else ""
+        text = f"Object {i}{name} · frame {t} of {self.work.frames.n_frames - 1}"
+        if i in grid.ids:
+            k = grid.ids.index(i)
+            text += f" · {STATES[grid.states[k, t]]}"
+            if np.isfinite(grid.scores[k, t]):
+                text += f" · score {grid.scores[k, t]:.2f}"
+        return text
+
+    # -- objects -------------------------------------------------------------------------------
+
+    @property
+    def current(self) -> int:
+        """The object that is prompted, painted, accepted."""
+        return self.prompts.current
+
+    def set_current(self, object_id: int) -> None:
+        """Choose an object."""
+        if object_id < 1:
+            return
+        self.prompts.set_current(object_id, self.prompts.label)
+        if int(self.labels.selected_label) != object_id:
+            self.labels.selected_label = object_id
+        self.current_changed.emit(object_id)
+
+    def next_object(self) -> int:
+        """Choose an id that no object has, nor had if the labels can hold such a one."""
+        new, most = self.work.next_id, self.plane.max_id
+        if new > most:
+            taken = {*self.work.objects, self.current}
+            new = next((i for i in range(1, len(taken) + 2) if i not in taken), new)
+        if new > most:
+            text = f"these labels hold ids up to {most}, and all are taken: use labels of uint32"
+            self.tell("warning", text)
+        else:
+            self.set_current(new)
+        return self.current
+
+    def _on_colormap(self, event: Any = None) -> None:
+        self.prompts.recolour()
+        self.changed.emit(None)
+
+    def set_label(self, positive: bool) -> None:
+        """Whether the next point says yes or no."""
+        self.prompts.set_current(self.current, LABELS[0] if positive else LABELS[1])
+        self.current_changed.emit(self.current)
+
+    def toggle_label(self) -> None:
+        """The next point, and those that are selected, say the contrary."""
+        chosen = sorted(self.prompts.points.selected_data)
+        positive = self.prompts.label == LABELS[0]
+        self.set_label(not positive)
+        if chosen:
+            self.prompts.relabel(chosen, LABELS[1] if positive else LABELS[0])
+
+    def rename(self, object_id: int, name: str) -> None:
+        """Give an object a name; an empty one takes it away."""
+        self.names = {**self.names, object_id: name.strip()}
+        if not name.strip():
+            del self.names[object_id]
+        self.saving.later()
+        self.changed.emit(None)
+
+    def delete(self, objects: Iterable[int]) -> None:
+        """Delete objects: their pixels, their prompts and what was found of them."""
+        try:
+            self.work.delete(objects)
+        except Sam2TrackError as error:
+            self.fail(error)
+        self.touched()
+
+    # -- prompts -------------------------------------------------------------------------------
+
+    def _on_prompts(self) -> None:
+        self.pump.later("prompts", _SETTLE, self.read_prompts)
+
+    def read_prompts(self) -> None:
+        """Take what the layers of prompts say now, without waiting for them to settle."""
+        if not self.is_open:
+            return
+        keys = self.work.set_prompts(self.prompts.read(self.work.said.prompts), "prompts")
+        self._look_at(keys)
+
+    def say_prompts(self, prompts: PromptSet) -> None:
+        """Say all prompts at once, in place of those that there are."""
+        self._look_at(self.work.set_prompts(prompts))
+
+    def _look_at(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            prompt, see = self.work.looker(key)
+
+            def steps(see: Callable[[], Any] = see) -> Generator[Any, None, None]:
+                _leave_one_core()
+                yield see()
+
+            def show(result: Any, key: Key = key, prompt: Any = prompt) -> None:
+                if self.work.accept_look(key, prompt, result) and not result.patch:
+                    self.tell("warning", f"Nothing was found at the prompts of object {key[0]}")
+
+            job = Job(steps, show, on_error=self.fail, key=key)
+            self.background.submit(job, urgent=True)
+
+    def segment(self) -> None:
+        """Look again at all prompts on this frame."""
+        self.read_prompts()
+        keys = [key for key in self.work.said.prompts if key[1] == self.frame]
+        if not keys:
+            self.tell("info", "There is no prompt on this frame: click on an object first")
+        self._look_at(keys)
+
+    def clear(self) -> None:
+        """Take away the prompts of the current object on this frame."""
+        key = self.current, self.frame
+        self.read_prompts()
+        if key not in self.work.said.prompts:
+            self.tell("info", f"Object {key[0]} has no prompt on frame {key[1]}")
+            return
+        self.work.set_prompts(self.work.said.prompts.remove(*key), "clear prompts")
+
+    def take_layer(self, layer: Any) -> None:
+        """Take every label of a Labels layer on this frame as the mask of an object there."""
+        geometry, t = self.found.geometry, self.frame
+        try:
+            if layer == self.labels:
+                raise UsageError("these labels are worked on already; choose another layer")
+            check_labels(layer, geometry)
+            given = masks_from_labels(PlaneLabels(layer.data, geometry).read(t), t)
+        except Sam2TrackError as error:
+            self.fail(error)
+            return
+        known = dict(self.work.said.prompts.items())
+        self._look_at(self.work.set_prompts(PromptSet({**known, **dict(given.items())}), "masks"))
+
+    def accept(self, frames: Iterable[int] | None = None) -> None:
+        """Accept the current object on frames (None: this one), or open them again."""
+        places, i = self.work.state.places, self.current
+        there = set(places.frames(i)) if i in places else set()
+        wanted = [self.frame] if frames is None else [t for t in frames if t in there]
+        if frames is None and self.frame not in there:
+            absent = self.work.grid
+            known = i in absent.ids
+            if not known:
+                self.tell("info", f"Object {i} is not on this frame, so there is nothing to accept")
+                return
+        said = self.work.said
+        if set(wanted) <= said.approved.of(i):
+            self.work.say(said.reopened(i, wanted), f"open object {i} again")
+        else:
+            self.work.say(said.accepted(i, wanted), f"accept object {i}")
+
+    # -- runs ----------------------------------------------------------------------------------
+
+    def configure(self, model: ModelInfo, engine: EngineParams, device: str) -> None:
+        """Follow with another model or other parameters."""
+        now = self.work.session
+        if (now.model, now.engine, now.device) != (model, engine, device):
+            self.work.configure(model, engine, device)
+            self.saving.later()
+            self.work.refresh()
+            self._tell_damage()
+
+    def _tell_damage(self) -> None:
+        """Say what of the stored run was found to be damaged, once."""
+        found = self.work.store.damage()
+        if found is not None and found != self._told_damage:
+            self.tell("warning", found)
+        self._told_damage = found
+
+    def propagate(
+        self,
+        only: Iterable[int] | None = None,
+        start: int = 0,
+        stop: int | None = None,
+        direction: str = "both",
+        until_lost: bool = False,
+    ) -> bool:
+        """Follow objects in the background; False, and a word of why, if that cannot be."""
+        self.read_prompts()
+        try:
+            ids = None if only is None else list(only)
+            steps = self.work.begin_run(ids, start, stop, direction)
+        except Sam2TrackError as error:
+            self.fail(error)
+            return False
+        self.status = RunStatus.begun()
+        self._lost = RunLost() if until_lost else None
+
+        def make() -> Generator[Progress, None, None]:
+            _leave_one_core()
+            return steps
+
+        self._run = Job(make, self._received, self._ended, self._failed)
+        self.background.submit(self._run)
+        self.run_changed.emit(self.status)
+        return True
+
+    def stop(self) -> None:
+        """Stop what goes on after the frame in hand; what is finished stays."""
+        if self._run is not None:
+            self._run.stop()
+            self.status = self.status.stopping()
+            self.run_changed.emit(self.status)
+
+    def _received(self, progress: Progress) -> None:
+        self.work.receive(progress)
+        self.status = self.status.after(progress.done, progress.total)
+        self.run_changed.emit(self.status)
+        if self._lost is not None and self._lost.all_lost(progress) and self._run is not None:
+            self.tell("info", f"All objects are lost on frame {progress.frame}: stopped")
+            self._run.stop()
+            self._lost = None
+
+    def _ended(self, stopped: bool) -> None:
+        self._run = None
+        self.work.end_run()
+        self._tell_damage()
+        self.status = self.status.ended(stopped)
+        self.saving.later()
+        self.run_changed.emit(self.status)
+
+    def _failed(self, error: BaseException) -> None:
+        self._ended(True)
+        self.fail(error)
+
+    # -- the way back --------------------------------------------------------------------------
+
+    def touched(self) -> None:
+        """Save a little later."""
+        self.saving.later()
+
+    def _before_step(self) -> None:
+        self.read_prompts()
+
+    def _after_step(self) -> None:
+        self._look_at(self.work.unseen())
+
+    def next_problem(self) -> tuple[int, int] | None:
+        """Go to the next frame on which something should be looked at."""
+        grid = self.work.grid
+        at = np.argwhere(grid.problems())
+        at = at[np.lexsort((at[:, 0], at[:, 1]))]
+        if not len(at):
+            self.tell("info", "There is no problem that is known of")
+            return None
+        here = self.frame, self.current
+        keys = [(int(t), grid.ids[k]) for k, t in at]
+        t, i = next((key for key in keys if key > here), keys[0])
+        self.go_to(i, t)
+        return i, t
