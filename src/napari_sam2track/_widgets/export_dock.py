@@ -31,7 +31,7 @@ from napari_sam2track._napari.exporting import (
     snapshot,
     writable,
 )
-from napari_sam2track._widgets.closing_dock import ClosingDock
+from napari_sam2track._widgets.dock_base import ClosingDock
 from napari_sam2track._widgets.forms import ParamsForm
 from napari_sam2track._widgets.layer_choice import LayerChoice
 from napari_sam2track._widgets.parts import row

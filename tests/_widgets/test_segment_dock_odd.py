@@ -22,7 +22,7 @@ def centres(sample):
 
 
 def open_dock(window, layer=None):
-    from napari_sam2track._widgets.track_dock import TrackDock
+    from napari_sam2track._widgets.segment_dock import TrackDock
 
     dock = TrackDock(window.viewer)
     window.viewer.window.add_dock_widget(dock, area="right", name="SAM2 Track")

@@ -24,7 +24,7 @@ def truth():
 
 @pytest.fixture
 def dock(window, truth):
-    from napari_sam2track._widgets.tracks_dock import TracksDock
+    from napari_sam2track._widgets.curate_dock import TracksDock
 
     metadata = {"sam2track": {"parents": dict(truth.parents)}}
     window.viewer.add_labels(truth.labels_tyx.copy(), name="cells", metadata=metadata)
@@ -428,8 +428,8 @@ def test_labels_that_are_replaced_are_read_again(dock, project, window):
 @pytest.fixture
 def both(window):
     """Cells that SAM2 follows, in both docks."""
-    from napari_sam2track._widgets.track_dock import TrackDock
-    from napari_sam2track._widgets.tracks_dock import TracksDock
+    from napari_sam2track._widgets.curate_dock import TracksDock
+    from napari_sam2track._widgets.segment_dock import TrackDock
     from napari_sam2track.samples import centre_pixels, moving_cells
 
     sample = moving_cells(6, 140, 160, n_cells=4, seed=3)

@@ -29,7 +29,7 @@ def centres(sample):
 
 @pytest.fixture
 def dock(window, sample):
-    from napari_sam2track._widgets.track_dock import TrackDock
+    from napari_sam2track._widgets.segment_dock import TrackDock
 
     window.viewer.add_image(sample.images_tyx, name="cells")
     dock = TrackDock(window.viewer)
@@ -67,7 +67,7 @@ def test_the_dock_opens_without_torch_and_says_what_to_do(window, sample):
     import sys
 
     code = (
-        "import sys; import napari_sam2track._widgets.track_dock; "
+        "import sys; import napari_sam2track._widgets.segment_dock; "
         "print([m for m in ('torch', 'sam2') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -227,7 +227,7 @@ def test_closing_in_the_middle_of_a_run_loses_nothing(dock, project, window, cen
     assert '"id":1' in saved.read_text().replace(" ", "")
     assert not list(work_root.glob("*/in_use"))
     # a new dock offers it
-    from napari_sam2track._widgets.track_dock import TrackDock
+    from napari_sam2track._widgets.segment_dock import TrackDock
 
     again = TrackDock(window.viewer)
     window.viewer.window.add_dock_widget(again, area="right", name="again")
@@ -302,7 +302,7 @@ def test_engine_parameters_reach_the_session(dock, project):
 
 
 def open_work(window, layer, **panel):
-    from napari_sam2track._widgets.track_dock import TrackDock
+    from napari_sam2track._widgets.segment_dock import TrackDock
 
     dock = TrackDock(window.viewer)
     window.viewer.window.add_dock_widget(dock, area="right", name="SAM2 Track")

@@ -48,7 +48,7 @@ def dock(qtbot):
     """The dock on labels with two tracks that are one, with nothing but a model of a viewer."""
     from napari.components import ViewerModel
 
-    from napari_sam2track._widgets.tracks_dock import TracksDock
+    from napari_sam2track._widgets.curate_dock import TracksDock
 
     viewer = ViewerModel()
     labels = np.zeros((6, 40, 60), np.uint8)

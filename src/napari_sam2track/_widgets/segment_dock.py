@@ -33,7 +33,7 @@ from napari_sam2track._napari.session_export import save_session
 from napari_sam2track._napari.settings import settings
 from napari_sam2track._napari.ui_scheduler import QtPump
 from napari_sam2track._napari.work_folder import give_back
-from napari_sam2track._widgets.closing_dock import ClosingDock
+from napari_sam2track._widgets.dock_base import ClosingDock
 from napari_sam2track._widgets.help_panel import HelpPanel
 from napari_sam2track._widgets.image_panel import ImagePanel
 from napari_sam2track._widgets.keys import REDO, UNDO, KeyBindings

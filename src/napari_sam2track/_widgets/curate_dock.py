@@ -15,8 +15,8 @@ from napari_sam2track._napari.layer_values import KEY
 from napari_sam2track._napari.movie_project import ProjectRef
 from napari_sam2track._napari.project import TracksProject
 from napari_sam2track._napari.ui_scheduler import QtPump
-from napari_sam2track._widgets.closing_dock import ClosingDock
 from napari_sam2track._widgets.divisions_panel import DivisionsPanel
+from napari_sam2track._widgets.dock_base import ClosingDock
 from napari_sam2track._widgets.edit_panel import EditPanel
 from napari_sam2track._widgets.keys import REDO, UNDO, KeyBindings
 from napari_sam2track._widgets.layer_choice import LayerChoice
