@@ -8,9 +8,9 @@ from napari_sam2track.evaluation import evaluate
 from napari_sam2track.evaluation.mean_j import mean_j
 from napari_sam2track.formats.tracks_files import open_tracks
 from napari_sam2track.labels import ArrayLabels
+from napari_sam2track.progress import silent
 from napari_sam2track.samples import growing_colony
 from napari_sam2track.tracks.tracked_movie import TrackedMovie, table_of
-from napari_sam2track.watch import silent
 
 pytest.importorskip("traccuracy", reason="scores need the extra [eval]")
 pytest.importorskip("ctc_metrics", reason="scores need the extra [eval]")

@@ -21,10 +21,10 @@ from napari_sam2track.formats.conversions import extent, measured, point_rows, t
 from napari_sam2track.formats.provenance import provenance as make_provenance
 from napari_sam2track.ids import checked_id, checked_ids
 from napari_sam2track.labels import Scale
+from napari_sam2track.progress import Watch, silent
 from napari_sam2track.tracks.lineage import generations, lineage_ids
 from napari_sam2track.tracks.table import TrackTable
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
-from napari_sam2track.watch import Watch, silent
 
 if TYPE_CHECKING:
     from napari.types import LayerData

@@ -18,8 +18,8 @@ from napari_sam2track._napari.tracks_to_layers import tell, watched
 from napari_sam2track.errors import FormatError, OutputError
 from napari_sam2track.formats.conversions import notes
 from napari_sam2track.formats.tracks_files import format_named, losses, write_tracks
+from napari_sam2track.progress import Watch, silent
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
-from napari_sam2track.watch import Watch, silent
 
 #: Writes some layers under a name, and tells what was written.
 LayerWriter = Callable[[str, "list[tuple[Any, dict[str, Any], str]]"], list[str]]

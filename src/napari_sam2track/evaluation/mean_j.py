@@ -11,7 +11,7 @@ from napari_sam2track.linking.assignment import solve
 from napari_sam2track.linking.hypotheses import Hypotheses
 from napari_sam2track.linking.objects import describe
 from napari_sam2track.linking.overlap import overlap_table
-from napari_sam2track.watch import Watch
+from napari_sam2track.progress import Watch
 
 
 def mean_j(found: LabelFrames, truth: LabelFrames, watch: Watch) -> tuple[float, int]:

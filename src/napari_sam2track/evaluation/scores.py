@@ -19,10 +19,10 @@ from napari_sam2track.evaluation.packages import (
 )
 from napari_sam2track.formats.tracks_files import write_tracks
 from napari_sam2track.params import WriteParams
+from napari_sam2track.progress import Watch, silent
 from napari_sam2track.storage.scratch import scratch_folder
 from napari_sam2track.tracks.table import TrackTable
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
-from napari_sam2track.watch import Watch, silent
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 from napari_sam2track.errors import UsageError
 from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.progress import Watch
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
-from napari_sam2track.watch import Watch
 
 Reader = Callable[[Path, ReadParams, Watch], TrackedMovie]
 Writer = Callable[[Path, TrackedMovie, WriteParams, bool, Watch], None]

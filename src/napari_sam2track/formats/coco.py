@@ -8,10 +8,10 @@ from typing import Any
 
 from napari_sam2track.formats.rle import run_lengths
 from napari_sam2track.params import WriteParams
+from napari_sam2track.progress import Watch
 from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
-from napari_sam2track.watch import Watch
 
 
 def write(

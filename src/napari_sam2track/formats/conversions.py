@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_sam2track.errors import FormatError, OutputError
 from napari_sam2track.ids import checked_ids
 from napari_sam2track.labels import LabelFrames
+from napari_sam2track.progress import Watch, silent
 from napari_sam2track.tracks.lineage import problems, spans
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import DETECTION, TrackTable
@@ -22,7 +23,6 @@ from napari_sam2track.tracks.tracked_movie import (
     detections_of,
     relabelled,
 )
-from napari_sam2track.watch import Watch, silent
 
 #: Places and frames beyond it are not whole numbers any more, nor those of a movie.
 FAR = 2.0**53

@@ -23,12 +23,12 @@ from napari_sam2track.formats.labels.label_writers import checked_frames, write_
 from napari_sam2track.formats.sniffing import ctc_folder
 from napari_sam2track.labels import LabelFrames
 from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.progress import Watch
 from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.lineage import children, spans
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import TrackTable
 from napari_sam2track.tracks.tracked_movie import RelabelledFrames, TrackedMovie, relabelled
-from napari_sam2track.watch import Watch
 
 MAX_LABEL = 0xFFFF
 

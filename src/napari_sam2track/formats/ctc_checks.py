@@ -19,9 +19,9 @@ from napari_sam2track.formats.labels.label_files import ctc_images
 from napari_sam2track.formats.labels.open_labels import as_labels, size_text
 from napari_sam2track.formats.labels.tiff_pages import tiff_frames
 from napari_sam2track.formats.sniffing import ctc_folder
+from napari_sam2track.progress import Watch, silent
 from napari_sam2track.tracks.lineage import lineage_problems
 from napari_sam2track.tracks.regions import cut_mask, measure_regions
-from napari_sam2track.watch import Watch, silent
 
 
 def check_ctc(path: Path, watch: Watch = silent) -> list[Finding]:

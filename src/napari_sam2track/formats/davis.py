@@ -17,9 +17,9 @@ from napari_sam2track.formats.labels.label_writers import checked_frames
 from napari_sam2track.formats.labels.open_labels import LabelStack
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.progress import Watch
 from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
-from napari_sam2track.watch import Watch
 
 VOID = 255
 

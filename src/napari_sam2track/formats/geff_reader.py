@@ -22,8 +22,8 @@ from napari_sam2track.formats.labels.open_labels import LabelStack
 from napari_sam2track.ids import checked_ids
 from napari_sam2track.labels import LabelFrames, Scale
 from napari_sam2track.params import ReadParams
+from napari_sam2track.progress import Watch
 from napari_sam2track.tracks.tracked_movie import RelabelledFrames, TrackedMovie, relabelled
-from napari_sam2track.watch import Watch
 
 _KNOWN_MAJOR = 1
 

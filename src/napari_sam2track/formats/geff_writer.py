@@ -23,9 +23,9 @@ from napari_sam2track.formats.graphs import edges_of, families_of, paths_of
 from napari_sam2track.formats.labels.label_notes import make_note
 from napari_sam2track.formats.labels.label_writers import checked_frames, write_zarr_array
 from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.progress import Watch
 from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
-from napari_sam2track.watch import Watch
 
 #: The array with the labels, and the property of nodes that names them.
 LABELS, LABEL_PROP = "segmentation", "seg_id"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from napari_sam2track.formats.rle import run_lengths
 from napari_sam2track.params import WriteParams
+from napari_sam2track.progress import Watch
 from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
-from napari_sam2track.watch import Watch
 
 #: The class of all objects; what they are is not known.
 _CLASS = 1

@@ -20,9 +20,9 @@ from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.conversions import FAR, extent, point_rows, table_from
 from napari_sam2track.ids import checked_id, checked_ids
 from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.progress import Watch
 from napari_sam2track.storage.output import atomic_path, atomic_paths
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
-from napari_sam2track.watch import Watch
 
 #: Columns by what they are, in lower case; earlier names win.
 _NAMES = {

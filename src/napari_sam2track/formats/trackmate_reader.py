@@ -24,8 +24,8 @@ from napari_sam2track.formats.outlines import DrawnFrames, Shape
 from napari_sam2track.ids import MAX_ID
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.progress import Watch
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
-from napari_sam2track.watch import Watch
 
 #: The feature of spots in which we keep our track ids.
 OWN_ID = "SAM2TRACK_ID"

@@ -19,10 +19,10 @@ from napari_sam2track.formats.labels.label_notes import make_note
 from napari_sam2track.formats.outlines import outline
 from napari_sam2track.formats.trackmate_reader import OWN_ID
 from napari_sam2track.params import WriteParams
+from napari_sam2track.progress import Watch
 from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.regions import cut_mask, measure_regions
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
-from napari_sam2track.watch import Watch
 
 #: The version of TrackMate whose files these are like.
 _VERSION = "7.11.1"

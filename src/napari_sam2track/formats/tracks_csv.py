@@ -21,10 +21,10 @@ from napari_sam2track.formats.conversions import extent
 from napari_sam2track.ids import checked_id
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.progress import Watch
 from napari_sam2track.storage.output import atomic_paths
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
-from napari_sam2track.watch import Watch
 
 COLUMNS = (
     *("track_id", "frame", "label", "y", "x", "area"),

@@ -18,8 +18,8 @@ from napari_sam2track.formats.catalogue import (
 from napari_sam2track.formats.conversions import checked_lineage, drawn_movie, renumbered
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.progress import Watch, silent
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
-from napari_sam2track.watch import Watch, silent
 
 __all__ = [
     "DEPTH",

@@ -17,10 +17,10 @@ from napari_sam2track.errors import FormatError
 from napari_sam2track.ids import id_in_model
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.progress import Watch
 from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
-from napari_sam2track.watch import Watch
 
 FORMAT = "sam2track-tracks"
 VERSION = 1

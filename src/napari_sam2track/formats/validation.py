@@ -17,9 +17,9 @@ from napari_sam2track.formats.ctc_checks import check_ctc
 from napari_sam2track.formats.findings import Finding, error, shortened, warning
 from napari_sam2track.formats.sniffing import format_of_input
 from napari_sam2track.formats.tracks_files import open_tracks
+from napari_sam2track.progress import Watch, silent
 from napari_sam2track.tracks.lineage import lineage_problems, problems
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
-from napari_sam2track.watch import Watch, silent
 
 
 def check(path: Path, watch: Watch = silent) -> list[Finding]:

@@ -24,8 +24,8 @@ from napari_sam2track.linking.motion import Motion, at_rest
 from napari_sam2track.linking.objects import ObjectFrame, describe
 from napari_sam2track.linking.tracklets import Tracklets
 from napari_sam2track.params import LinkParams
+from napari_sam2track.progress import Watch, silent
 from napari_sam2track.tracks.table import TrackTable
-from napari_sam2track.watch import Watch, silent
 
 
 @dataclass(frozen=True, eq=False, slots=True)

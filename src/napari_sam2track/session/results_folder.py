@@ -18,6 +18,7 @@ from napari_sam2track.formats.overlay import draw_overlay
 from napari_sam2track.formats.video_writer import write_video
 from napari_sam2track.frames import Frames
 from napari_sam2track.params import OutputParams
+from napari_sam2track.progress import Watch
 from napari_sam2track.prompts import PromptSet
 from napari_sam2track.session.decisions import Division
 from napari_sam2track.session.run_store import NOTE, NOTE_BEFORE, SESSION, RunStore, recover_run
@@ -30,7 +31,6 @@ from napari_sam2track.storage.writer_lock import HOLDER, LOCK, only_writer
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import TrackTable
 from napari_sam2track.tracks.tracked_movie import table_of
-from napari_sam2track.watch import Watch
 
 RUN = HIDDEN
 LABELS = {"tif": "labels.tif", "zarr": "labels.zarr", "frames": "labels"}

@@ -13,8 +13,8 @@ from napari_sam2track.formats.labels.label_writers import write_labels
 from napari_sam2track.formats.labels.open_labels import LabelStack, open_labels
 from napari_sam2track.ids import checked_id
 from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.progress import Watch
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
-from napari_sam2track.watch import Watch
 
 
 def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:

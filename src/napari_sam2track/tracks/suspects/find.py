@@ -14,12 +14,12 @@ import numpy as np
 
 from napari_sam2track.labels import LabelFrames, Scale
 from napari_sam2track.params import SuspectParams
+from napari_sam2track.progress import Watch, silent
 from napari_sam2track.tracks.suspects import signs
 from napari_sam2track.tracks.suspects.mask_signs import look
 from napari_sam2track.tracks.suspects.motion_signs import measure_motion
 from napari_sam2track.tracks.suspects.signs import Sign
 from napari_sam2track.tracks.table import TrackTable
-from napari_sam2track.watch import Watch, silent
 
 #: What can be suspicious.
 KINDS = (

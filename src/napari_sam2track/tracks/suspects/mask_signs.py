@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.labels import LabelFrames
+from napari_sam2track.progress import Watch
 from napari_sam2track.tracks.table import TrackTable
-from napari_sam2track.watch import Watch
 
 
 @dataclass(frozen=True, eq=False, slots=True)
