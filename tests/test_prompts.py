@@ -35,6 +35,7 @@ from napari_sam2track.prompts import (
     prompts_to_dict,
     prompts_to_json,
     read_prompts,
+    validate_prompts,
 )
 
 coordinates = st.floats(-1e6, 1e6) | st.integers(-5000, 5000).map(float)
@@ -198,19 +199,20 @@ GOOD = Prompt(points=(Point(5, 5),))
 )
 def test_validate_names_the_problem(key: tuple[int, int], prompt: Prompt, message: str) -> None:
     with pytest.raises(PromptError, match=message):
-        PromptSet({key: prompt}).validate(10, 48, 64)
+        validate_prompts(PromptSet({key: prompt}), 10, 48, 64)
 
 
 def test_validate_accepts_what_is_meant() -> None:
-    PromptSet(
+    good = PromptSet(
         {
             (1, 0): Prompt(points=(Point(-0.5, 63.5), Point(3, 3, False))),
             (1, 9): Prompt(points=(Point(2, 2, False),)),  # a correction
             (2, 3): Prompt(points=(Point(2, 2, False),), box=(-5, -5, 100, 100)),
             (3, 0): Prompt(mask=full(48, 64)),
         }
-    ).validate(10, 48, 64)
-    PromptSet().validate(1, 1, 1)
+    )
+    validate_prompts(good, 10, 48, 64)
+    validate_prompts(PromptSet(), 1, 1, 1)
 
 
 def test_validate_says_the_worst_first_and_counts_the_rest() -> None:
@@ -221,7 +223,7 @@ def test_validate_says_the_worst_first_and_counts_the_rest() -> None:
         }
     )
     with pytest.raises(PromptError, match=r"^frame 77, .* \(and 2 more\)$"):
-        bad.validate(10, 48, 64)
+        validate_prompts(bad, 10, 48, 64)
 
 
 # --- text -----------------------------------------------------------------------------------------
@@ -389,7 +391,7 @@ def test_real_labels(shared_data: Path) -> None:
     labels_tyx = np.load(shared_data / "cellseg" / "data_small.npz")["labels"]
     found = masks_from_labels(labels_tyx[3], frame=3)
     assert set(found.objects) == set(np.unique(labels_tyx[3])) - {0}
-    found.validate(*labels_tyx.shape)
+    validate_prompts(found, *labels_tyx.shape)
     assert prompts_from_json(prompts_to_json(found)) == found
 
 

@@ -1,13 +1,52 @@
-"""Movies of label images: what reads them, what changes them, and how large their pixels are."""
+"""Movies of label images: their ids, what reads and changes them, and how large their pixels are.
+
+Ids of objects, tracks and labels are whole numbers from 1 to `MAX_ID`, which 32 bits hold. What
+comes from a file, a layer or a person is checked here before numpy makes it 32 bits: numpy cuts
+off fractions and wraps what is too large, without a word.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+import re
+import reprlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from napari_sam2track.errors import FormatError
+
+#: The largest id; 0 is the background.
+MAX_ID = 2**32 - 1
+
+
+class Closing:
+    """Gives `close` and ``with`` to a dataclass that has a field ``_close``.
+
+    ``_close`` lets go of the file; None if there is none.
+    """
+
+    _close: Callable[[], object] | None
+
+    def close(self) -> None:
+        """Let go of the file, if there is one."""
+        if self._close is not None:
+            self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 class LabelFrames(Protocol):
@@ -70,7 +109,7 @@ class ArrayLabels:
     @property
     def max_id(self) -> int:
         """The largest id that the array's type can hold, and that is an id: 32 bits."""
-        return min(int(np.iinfo(self.array.dtype).max), 0xFFFFFFFF)
+        return min(int(np.iinfo(self.array.dtype).max), MAX_ID)
 
     def read(self, t: int) -> NDArray[np.uint32]:
         """Frame `t`, uint32; a copy."""
@@ -121,3 +160,68 @@ class Scale:
     def of_axes(self, ndim: int) -> Sequence[float]:
         """Scales of the axes of a movie: (t, y, x) for `ndim` 3, (t, z, y, x) for 4."""
         return (self.time, self.z, self.y, self.x) if ndim == 4 else (self.time, self.y, self.x)
+
+
+def checked_id(value: Any, what: str, error: type[Exception] = FormatError, least: int = 1) -> int:
+    """An id as a number of Python.
+
+    Parameters
+    ----------
+    value
+        A number of Python or numpy, or its digits as text.
+    what
+        What to call it: "a.csv, line 3: track_id".
+    error
+        What to raise.
+    least
+        0 where the background, or no id at all, may stand.
+
+    Raises
+    ------
+    FormatError
+        Or `error`, if it is no whole number, as True and "1_0" are none, or out of range.
+    """
+    number = _whole(value)
+    if number is None or not least <= number <= MAX_ID:
+        said = f"{value:.12g}" if isinstance(value, float) else reprlib.repr(value)
+        raise error(
+            f"{what} is {said}; ids are whole numbers from {least} to {MAX_ID}"
+            + (" (0 is background)" if least else "")
+        )
+    return number
+
+
+def checked_ids(
+    values: NDArray[Any], what: str, error: type[Exception] = FormatError, least: int = 1
+) -> NDArray[np.uint32]:
+    """An array of ids, as 32 bits; refused as by `checked_id` for the first value that is none."""
+    if values.dtype.kind in "iuf":
+        # float32 cannot tell 2**32 from the largest id
+        wide = values.astype(np.float64) if values.dtype.kind == "f" else values
+        good = (wide >= least) & (wide <= MAX_ID)
+        if wide.dtype.kind == "f":
+            good &= wide == np.floor(wide)
+        if not good.all():
+            checked_id(wide[~good][0].item(), what, error, least)
+        return values.astype(np.uint32)
+    each = [checked_id(value, what, error, least) for value in values.ravel().tolist()]
+    return np.array(each, np.uint32).reshape(values.shape)
+
+
+def id_in_model(value: Any) -> int:
+    """An id in a model of pydantic, which makes an error of its own of a ValueError."""
+    return checked_id(value, "the id", ValueError)
+
+
+def _whole(value: Any) -> int | None:
+    """A value as a whole number; None if it is none."""
+    if isinstance(value, bool | np.bool_):
+        return None
+    if isinstance(value, str):
+        return int(value) if re.fullmatch(r"\s*[0-9]{1,20}\s*", value) else None
+    if isinstance(value, float | np.floating):
+        return int(value) if value.is_integer() else None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None

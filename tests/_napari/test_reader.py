@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels, Layer, Tracks
 
+from napari_sam2track._napari import tracks_to_layers
 from napari_sam2track._napari.lazy_array import LazyFrames
 from napari_sam2track._napari.reader import get_reader
 from napari_sam2track.errors import FormatError
@@ -57,7 +58,7 @@ def test_ours_is_taken_and_has_the_lineage(files):
             assert Labels in layers, format
             ours = layers[Labels].metadata["sam2track"]
             assert ours["parents"] == SAMPLE.parents, format
-            assert layers[Labels].name == f"{opening.name_of(path)} [labels]"
+            assert layers[Labels].name == f"{tracks_to_layers.name_of(path)} [labels]"
             if format != "trackmate":  # outlines are not pixels
                 np.testing.assert_array_equal(layers[Labels].data, SAMPLE.labels_tyx)
 
@@ -96,7 +97,7 @@ def test_others_are_left_alone(tmp_path):
 
 
 def test_a_large_movie_stays_in_its_file(files, monkeypatch):
-    monkeypatch.setattr(opening, "IN_MEMORY", 1000)
+    monkeypatch.setattr(tracks_to_layers, "IN_MEMORY", 1000)
     labels, tracks = read(files["tiff"])
     assert isinstance(labels.data, LazyFrames)
     assert "not painted" in labels.metadata["sam2track"]["note"]
@@ -108,7 +109,7 @@ def test_a_large_movie_stays_in_its_file(files, monkeypatch):
 
 def test_what_cannot_be_shown_is_told(tmp_path, capsys, monkeypatch):
     texts = []
-    monkeypatch.setattr(opening, "tell", texts.append)
+    monkeypatch.setattr(tracks_to_layers, "tell", texts.append)
     far = np.where(SAMPLE.labels_tyx > 0, SAMPLE.labels_tyx + 3_000_000_000, 0).astype(np.uint32)
     labels = ArrayLabels(far)
     write_tracks(tmp_path / "a.geff", TrackedMovie(table_of(labels), labels))
@@ -122,7 +123,7 @@ def test_what_cannot_be_shown_is_told(tmp_path, capsys, monkeypatch):
 
 def test_merges_are_cut_and_told(tmp_path, monkeypatch):
     texts = []
-    monkeypatch.setattr(opening, "tell", texts.append)
+    monkeypatch.setattr(tracks_to_layers, "tell", texts.append)
     (tmp_path / "tracks.csv").write_text("ID,t,y,x\n1,0,2,2\n2,0,5,5\n2,1,5,5\n3,2,4,4\n")
     (tmp_path / "graph.json").write_text('{"3": [1, 2]}')
     (tracks,) = read(tmp_path / "tracks.csv")

@@ -9,6 +9,7 @@ import pytest
 import tifffile
 from napari.layers import Image, Labels, Layer, Points, Shapes, Tracks
 
+from napari_sam2track._napari import session_layers, tracks_to_layers
 from napari_sam2track._napari.geometry import open_layer
 from napari_sam2track._napari.layer_tracks import tracked_movie
 from napari_sam2track._napari.reader import get_reader
@@ -38,7 +39,7 @@ GREY = np.random.default_rng(0).integers(100, 4000, (6, 64, 64)).astype(np.uint1
 def texts(monkeypatch):
     """What the person is told."""
     texts = []
-    for module in (opening, restoring):
+    for module in (tracks_to_layers, session_layers):
         monkeypatch.setattr(module, "tell", texts.append)
     return texts
 
@@ -92,7 +93,7 @@ def test_all_comes_back(tmp_path, texts, asked):
     assert layers[Points].features["object_id"].tolist() == [1, 1, 2]
     assert layers[Points].features["label"].tolist() == ["positive", "negative", "positive"]
     assert len(layers[Shapes].data) == 1
-    masks = restoring.read_session(folder / "session.json").prompt_set()
+    masks = session_layers.read_session(folder / "session.json").prompt_set()
     assert masks == PROMPTS  # the mask, which no layer shows, is in the metadata
     assert (
         layers[Image].metadata["sam2track"]["prompts"]
@@ -198,7 +199,7 @@ def test_nothing_left_is_an_error(tmp_path, texts):
 
 
 def test_large_labels_stay_in_their_file(tmp_path, texts, monkeypatch):
-    monkeypatch.setattr(opening, "IN_MEMORY", 1000)
+    monkeypatch.setattr(tracks_to_layers, "IN_MEMORY", 1000)
     folder = make(tmp_path / "run", np.stack([GREY, GREY], 1), "TCYX")
     labels = restored(folder)[Labels]
     assert labels.data.shape == (6, 1, 64, 64)

@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 
+from napari_sam2track._napari import autosave
 from napari_sam2track.samples import centre_pixels, moving_cells
 
 N = 8
@@ -62,7 +63,7 @@ def project(dock, window):
 
 def test_nothing_is_saved_by_a_timer_after_closing(dock, project, window, centres, monkeypatch):
 
-    monkeypatch.setattr(saving, "_AFTER", 200)
+    monkeypatch.setattr(autosave, "_AFTER", 200)
     click_on(window, project, 1, centres[1])
     project.touched()
     dock.close_work()

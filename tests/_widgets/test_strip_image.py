@@ -23,6 +23,7 @@ from napari_sam2track._widgets.strip_image import (
     hatched,
     pooled,
 )
+from napari_sam2track.workspace import state_grid
 
 
 def code(state, score=np.nan):
@@ -32,7 +33,7 @@ def code(state, score=np.nan):
 def test_states_are_those_of_the_work():
     pytest.importorskip("torch")
 
-    assert states.STATES == STATES
+    assert state_grid.STATES == STATES
 
 
 def test_what_wants_to_be_seen_more_has_the_larger_code():

@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from napari_sam2track.engine import official_predictor
 from napari_sam2track.formats.labels.open_labels import open_labels
 
 
@@ -42,8 +43,8 @@ def test_selftest_agrees_with_sam2(sam2track):
 
 def test_selftest_says_when_it_does_not(sam2track, monkeypatch):
 
-    wrong = selftest.Comparison(2, 100, 50, 0.5, 1.0, 1.0)
-    monkeypatch.setattr(selftest, "compare", lambda *args: wrong)
+    wrong = official_predictor.Comparison(2, 100, 50, 0.5, 1.0, 1.0)
+    monkeypatch.setattr(official_predictor, "compare", lambda *args: wrong)
     result = sam2track("selftest", "--frames", 2)
     assert result.exit_code == 1
     assert "larger than promised: one click (exact), one click (fast)" in result.stderr

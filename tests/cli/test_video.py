@@ -673,7 +673,7 @@ def test_an_output_of_a_free_name_is_no_input_either(sam2track, run_in):
 
 def test_a_run_that_began_meanwhile(sam2track, movie_path, run_in, monkeypatch, tmp_path):
     """Two first runs into one new folder: the one that comes later does not clear the other."""
-    from napari_sam2track.session.session import results_folder
+    from napari_sam2track.session import results_folder
 
     out, check = tmp_path / "out", results_folder.check_folder
 

@@ -11,6 +11,7 @@ import torch
 
 from napari_sam2track.engine.clicks import encode_views
 from napari_sam2track.engine.embeddings import Encoder
+from napari_sam2track.engine.network.fast import fast_version
 from napari_sam2track.engine.views.views import FrameView, WindowView
 from napari_sam2track.engine.views.windows import Window
 
@@ -22,7 +23,7 @@ def movie(discs):
 
 @pytest.fixture(params=["sam2's", "fast"])
 def network(request, small):
-    return small if request.param == "sam2's" else small.fast
+    return small if request.param == "sam2's" else fast_version(small)
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +103,7 @@ def test_the_disk_gives_back_the_same_bits(network, movie, tmp_path):
 
 def test_networks_that_round_differently_do_not_share(small, movie, tmp_path):
     Encoder(small, 0, "a", tmp_path).encode(movie, 0, WINDOWS)
-    fast = Encoder(small.fast, 0, "a", tmp_path)
+    fast = Encoder(fast_version(small), 0, "a", tmp_path)
     fast.encode(movie, 0, WINDOWS)
     assert fast.hits == 0
 

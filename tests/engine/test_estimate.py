@@ -8,6 +8,7 @@ import pytest
 
 from napari_sam2track.engine.estimate import Estimate, bank_bytes, estimate
 from napari_sam2track.engine.network.batches import object_bytes
+from napari_sam2track.engine.network.fast import fast_version
 from napari_sam2track.engine.network.memory import MemoryBank
 from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.params import EngineParams
@@ -66,7 +67,7 @@ def test_a_run_takes_about_what_was_said(small, discs, mode):
 def test_large_batches_are_not_computed_to_be_timed(small, monkeypatch):
     """A network that takes 0.3 s an object is timed with one."""
     batches = []
-    slow = small.fast
+    slow = fast_version(small)
     encode = type(slow).encode_memory
 
     def waiting(self, features, *args):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_sam2track.engine import official_predictor
 from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.official_predictor import PLAIN, compare
 from napari_sam2track.engine.propagation import Pass
@@ -117,14 +118,14 @@ TINY = {  # a frame takes a third of a second
 def official(monkeypatch):
     """What SAM2's predictor gave, recorded; the same question is not asked twice."""
     seen = {}
-    real = selftest.official_labels
+    real = official_predictor.official_labels
 
     def recorded(predictor, movie, prompts, later, step):
         if "labels" not in seen:
             seen["labels"] = real(predictor, movie, prompts, later, step)
         return seen["labels"]
 
-    monkeypatch.setattr(selftest, "official_labels", recorded)
+    monkeypatch.setattr(official_predictor, "official_labels", recorded)
     return seen
 
 
@@ -206,8 +207,11 @@ def test_low_resolution_memory_of_an_absent_object_is_the_oracles(
     )
     bank = run.followers[0].bank
     list(run)
-    with selftest.official_session(predictor, d.movie) as state, selftest.quiet():
-        selftest.add_prompt(predictor, state, 0, 1, prompt)
+    with (
+        official_predictor.official_session(predictor, d.movie) as state,
+        official_predictor.quiet(),
+    ):
+        official_predictor.add_prompt(predictor, state, 0, 1, prompt)
         list(predictor.propagate_in_video(state, start_frame_idx=0))
     theirs = state["output_dict_per_obj"][0]
     assert torch.equal(
@@ -227,12 +231,14 @@ def test_compare_finds_differences(small_predictor, discs):
     kept = compare(small_predictor, d.movie, prompts, PLAIN.model_copy(update={"keep_masks": True}))
     assert kept.flipped > 0 or kept.logit_difference > 1
     wrong = PLAIN.model_copy(update={"later_prompts": "fresh"})
-    real = selftest.official_labels
+    real = official_predictor.official_labels
     try:
-        selftest.official_labels = lambda p, m, ps, later, step: real(p, m, ps, "refine", step)
+        official_predictor.official_labels = lambda p, m, ps, later, step: real(
+            p, m, ps, "refine", step
+        )
         other = compare(small_predictor, d.movie, prompts, wrong)
     finally:
-        selftest.official_labels = real
+        official_predictor.official_labels = real
     assert other.flipped > 0
     assert np.isfinite(other.seconds)
     assert other.pixels == 5 * d.height * d.width

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_sam2track.engine import touching_daughters
 from napari_sam2track.engine.divisions import LOOK_BACK, Two, two_parts
 from napari_sam2track.engine.network.batches import Batcher
 from napari_sam2track.engine.network.network import Network
@@ -142,7 +143,7 @@ class Stub:
             self.asked.append((t, list(masks)))
             return [answer] * len(masks)
 
-        monkeypatch.setattr(touching, "two_in_touch", look)
+        monkeypatch.setattr(touching_daughters, "two_in_touch", look)
 
 
 def test_each_is_asked_once(bundled, movie, monkeypatch):

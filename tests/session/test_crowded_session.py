@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from napari_sam2track.engine import follower
 from napari_sam2track.engine.results import State
 from napari_sam2track.frames import open_frames
 from napari_sam2track.masks import Mask
@@ -178,7 +179,7 @@ def test_on_or_off_makes_stale(movie, prompts, tmp_path):
 def test_lost_absent_stopped_and_prompted_again(sample, movie, prompts, tmp_path, monkeypatch):
     """A person's word wakes up an object that was given up."""
 
-    monkeypatch.setattr(following, "SEARCH_FRAMES", 1)
+    monkeypatch.setattr(follower, "SEARCH_FRAMES", 1)
     back = given(sample, 2, 8, truth=3)
     store, _ = run(session(movie, prompts | back, give_up=2), tmp_path)
     frames = [store.read(t) for t in range(N)]

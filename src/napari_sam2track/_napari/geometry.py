@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.formats.labels.open_labels import as_labels
+from napari_sam2track.formats.labels.label_stack import as_labels
 from napari_sam2track.frames import Frames, open_frames
 from napari_sam2track.frames.axes import resolve_layout
 from napari_sam2track.params import FramesParams

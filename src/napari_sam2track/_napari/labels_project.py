@@ -18,7 +18,7 @@ from napari_sam2track._napari.project import TracksProject
 from napari_sam2track._napari.project_setup import check_labels
 from napari_sam2track._napari.ui_scheduler import Pump
 from napari_sam2track._napari.viewer_position import Place
-from napari_sam2track.formats.labels.open_labels import as_labels
+from napari_sam2track.formats.labels.label_stack import as_labels
 from napari_sam2track.storage.scratch import new_scratch
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import DETECTION, TrackTable

@@ -19,8 +19,7 @@ from napari_sam2track._napari.layer_values import (
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.conversions import extent, measured, point_rows, table_from
 from napari_sam2track.formats.provenance import provenance as make_provenance
-from napari_sam2track.ids import checked_id, checked_ids
-from napari_sam2track.labels import Scale
+from napari_sam2track.labels import Scale, checked_id, checked_ids
 from napari_sam2track.progress import Watch, silent
 from napari_sam2track.tracks.lineage import generations, lineage_ids
 from napari_sam2track.tracks.table import TrackTable

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.labels.label_notes import unit_of
-from napari_sam2track.formats.labels.open_labels import as_labels
+from napari_sam2track.formats.labels.label_stack import as_labels
 from napari_sam2track.labels import Scale
 
 #: Where we keep our own in ``layer.metadata``: a mapping, or an object with ``parents``.

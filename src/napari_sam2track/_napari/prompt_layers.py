@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.ids import checked_id
+from napari_sam2track.labels import checked_id
 from napari_sam2track.prompts import Point, Prompt, PromptSet
 from napari_sam2track.prompts.syntax import parse_label
 

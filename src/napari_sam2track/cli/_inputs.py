@@ -133,7 +133,8 @@ def model_files(info: ModelInfo) -> list[Path]:
 
 def _masks_of(path: Path, frame: int, height: int, width: int) -> PromptSet:
     """The labels of one frame as mask prompts."""
-    from napari_sam2track.formats.labels.open_labels import open_labels, plane_stack
+    from napari_sam2track.formats.labels.label_stack import plane_stack
+    from napari_sam2track.formats.labels.open_labels import open_labels
     from napari_sam2track.prompts import masks_from_labels
 
     with open_labels(path) as stack:

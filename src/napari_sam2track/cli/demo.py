@@ -44,8 +44,9 @@ def demo(
     from napari_sam2track.formats.provenance import provenance
     from napari_sam2track.params import EngineParams, FramesParams, OutputParams
     from napari_sam2track.prompts import Point, Prompt, PromptSet
+    from napari_sam2track.session import results_folder
     from napari_sam2track.session.run_store import RunStore
-    from napari_sam2track.session.session import Session, results_folder
+    from napari_sam2track.session.session import Session
     from napari_sam2track.session.session_file import ModelRef, session_of
     from napari_sam2track.storage.output import check_output
 

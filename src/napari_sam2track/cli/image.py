@@ -117,7 +117,9 @@ def image(
             raise UsageError(
                 'there are no prompts; click on the object, as in --points "120,85:pos"'
             )
-        wanted.validate(movie.n_frames, movie.height, movie.width)
+        from napari_sam2track.prompts import validate_prompts
+
+        validate_prompts(wanted, movie.n_frames, movie.height, movie.width)
         info = ready_model(model, config)
         check_apart(outputs, model_files(info))
         where = ready_device(device, threads)

@@ -16,7 +16,7 @@ from napari_sam2track.params import LinkParams, WriteParams
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_sam2track.formats.labels.open_labels import LabelStack
+    from napari_sam2track.formats.labels.label_stack import LabelStack
     from napari_sam2track.linking import LockedLink
     from napari_sam2track.tracks.table import TrackTable
 

@@ -158,9 +158,10 @@ def video(
         raise UsageError("--correct and --forget change a run that is there; say --resume as well")
     if undo and (changes or any(said) or resume or session or estimate):
         raise UsageError("--undo goes alone: it puts back what the last run replaced")
+    from napari_sam2track.session import results_folder
     from napari_sam2track.session.decisions import Decisions
     from napari_sam2track.session.run_store import RunStore
-    from napari_sam2track.session.session import Session, results_folder
+    from napari_sam2track.session.session import Session
     from napari_sam2track.storage.apart import check_apart
     from napari_sam2track.storage.scratch import scratch_folder
 
@@ -348,7 +349,7 @@ def _replayed(
 
 def _check_there(folder: Path) -> None:
     """Refuse a folder without a run."""
-    from napari_sam2track.session.session import results_folder
+    from napari_sam2track.session import results_folder
 
     if not results_folder.has_run(folder):
         raise OutputError(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from napari_sam2track.engine.network.batches import Batcher, Mode, memory_guard, object_bytes
+from napari_sam2track.engine.network.fast import fast_version
 from napari_sam2track.engine.network.network import Features, MemoryTokens, Network
 from napari_sam2track.engine.propagation import MEMORY_EVERY
 from napari_sam2track.params import EngineParams
@@ -94,7 +95,7 @@ def estimate(
     if not pairs or not n_active:
         return Estimate(0, 0.0, 0, 0)
     exact = params.equality == "exact"
-    used = network if exact else network.fast
+    used = network if exact else fast_version(network)
     batcher = Batcher.of(used, mode, params)
     with memory_guard(used, 1):
         image, each = _seconds(used, mode, batcher, n_active)

@@ -26,6 +26,7 @@ from napari_sam2track.engine.neighbours import (
     resolve,
 )
 from napari_sam2track.engine.network.batches import Mode
+from napari_sam2track.engine.network.fast import fast_version
 from napari_sam2track.engine.network.memory import MemoryBank
 from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.observer import NOTHING, Observer, Raw, Seen
@@ -84,7 +85,7 @@ class Pass:
         encoder: Encoder | None = None,
         known: Known | None = None,
     ) -> None:
-        network = network if params.equality == "exact" else network.fast
+        network = network if params.equality == "exact" else fast_version(network)
         self.network, self.movie, self.params = network, movie, params
         self.encoder = Encoder(network) if encoder is None else encoder
         self.mode, self.step = mode, step

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError, OutputError
-from napari_sam2track.ids import checked_ids
-from napari_sam2track.labels import LabelFrames
+from napari_sam2track.labels import LabelFrames, checked_ids
 from napari_sam2track.progress import Watch, silent
 from napari_sam2track.tracks.lineage import problems, spans
 from napari_sam2track.tracks.regions import measure_regions

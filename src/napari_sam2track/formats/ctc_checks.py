@@ -16,7 +16,7 @@ from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.ctc_text import Line, parsed_lines
 from napari_sam2track.formats.findings import Finding, error, shortened, warning
 from napari_sam2track.formats.labels.label_files import ctc_images
-from napari_sam2track.formats.labels.open_labels import as_labels, size_text
+from napari_sam2track.formats.labels.label_stack import as_labels, size_text
 from napari_sam2track.formats.labels.tiff_pages import tiff_frames
 from napari_sam2track.formats.sniffing import ctc_folder
 from napari_sam2track.progress import Watch, silent

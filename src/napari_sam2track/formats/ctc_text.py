@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.ids import checked_id
+from napari_sam2track.labels import checked_id
 
 
 class Line(NamedTuple):

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from napari_sam2track.formats.conversions import measured, table_from
 from napari_sam2track.formats.labels.label_files import open_folder
 from napari_sam2track.formats.labels.label_notes import PROVENANCE, make_note, note_in_text
+from napari_sam2track.formats.labels.label_stack import LabelStack
 from napari_sam2track.formats.labels.label_writers import checked_frames
-from napari_sam2track.formats.labels.open_labels import LabelStack
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.progress import Watch

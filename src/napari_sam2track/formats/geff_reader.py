@@ -18,9 +18,8 @@ from napari_sam2track.formats.geff_writer import TRACK_PROP, reason
 from napari_sam2track.formats.graphs import Graph, tracks_of
 from napari_sam2track.formats.labels.label_arrays import open_zarr
 from napari_sam2track.formats.labels.label_notes import TRACKS, read_note, unit_of
-from napari_sam2track.formats.labels.open_labels import LabelStack
-from napari_sam2track.ids import checked_ids
-from napari_sam2track.labels import LabelFrames, Scale
+from napari_sam2track.formats.labels.label_stack import LabelStack
+from napari_sam2track.labels import LabelFrames, Scale, checked_ids
 from napari_sam2track.params import ReadParams
 from napari_sam2track.progress import Watch
 from napari_sam2track.tracks.tracked_movie import RelabelledFrames, TrackedMovie, relabelled

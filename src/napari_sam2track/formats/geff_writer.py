@@ -22,7 +22,7 @@ from napari_sam2track.formats.conversions import require_order
 from napari_sam2track.formats.graphs import edges_of, families_of, paths_of
 from napari_sam2track.formats.labels.label_notes import make_note
 from napari_sam2track.formats.labels.label_writers import checked_frames, write_zarr_array
-from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.params import WriteParams
 from napari_sam2track.progress import Watch
 from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
@@ -33,13 +33,6 @@ LABELS, LABEL_PROP = "segmentation", "seg_id"
 TRACK_PROP = "track_id"
 #: zarr 2 is geff's own default, and what Java reads.
 _ZARR_FORMAT: Literal[2] = 2
-
-
-def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:
-    """Read a GEFF of ours or of another program; see `formats.geff_reader.read`."""
-    from napari_sam2track.formats import geff_reader
-
-    return geff_reader.read(path, options, watch)
 
 
 def write(

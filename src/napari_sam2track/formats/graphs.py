@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.ids import MAX_ID
+from napari_sam2track.labels import MAX_ID
 from napari_sam2track.tracks.table import TrackTable
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.conversions import FAR, extent, point_rows, table_from
-from napari_sam2track.ids import checked_id, checked_ids
+from napari_sam2track.labels import checked_id, checked_ids
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.progress import Watch
 from napari_sam2track.storage.output import atomic_path, atomic_paths

@@ -21,9 +21,8 @@ from napari_sam2track.formats.conversions import FAR, detections, extent, point_
 from napari_sam2track.formats.graphs import Graph, tracks_of
 from napari_sam2track.formats.labels.label_notes import Note, note_in_text, unit_of
 from napari_sam2track.formats.outlines import DrawnFrames, Shape
-from napari_sam2track.ids import MAX_ID
-from napari_sam2track.labels import Scale
-from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.labels import MAX_ID, Scale
+from napari_sam2track.params import ReadParams
 from napari_sam2track.progress import Watch
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
@@ -101,15 +100,6 @@ def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:
     if found:
         provenance["notes"] = [*provenance.get("notes", ()), *found]
     return TrackedMovie(table, labels, scale, provenance)
-
-
-def write(
-    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, watch: Watch
-) -> None:
-    """Write a TrackMate file; see `formats.trackmate_writer.write`."""
-    from napari_sam2track.formats import trackmate_writer
-
-    trackmate_writer.write(path, movie, options, overwrite, watch)
 
 
 def _parsed(path: Path) -> _File:

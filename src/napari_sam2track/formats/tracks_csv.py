@@ -18,8 +18,7 @@ import numpy as np
 
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.conversions import extent
-from napari_sam2track.ids import checked_id
-from napari_sam2track.labels import Scale
+from napari_sam2track.labels import Scale, checked_id
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.progress import Watch
 from napari_sam2track.storage.output import atomic_paths

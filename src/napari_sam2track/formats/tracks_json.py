@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.ids import id_in_model
-from napari_sam2track.labels import Scale
+from napari_sam2track.labels import Scale, id_in_model
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.progress import Watch
 from napari_sam2track.storage.output import atomic_path

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import operator
 import threading
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +21,13 @@ from napari_sam2track.frames.intensity import (
     to_uint8,
 )
 from napari_sam2track.frames.source import Source
+from napari_sam2track.labels import Closing
 
 _FINGERPRINT_FRAMES = 4
 _FINGERPRINT_PIXELS = 65_536
 
 
-class Frames:
+class Frames(Closing):
     """A movie with a choice of channels and one intensity window per channel.
 
     Parameters
@@ -61,7 +61,7 @@ class Frames:
         channel: int | str | tuple[int, ...] | list[int] | None = None,
         intensity: Intensity | str | tuple[float, float] | None = None,
     ) -> None:
-        self._source = source
+        self._source, self._close = source, source.close
         self.channels, self._note = choose_channels(source, channel)
         if isinstance(intensity, str):
             intensity = parse_intensity(intensity)
@@ -211,18 +211,3 @@ class Frames:
             frame_yxc = source.read_raw(t, 0, self.height, 0, self.width)
             digest.update(frame_yxc[::step, ::step].astype(little_endian).tobytes())
         return digest.hexdigest()[:32]
-
-    def close(self) -> None:
-        """Give the file back. Closing twice does no harm."""
-        self._source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

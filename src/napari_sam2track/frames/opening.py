@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from napari_sam2track.errors import FramesError
-from napari_sam2track.frames import folder, tiff, zarr_store
+from napari_sam2track.frames import folder, tiff, video_file, zarr_store
 from napari_sam2track.frames.arrays import ArrayLike, ArraySource, from_array
 from napari_sam2track.frames.intensity import Intensity
 from napari_sam2track.frames.mapped import MappedArray
@@ -81,8 +81,8 @@ def _open_path(path: Path, axes: str | None, z: int | None) -> ArraySource:
     suffix = path.suffix.lower()
     if suffix in tiff.SUFFIXES:
         return tiff.open_tiff(path, axes=axes, z=z)
-    if suffix in video.SUFFIXES:
-        return video.open_video(path, axes=axes, z=z)
+    if suffix in video_file.SUFFIXES:
+        return video_file.open_video(path, axes=axes, z=z)
     if suffix in folder.SUFFIXES:
         if axes is not None and not axes.strip().upper().startswith("T"):
             axes = "T" + axes.strip()  # one file is one frame
@@ -91,7 +91,7 @@ def _open_path(path: Path, axes: str | None, z: int | None) -> ArraySource:
         return _open_npy(path, axes, z)
     raise FramesError(
         f"{path} is of a kind that is not known ({suffix or 'no suffix'}); known are folders of "
-        f"images, zarr folders, .npy, {', '.join(tiff.SUFFIXES + video.SUFFIXES)} and "
+        f"images, zarr folders, .npy, {', '.join(tiff.SUFFIXES + video_file.SUFFIXES)} and "
         f"{', '.join(folder.SUFFIXES)}; export it as OME-TIFF, or open it in napari"
     )
 

@@ -10,6 +10,7 @@ from napari_sam2track.prompts.files import (
     read_prompts,
 )
 from napari_sam2track.prompts.from_labels import masks_from_labels
+from napari_sam2track.prompts.problems import validate_prompts
 from napari_sam2track.prompts.syntax import (
     format_object_points,
     format_points,
@@ -43,4 +44,5 @@ __all__ = [
     "prompts_to_dict",
     "prompts_to_json",
     "read_prompts",
+    "validate_prompts",
 ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2track.errors import FormatError, PromptError
-from napari_sam2track.ids import checked_id
+from napari_sam2track.labels import checked_id
 from napari_sam2track.masks import Mask
 from napari_sam2track.prompts.syntax import parse_label
 from napari_sam2track.prompts.values import Point, Prompt, PromptSet

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import PromptError
-from napari_sam2track.ids import checked_ids
+from napari_sam2track.labels import checked_ids
 from napari_sam2track.masks import Mask
 from napari_sam2track.prompts.values import Prompt, PromptSet
 

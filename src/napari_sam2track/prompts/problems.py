@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import IntEnum
 
+from napari_sam2track.errors import PromptError
 from napari_sam2track.masks import Mask
 from napari_sam2track.prompts.values import Box, Prompt, PromptSet
 
@@ -53,6 +54,20 @@ def find_problems(prompts: PromptSet, n_frames: int, height: int, width: int) ->
                 )
             )
     return [text for _, text in sorted(found, key=lambda item: item[0])]
+
+
+def validate_prompts(prompts: PromptSet, n_frames: int, height: int, width: int) -> None:
+    """Check all prompts against a movie.
+
+    Raises
+    ------
+    PromptError
+        With the worst problem, and the number of others.
+    """
+    problems = find_problems(prompts, n_frames, height, width)
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise PromptError(problems[0] + more)
 
 
 def _of_prompt(prompt: Prompt, where: str, height: int, width: int) -> Iterator[tuple[_Rank, str]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_sam2track.errors import PromptError
-from napari_sam2track.ids import checked_id
+from napari_sam2track.labels import checked_id
 from napari_sam2track.masks import Mask
 
 Box = tuple[float, float, float, float]
@@ -248,21 +248,6 @@ class PromptSet:
                 f"object {object_id} has no prompt{where}, so there is nothing to remove"
             )
         return PromptSet({key: p for key, p in self._prompts.items() if key not in gone})
-
-    def validate(self, n_frames: int, height: int, width: int) -> None:
-        """Check all prompts against a movie.
-
-        Raises
-        ------
-        PromptError
-            With the worst problem, and the number of others.
-        """
-        from napari_sam2track.prompts.problems import find_problems
-
-        problems = find_problems(self, n_frames, height, width)
-        if problems:
-            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-            raise PromptError(problems[0] + more)
 
 
 def _checked_key(key: Key) -> Key:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from napari_sam2track.errors import PromptError, UsageError
 from napari_sam2track.frames import Frames
 from napari_sam2track.params import EngineParams
-from napari_sam2track.prompts import PromptSet
+from napari_sam2track.prompts import PromptSet, validate_prompts
 
 
 def check_range(frames: Frames, engine: EngineParams) -> None:
@@ -40,7 +40,7 @@ def check_prompts(frames: Frames, prompts: PromptSet, span: range) -> None:
     """
     if not prompts:
         return
-    prompts.validate(frames.n_frames, frames.height, frames.width)
+    validate_prompts(prompts, frames.n_frames, frames.height, frames.width)
     for object_id in prompts.objects:
         given = sorted(prompts.of_object(object_id))
         if not any(t in span for t in given):

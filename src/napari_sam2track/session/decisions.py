@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.ids import MAX_ID
+from napari_sam2track.labels import MAX_ID
 from napari_sam2track.prompts import PromptSet, prompts_from_json, prompts_to_dict
 
 

@@ -19,7 +19,7 @@ from napari_sam2track.engine.tasks import whole_tasks
 from napari_sam2track.errors import PromptError
 from napari_sam2track.frames import Frames
 from napari_sam2track.params import AutoParams, EngineParams
-from napari_sam2track.prompts import Prompt, PromptSet
+from napari_sam2track.prompts import Prompt, PromptSet, validate_prompts
 from napari_sam2track.session.checks import check_prompts, check_range
 from napari_sam2track.session.decisions import Decisions, Division
 from napari_sam2track.session.session_file import FREE_ENGINE
@@ -181,7 +181,9 @@ class Session:
     @property
     def _computing(self) -> Network:
         """The network as this run uses it."""
-        return self.network if self.engine.equality == "exact" else self.network.fast
+        from napari_sam2track.engine.network.fast import fast_version
+
+        return self.network if self.engine.equality == "exact" else fast_version(self.network)
 
     def _encoder(self, store: RunStore, size: int) -> Encoder:
         """What remembers embeddings from one run of this session to the next."""
@@ -234,7 +236,8 @@ class Session:
         """
         from napari_sam2track.engine.propagation import Pass
 
-        self.prompts.validate(self.frames.n_frames, self.frames.height, self.frames.width)
+        movie = self.frames
+        validate_prompts(self.prompts, movie.n_frames, movie.height, movie.width)
         if (object_id, t) not in self.prompts:
             raise PromptError(f"object {object_id} has no prompt on frame {t}; click on it there")
         note = store.load_note()

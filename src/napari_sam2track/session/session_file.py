@@ -48,7 +48,7 @@ class SessionFile(BaseModel):
     prompts
         What a person said, as `prompts_to_dict` gives it.
     decisions
-        What the run decided by itself (`session.decisions.Decisions.to_dict`); None before it began.
+        What the run decided by itself (`Decisions.to_dict`); None before it began.
     fingerprint
         Of the movie's content (`Frames.fingerprint`); None if unknown.
     mode

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.closing import Closing
 from napari_sam2track.errors import FramesError
 from napari_sam2track.frames import open_frames
 from napari_sam2track.frames.source import Source
+from napari_sam2track.labels import Closing
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.closing import Closing
-from napari_sam2track.labels import LabelFrames, Scale
+from napari_sam2track.labels import Closing, LabelFrames, Scale
 from napari_sam2track.tracks.regions import Regions, measure_regions
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from napari_sam2track.engine.network.fast import fast_version
 from napari_sam2track.engine.network.network import MemoryTokens, Network
 
 
@@ -39,7 +40,7 @@ def network(request, small_config, make_network):
 @torch.inference_mode()
 @pytest.mark.parametrize("case", ["one", "several", "one frame", "few memories"])
 def test_every_step_agrees(network, case):
-    fast, n = network.fast, 1 if case == "one" else 3
+    fast, n = fast_version(network), 1 if case == "one" else 3
     assert fast._trunk is not None and fast._memories is not None and fast._decoder is not None
     images = torch.randint(0, 256, (n, network.image_size, network.image_size, 3)).byte()
     ours, sams = (
@@ -78,7 +79,7 @@ def test_every_step_agrees(network, case):
 @torch.inference_mode()
 def test_what_is_given_is_not_changed(network):
     """Work in place stays inside."""
-    fast = network.fast
+    fast = fast_version(network)
     images = torch.randint(0, 256, (2, network.image_size, network.image_size, 3)).byte()
     features, seen = fast.encode_images(fast.normalise(images)), memory(network, 2)
     decoded = fast.decode(fast.condition(features, seen), features)
@@ -98,7 +99,7 @@ def test_without_is_as_if_it_had_been_absent(small_config, make_network, which):
     found = []
     for bias in (3.0, -4.0):
         network = Network(make_network(small_config, bias=bias))
-        network = network.fast if which == "fast" else network
+        network = fast_version(network) if which == "fast" else network
         torch.manual_seed(1)
         images = torch.randint(0, 256, (2, network.image_size, network.image_size, 3)).byte()
         features = network.encode_images(network.normalise(images))
@@ -115,7 +116,7 @@ def test_without_is_as_if_it_had_been_absent(small_config, make_network, which):
 
 @torch.inference_mode()
 def test_a_mask_at_full_size_is_not_changed(network):
-    fast = network.fast
+    fast = fast_version(network)
     images = torch.randint(0, 256, (1, network.image_size, network.image_size, 3)).byte()
     features = fast.encode_images(fast.normalise(images))
     logits = torch.randn(1, 1, network.image_size, network.image_size)
@@ -132,12 +133,20 @@ def test_parts_of_other_kinds_stay_sams(small_config, make_network):
     for part in (model.image_encoder.trunk, model.memory_attention, model.sam_mask_decoder):
         part.__class__ = type("Other", (type(part),), {})
     network = Network(model)
-    assert network.fast._trunk is network.fast._memories is network.fast._decoder is None
+    assert (
+        fast_version(network)._trunk
+        is fast_version(network)._memories
+        is fast_version(network)._decoder
+        is None
+    )
     images = torch.randint(0, 256, (2, network.image_size, network.image_size, 3)).byte()
-    features = network.fast.encode_images(network.normalise(images))
+    features = fast_version(network).encode_images(network.normalise(images))
     assert torch.equal(features.top, network.encode_images(network.normalise(images)).top)
     seen = memory(network, 2)
-    conditioned = network.fast.condition(features, seen)
+    conditioned = fast_version(network).condition(features, seen)
     assert torch.equal(conditioned, network.condition(features, seen))
-    a, b = network.fast.decode(conditioned, features), network.decode(conditioned, features)
+    a, b = (
+        fast_version(network).decode(conditioned, features),
+        network.decode(conditioned, features),
+    )
     assert torch.equal(a.logits, b.logits)

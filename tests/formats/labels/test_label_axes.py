@@ -6,7 +6,8 @@ import tifffile
 
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.labels.label_axes import label_axes
-from napari_sam2track.formats.labels.open_labels import open_labels, plane_stack
+from napari_sam2track.formats.labels.label_stack import plane_stack
+from napari_sam2track.formats.labels.open_labels import open_labels
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import tifffile
 from PIL import Image
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.labels.open_labels import as_labels, from_arrays, open_labels
+from napari_sam2track.formats.labels.label_stack import as_labels, from_arrays
+from napari_sam2track.formats.labels.open_labels import open_labels
 
 
 @pytest.fixture

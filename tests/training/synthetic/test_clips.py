@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage as ndi
 
+from napari_sam2track.training.synthetic import rendering
 from napari_sam2track.training.synthetic.clips import ClipSet, make_clip, open_clips
 from napari_sam2track.training.synthetic.rendering import (
     LOOKS,
@@ -171,12 +172,12 @@ def test_every_look_shows_something(name, scene):
         assert images.shape == scene.labels_tyx.shape
         assert all(frame.std() > 2 for frame in images)
     rng = np.random.default_rng(0)
-    noise = looks.smooth_noise(rng, 96, 5)
+    noise = rendering.smooth_noise(rng, 96, 5)
     flat = np.ones(256, np.float32)
-    paint = looks.Paint(
+    paint = rendering.Paint(
         scene.labels_tyx[0], scene.depth_tyx[0], noise, noise, flat, flat, scene.radius
     )
-    assert np.isfinite(look(paint, looks._knobs(rng, scene.radius))).all()
+    assert np.isfinite(look(paint, rendering._knobs(rng, scene.radius))).all()
 
 
 def test_things_are_in_colour():
@@ -198,12 +199,12 @@ def test_render_gives_rgb_for_all_families():
 
 
 def test_looks_suit_shapes():
-    tables = (looks.ROD_LOOKS, looks.TILE_LOOKS, looks.FILAMENT_LOOKS)
+    tables = (rendering.ROD_LOOKS, rendering.TILE_LOOKS, rendering.FILAMENT_LOOKS)
     assert {name for table in tables for name in table} <= set(LOOKS)
     assert not set(UNSEEN_LOOKS) & set(LOOKS)
     rng = np.random.default_rng(0)
-    chosen = {looks.choose_look(rng, rods(rng, 1, 64)) for _ in range(20)}
-    assert chosen <= set(looks.ROD_LOOKS)
+    chosen = {rendering.choose_look(rng, rods(rng, 1, 64)) for _ in range(20)}
+    assert chosen <= set(rendering.ROD_LOOKS)
     assert len(chosen) > 1
 
 
@@ -219,7 +220,7 @@ def test_clips_are_kept_on_disk(tmp_path, monkeypatch):
     from napari_sam2track.training.synthetic import clips
 
     made = []
-    monkeypatch.setattr(movies, "_make", lambda folder, spec, workers: made.append(spec))
+    monkeypatch.setattr(clips, "_make", lambda folder, spec, workers: made.append(spec))
     open_clips(tmp_path / "set", spec)
     assert made == []
     open_clips(tmp_path / "set", ClipSet(3, n_frames=2, size=64, seed=2))
@@ -263,9 +264,9 @@ def test_outlines_are_at_half_the_height_of_the_edge_or_above(name):
     yy, xx = np.mgrid[:64, :64]
     depth = (16 - np.hypot(yy - 32, xx - 32)).astype(np.float32)
     labels, flat = (depth > 0).astype(np.uint8), np.ones(256, np.float32)
-    paint = looks.Paint(labels, depth, np.zeros((64, 64)), np.zeros((64, 64)), flat, flat, 16.0)
+    paint = rendering.Paint(labels, depth, np.zeros((64, 64)), np.zeros((64, 64)), flat, flat, 16.0)
     for seed in range(20):
-        knobs = looks._knobs(np.random.default_rng(seed), 16.0) | {"glow": 0, "rim": 0}
+        knobs = rendering._knobs(np.random.default_rng(seed), 16.0) | {"glow": 0, "rim": 0}
         image = LOOKS[name][0](paint, knobs)
         outside, edge, middle = (
             image[where].mean() for where in (depth < -8, (depth > 0) & (depth < 1), depth > 14)
@@ -291,7 +292,7 @@ def test_cells_with_arms_are_in_one_piece():
 
 
 def test_objects_of_a_field_are_alike_or_very_different():
-    spreads = [np.log(looks._gains(np.random.default_rng(seed))).std() for seed in range(60)]
+    spreads = [np.log(rendering._gains(np.random.default_rng(seed))).std() for seed in range(60)]
     assert min(spreads) < 0.1
     assert max(spreads) > 0.5
 
@@ -299,7 +300,7 @@ def test_objects_of_a_field_are_alike_or_very_different():
 def test_layers_always_have_a_body_a_core_or_grains():
     """Only outlines and spots would be dark field, which is kept for the test."""
     names = ("body", "line", "core", "grains", "spots", "around", "litter")
-    drawn = [looks._layers(np.random.default_rng(seed), 20.0) for seed in range(200)]
+    drawn = [rendering._layers(np.random.default_rng(seed), 20.0) for seed in range(200)]
     assert all(k["body"] or k["core"] or k["grains"] for k in drawn)
     for name in names:
         values = np.array([k[name] for k in drawn])
@@ -316,7 +317,7 @@ def objects():
 
 
 def debris(specks=(), shift=(0, 0), ghosts=0.0, stripes=0.0):
-    return looks._Debris(np.reshape(specks, (-1, 4)).astype(float), shift, ghosts, stripes)
+    return rendering._Debris(np.reshape(specks, (-1, 4)).astype(float), shift, ghosts, stripes)
 
 
 def added(what, objects):
@@ -352,7 +353,7 @@ def test_stripes_are_lines_of_the_camera(objects):
 
 
 def test_debris_is_in_some_clips():
-    drawn = [looks._debris(np.random.default_rng(seed), 96, 12.0, 0.5) for seed in range(200)]
+    drawn = [rendering._debris(np.random.default_rng(seed), 96, 12.0, 0.5) for seed in range(200)]
     for part in (
         [len(d.specks) for d in drawn],
         [d.ghosts for d in drawn],

@@ -8,6 +8,7 @@ from sam2's own modules by rounding only, and ``exact`` does not use any of it.
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,21 @@ from torch import Tensor
 from napari_sam2track.engine.network.fast_decoder import FastDecoder
 from napari_sam2track.engine.network.fast_trunk import FastTrunk
 from napari_sam2track.engine.network.network import Features, MemoryTokens, Network
+
+#: Fast versions of networks that are in use: a run and a look at one click share them.
+_KNOWN: WeakKeyDictionary[Network, FastNetwork] = WeakKeyDictionary()
+
+
+def fast_version(network: Network) -> Network:
+    """Return the same network for inference, rounding differently; its weights must stay.
+
+    The network itself where that could not be tried: on devices other than the CPU.
+    """
+    if network.device.type != "cpu" or isinstance(network, FastNetwork):
+        return network
+    if network not in _KNOWN:
+        _KNOWN[network] = FastNetwork(network.model)
+    return _KNOWN[network]
 
 
 class FastNetwork(Network):
@@ -35,11 +51,6 @@ class FastNetwork(Network):
         self._trunk = FastTrunk(model) if FastTrunk.knows(model) else None
         self._memories = FastMemories(self) if FastMemories.knows(model) else None
         self._decoder = FastDecoder(model) if FastDecoder.knows(model) else None
-
-    @property
-    def fast(self) -> Network:
-        """Itself."""
-        return self
 
     def encode_images(self, x_ncyx: Tensor) -> Features:
         """As `Network.encode_images`."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -156,18 +155,6 @@ class Network:
         # only the top level's encoding is ever read, and it is the same for every image
         self._image_position = encoder(blank).flatten(2).permute(2, 0, 1)
         self._memory_position = memory(blank).flatten(2).permute(2, 0, 1)
-
-    @cached_property
-    def fast(self) -> Network:
-        """The same network for inference, rounding differently; the weights must stay.
-
-        Itself on devices where that could not be tried.
-        """
-        if self.device.type != "cpu":
-            return self
-        from napari_sam2track.engine.network.fast import FastNetwork
-
-        return FastNetwork(self.model)
 
     @property
     def device(self) -> torch.device:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.labels.label_axes import label_axes
 from napari_sam2track.formats.labels.label_notes import ome_axes, read_note
-from napari_sam2track.formats.labels.open_labels import LabelStack, counted
+from napari_sam2track.formats.labels.label_stack import LabelStack, counted
 
 _ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup")
 _MEMBER_NAMES = ("labels", "masks", "label", "mask")

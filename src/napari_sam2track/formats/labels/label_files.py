@@ -25,7 +25,7 @@ from napari_sam2track.formats.labels.label_notes import (
     read_note,
     tiff_scale,
 )
-from napari_sam2track.formats.labels.open_labels import LabelStack, counted, size_text
+from napari_sam2track.formats.labels.label_stack import LabelStack, counted, size_text
 from napari_sam2track.formats.labels.tiff_pages import tiff_frames
 from napari_sam2track.labels import Scale
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.labels.label_axes import LabelAxes, label_axes
-from napari_sam2track.formats.labels.open_labels import size_text
+from napari_sam2track.formats.labels.label_stack import size_text
 
 
 def tiff_frames(

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam2track.formats.conversions import measured, table_from
+from napari_sam2track.formats.labels.label_stack import LabelStack
 from napari_sam2track.formats.labels.label_writers import write_labels
-from napari_sam2track.formats.labels.open_labels import LabelStack, open_labels
-from napari_sam2track.ids import checked_id
+from napari_sam2track.formats.labels.open_labels import open_labels
+from napari_sam2track.labels import checked_id
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.progress import Watch
 from napari_sam2track.tracks.tracked_movie import TrackedMovie

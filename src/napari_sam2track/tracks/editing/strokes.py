@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import EditError
-from napari_sam2track.ids import checked_ids
+from napari_sam2track.labels import checked_ids
 from napari_sam2track.tracks.editing.changes import Patch
 
 #: Some pixels: index arrays (t, [z,] y, x), old values, and new value or values; or, from napari

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from napari_sam2track.errors import EditError, FormatError
-from napari_sam2track.ids import MAX_ID, checked_id, checked_ids
+from napari_sam2track.labels import MAX_ID, checked_id, checked_ids
 
 
 @pytest.mark.parametrize(

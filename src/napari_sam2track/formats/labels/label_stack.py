@@ -1,0 +1,192 @@
+"""Label images as a movie that is read frame by frame, wherever they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2track.errors import FormatError
+from napari_sam2track.labels import MAX_ID, Closing, Scale
+
+
+@dataclass(frozen=True, eq=False)
+class LabelStack(Closing):
+    """A movie of label images, of which nothing is in memory.
+
+    Use it in a ``with`` block, or `close` it, if the source is a file that stays open.
+
+    Attributes
+    ----------
+    source
+        What was opened, for messages and provenance.
+    n_frames
+        Number of frames.
+    frame_shape
+        (Y, X) or (Z, Y, X), in pixels.
+    frame_numbers
+        The number of each frame in the source (from file names, or 0, 1, ...); consecutive.
+    names
+        What to call each frame in a message: a file name, or a place in the file.
+    scale
+        Size of a frame and of a pixel, if the source says so.
+    parents
+        Daughter to mother, as our own metadata in the source has it; not checked.
+    note
+        Where it comes from, as our own metadata has it (`provenance`); else empty.
+    """
+
+    source: str
+    n_frames: int
+    frame_shape: tuple[int, ...]
+    frame_numbers: tuple[int, ...]
+    names: tuple[str, ...]
+    _load: Callable[[int], NDArray[Any]] = field(repr=False)
+    _close: Callable[[], object] | None = field(default=None, repr=False)
+    scale: Scale = field(default_factory=Scale)
+    parents: Mapping[Any, Any] = field(default_factory=dict)
+    note: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def height(self) -> int:
+        """Rows of a frame, in pixels."""
+        return self.frame_shape[-2]
+
+    @property
+    def width(self) -> int:
+        """Columns of a frame, in pixels."""
+        return self.frame_shape[-1]
+
+    def read(self, t: int) -> NDArray[np.uint32]:
+        """Read one frame.
+
+        Parameters
+        ----------
+        t
+            Position in the movie, from 0.
+
+        Returns
+        -------
+        ndarray
+            Of `frame_shape`, uint32, 0 is the background; the caller's to change.
+
+        Raises
+        ------
+        FormatError
+            If the frame cannot be read, has another size, or holds what cannot be labels.
+        """
+        labels = as_labels(self._load(t), self.names[t], len(self.frame_shape))
+        if labels.shape != self.frame_shape:
+            raise FormatError(
+                f"{self.names[t]} has {size_text(labels.shape)} pixels, but {self.names[0]} has "
+                f"{size_text(self.frame_shape)}: all frames must be of one size"
+            )
+        return labels
+
+
+def plane_stack(stack: LabelStack, use: str) -> LabelStack:
+    """The stack itself, if its frames are planes.
+
+    Raises
+    ------
+    FormatError
+        If it has depth, which what it is wanted for has no use of.
+    """
+    if len(stack.frame_shape) != 2:
+        raise FormatError(
+            f"{stack.source} has depth (frames of {size_text(stack.frame_shape)} pixels), and "
+            f"{use} needs planes; give labels of one plane"
+        )
+    return stack
+
+
+def as_labels(values: NDArray[Any], name: str, ndim: int = 2) -> NDArray[np.uint32]:
+    """Turn what a file holds into labels, or say why that cannot be done.
+
+    Parameters
+    ----------
+    values
+        Shape (Y, X) or (Z, Y, X), any numeric or boolean type. Floating point values are taken
+        if they are whole numbers.
+    name
+        What to call it in a message.
+    ndim
+        How many axes it should have.
+
+    Returns
+    -------
+    ndarray
+        The same shape, uint32.
+
+    Raises
+    ------
+    FormatError
+        If it has colours, fractions, negative values or values over 4,294,967,295.
+    """
+    if values.ndim != ndim:
+        wanted = "(Y, X)" if ndim == 2 else "(Z, Y, X)"
+        raise FormatError(
+            f"{name} has shape {values.shape}, not {wanted}: label images have one value a pixel"
+        )
+    kind = values.dtype.kind
+    if kind not in "buif":
+        raise FormatError(f"{name} holds {values.dtype}, which cannot be labels")
+    if values.size and kind in "if":
+        if kind == "f" and not (np.isfinite(values) & (values == np.floor(values))).all():
+            raise FormatError(
+                f"{name} holds fractions or NaN ({values.dtype}), so it is not a label image; "
+                "label values are whole numbers"
+            )
+        if values.min() < 0:
+            raise FormatError(
+                f"{name} holds the negative value {values.min():g}; labels are 0 (background) "
+                "and up"
+            )
+    if values.size and values.dtype.itemsize > 2 and int(values.max()) > MAX_ID:
+        raise FormatError(
+            f"{name} holds the value {int(values.max())}, over the largest id {MAX_ID}; "
+            "number the labels anew"
+        )
+    return values.astype(np.uint32)
+
+
+def counted(n_frames: int, name: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Frame numbers and names for a file that holds all frames."""
+    return tuple(range(n_frames)), tuple(f"frame {t} of {name}" for t in range(n_frames))
+
+
+def from_arrays(
+    frames: NDArray[Any] | Sequence[NDArray[Any]], source: str, scale: Scale | None = None
+) -> LabelStack:
+    """Label images that are in memory, or behave as if they were (memory maps, zarr arrays).
+
+    Parameters
+    ----------
+    frames
+        Shape (T, Y, X) or (T, Z, Y, X), or a list of (Y, X) or (Z, Y, X).
+    source
+        What to call them.
+    scale
+        Size of a frame and of a pixel.
+
+    Raises
+    ------
+    FormatError
+        If there are no frames, or they have no pixels.
+    """
+    first = frames[0].shape if len(frames) else ()
+    if len(first) not in (2, 3) or 0 in first:
+        raise FormatError(f"{source} holds no label images: it has no frames of (Y, X) pixels")
+    numbers, names = counted(len(frames), source)
+    stack = LabelStack(
+        source, len(frames), tuple(first), numbers, names, lambda t: np.asarray(frames[t])
+    )
+    return stack if scale is None else replace(stack, scale=scale)
+
+
+def size_text(shape: tuple[int, ...]) -> str:
+    """A size as people write it, width first."""
+    return " x ".join(str(n) for n in reversed(shape))
