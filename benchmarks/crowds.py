@@ -33,11 +33,11 @@ from napari_sam2track.models.loading import load_network
 from napari_sam2track.models.registry import find_model
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Point, Prompt, PromptSet
-from napari_sam2track.samples import Sample, centre_pixels, crowd
+from napari_sam2track.samples import SampleMovie, centre_pixels, crowd
 
 DATA = Path(os.environ.get("SAM2TRACK_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 #: Number of frames to a movie.
-MOVIES: dict[str, Callable[[int], Sample]] = {
+MOVIES: dict[str, Callable[[int], SampleMovie]] = {
     "apart": lambda n: crowd(n, n_cells=60, seed=0),
     "touching": lambda n: crowd(n, n_cells=200, clumps=4, seed=1),
     "blinking": lambda n: crowd(n, 700, n_cells=60, blinking=0.5, seed=2),

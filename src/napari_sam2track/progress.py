@@ -1,14 +1,14 @@
-"""How long work is watched: whatever goes through many items passes them through this."""
+"""The hook that shows how far something long is: its items are passed through it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-#: Passes items on and may show progress: ``watch(items, total, doing)``.
-Watch = Callable[[Iterable[Any], int, str], Iterable[Any]]
+#: Passes items on and may show progress: ``progress(items, total, doing)``.
+ProgressHook = Callable[[Iterable[Any], int, str], Iterable[Any]]
 
 
-def silent(items: Iterable[Any], total: int, doing: str) -> Iterable[Any]:
-    """Pass items on without a word."""
+def no_progress(items: Iterable[Any], total: int, doing: str) -> Iterable[Any]:
+    """Pass items on and show nothing."""
     return items

@@ -19,7 +19,7 @@ app = QApplication([])
 from napari_sam2track._napari import work_folder
 work_folder.work_root = lambda: Path(sys.argv[1])
 from napari_sam2track._napari.project_setup import find_work, look_up, make_ready
-from napari_sam2track._napari.movie_project import Project
+from napari_sam2track._napari.movie_project import MovieProject
 from napari_sam2track._napari.ui_scheduler import QtPump
 from napari_sam2track.models.registry import find_model
 from napari_sam2track.params import EngineParams, FramesParams
@@ -29,7 +29,7 @@ viewer = ViewerModel()
 image = viewer.add_image(sample.images_tyx, name="cells")
 found = next(look_up(find_work(image, FramesParams())))
 *_, ready = make_ready(found, False)
-project = Project(viewer, image, ready, find_model("bundled"), EngineParams(), "cpu", QtPump())
+project = MovieProject(viewer, image, ready, find_model("bundled"), EngineParams(), "cpu", QtPump())
 project.told.connect(lambda level, text: print(level, text, flush=True))
 project.prompts.points.add([0, *centre_pixels(sample.labels_tyx[0])[1]])
 end = time.time() + 30

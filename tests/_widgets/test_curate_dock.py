@@ -24,11 +24,11 @@ def truth():
 
 @pytest.fixture
 def dock(window, truth):
-    from napari_sam2track._widgets.curate_dock import TracksDock
+    from napari_sam2track._widgets.curate_dock import CurateDock
 
     metadata = {"sam2track": {"parents": dict(truth.parents)}}
     window.viewer.add_labels(truth.labels_tyx.copy(), name="cells", metadata=metadata)
-    made = TracksDock(window.viewer)
+    made = CurateDock(window.viewer)
     window.viewer.window.add_dock_widget(made, area="right", name="SAM2 Tracks")
     window.until(lambda: made.project is not None)
     window.viewer.reset_view()
@@ -428,13 +428,13 @@ def test_labels_that_are_replaced_are_read_again(dock, project, window):
 @pytest.fixture
 def both(window):
     """Cells that SAM2 follows, in both docks."""
-    from napari_sam2track._widgets.curate_dock import TracksDock
-    from napari_sam2track._widgets.segment_dock import TrackDock
+    from napari_sam2track._widgets.curate_dock import CurateDock
+    from napari_sam2track._widgets.segment_dock import SegmentDock
     from napari_sam2track.samples import centre_pixels, moving_cells
 
     sample = moving_cells(6, 140, 160, n_cells=4, seed=3)
     window.viewer.add_image(sample.images_tyx, name="cells")
-    track, tracks = TrackDock(window.viewer), TracksDock(window.viewer)
+    track, tracks = SegmentDock(window.viewer), CurateDock(window.viewer)
     window.viewer.window.add_dock_widget(track, area="right", name="SAM2 Track")
     window.viewer.window.add_dock_widget(tracks, area="right", name="SAM2 Tracks")
     window.until(lambda: track._found is not None)

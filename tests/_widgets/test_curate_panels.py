@@ -48,7 +48,7 @@ def dock(qtbot):
     """The dock on labels with two tracks that are one, with nothing but a model of a viewer."""
     from napari.components import ViewerModel
 
-    from napari_sam2track._widgets.curate_dock import TracksDock
+    from napari_sam2track._widgets.curate_dock import CurateDock
 
     viewer = ViewerModel()
     labels = np.zeros((6, 40, 60), np.uint8)
@@ -56,7 +56,7 @@ def dock(qtbot):
         labels[t, 10:18, 4 + 3 * t : 12 + 3 * t] = 1 if t < 3 else 2
         labels[t, 28:36, 20:30] = 3
     viewer.add_labels(labels, name="cells")
-    made = TracksDock(viewer)
+    made = CurateDock(viewer)
     qtbot.addWidget(made)
     qtbot.waitUntil(lambda: made.project is not None)
     yield made

@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt
 
 from napari_sam2track._napari import exporting
 from napari_sam2track._napari.exporting import (
-    Progress,
+    ExportProgress,
     StoppedError,
     complete,
     judge,
@@ -156,10 +156,10 @@ def test_it_says_what_is_lost_and_what_cannot_be(qtbot, dock, viewer):
 def test_ids_that_are_too_large_are_renumbered_on_request():
     layer = Labels(np.where(SAMPLE.labels_tyx, SAMPLE.labels_tyx + 70_000, 0))
     layers = [layer.as_layer_data_tuple()]
-    verdict = judge(layers, None, "ctc", WriteParams(), Progress())
+    verdict = judge(layers, None, "ctc", WriteParams(), ExportProgress())
     assert verdict.problem.startswith("the track id 70")
     assert '"Renumber"' in verdict.problem
-    again = judge(layers, verdict.movie, "ctc", WriteParams(renumber=True), Progress())
+    again = judge(layers, verdict.movie, "ctc", WriteParams(renumber=True), ExportProgress())
     assert again.problem == ""
     assert "ids go up to 65535 only: tracks are numbered anew from 1" in again.lost
 
@@ -205,14 +205,14 @@ def test_it_can_be_stopped_and_leaves_nothing(qtbot, dock, viewer, tmp_path, mon
     reached, go_on = threading.Event(), threading.Event()
     write = exporting.write_tracks
 
-    def slowly(path, movie, *, watch, **more):
+    def slowly(path, movie, *, progress, **more):
         def waiting(items, total, doing):
-            for item in watch(items, total, doing):
+            for item in progress(items, total, doing):
                 reached.set()
                 go_on.wait(10)
                 yield item
 
-        write(path, movie, watch=waiting, **more)
+        write(path, movie, progress=waiting, **more)
 
     monkeypatch.setattr(exporting, "write_tracks", slowly)
     viewer.add_layer(labels_layer())
@@ -273,12 +273,12 @@ def test_a_lineage_that_goes_on_changing_is_read_once():
     layer = labels_layer(metadata={"sam2track": SimpleNamespace(parents=parents)})
     layers = [snapshot(layer)]
     parents.clear()
-    verdict = judge(layers, None, "geff", WriteParams(), Progress())
+    verdict = judge(layers, None, "geff", WriteParams(), ExportProgress())
     assert verdict.movie.table.parents == SAMPLE.parents
 
 
 def test_progress_stops_between_items():
-    progress = Progress()
+    progress = ExportProgress()
     seen = []
     with pytest.raises(StoppedError, match="writing was stopped"):
         for item in progress(range(5), 5, "Writing"):

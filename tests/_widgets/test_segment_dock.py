@@ -29,10 +29,10 @@ def centres(sample):
 
 @pytest.fixture
 def dock(window, sample):
-    from napari_sam2track._widgets.segment_dock import TrackDock
+    from napari_sam2track._widgets.segment_dock import SegmentDock
 
     window.viewer.add_image(sample.images_tyx, name="cells")
-    dock = TrackDock(window.viewer)
+    dock = SegmentDock(window.viewer)
     window.viewer.window.add_dock_widget(dock, area="right", name="SAM2 Track")
     dock.window().resize(1300, 1000)
     window.settle()
@@ -227,9 +227,9 @@ def test_closing_in_the_middle_of_a_run_loses_nothing(dock, project, window, cen
     assert '"id":1' in saved.read_text().replace(" ", "")
     assert not list(work_root.glob("*/in_use"))
     # a new dock offers it
-    from napari_sam2track._widgets.segment_dock import TrackDock
+    from napari_sam2track._widgets.segment_dock import SegmentDock
 
-    again = TrackDock(window.viewer)
+    again = SegmentDock(window.viewer)
     window.viewer.window.add_dock_widget(again, area="right", name="again")
     window.until(lambda: again._found is not None)
     assert "There is work on this image" in again.image._offer.text()
@@ -302,9 +302,9 @@ def test_engine_parameters_reach_the_session(dock, project):
 
 
 def open_work(window, layer, **panel):
-    from napari_sam2track._widgets.segment_dock import TrackDock
+    from napari_sam2track._widgets.segment_dock import SegmentDock
 
-    dock = TrackDock(window.viewer)
+    dock = SegmentDock(window.viewer)
     window.viewer.window.add_dock_widget(dock, area="right", name="SAM2 Track")
     dock.window().resize(1300, 1000)
     dock.image.set_image(layer)

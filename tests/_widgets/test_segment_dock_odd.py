@@ -23,9 +23,9 @@ def centres(sample):
 
 
 def open_dock(window, layer=None):
-    from napari_sam2track._widgets.segment_dock import TrackDock
+    from napari_sam2track._widgets.segment_dock import SegmentDock
 
-    dock = TrackDock(window.viewer)
+    dock = SegmentDock(window.viewer)
     window.viewer.window.add_dock_widget(dock, area="right", name="SAM2 Track")
     dock.window().resize(1300, 1000)
     if layer is not None:

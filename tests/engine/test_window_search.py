@@ -7,7 +7,7 @@ import torch
 from napari_sam2track.engine.clicks import Clicks
 from napari_sam2track.engine.modes import choose_mode
 from napari_sam2track.engine.network.network import Network
-from napari_sam2track.engine.views.windows import Shape, Window
+from napari_sam2track.engine.views.windows import MaskExtent, Window
 from napari_sam2track.engine.window_search import (
     _believed,
     _Look,
@@ -85,7 +85,7 @@ def test_a_click_in_a_clump_means_the_cell(bundled_predictor):
     movie = open_frames(sample.images_tyx, axes="TYX")
     chosen = [clicks(yx) for yx in centres.values()]
     found = first_look(Network(bundled_predictor), movie, 0, chosen, 32)
-    asked = [shape.window().side for i in centres if (shape := Shape.of(labels == i))]
+    asked = [shape.window().side for i in centres if (shape := MaskExtent.of(labels == i))]
     ratios = np.array([w.side for w in found]) / asked
     assert np.mean((ratios > 0.7) & (ratios < 1.4)) > 0.9
 
@@ -150,7 +150,7 @@ def look(score, side, radius, others=()):
     at = np.arange(64) - 31.5
     away = np.hypot(at[:, None], at[None]) * side / 64
     logits = torch.from_numpy(np.stack([r - away for r in (radius, *others)])).half()
-    shape = Shape(50, 50, 2 * radius, math.pi * radius**2)
+    shape = MaskExtent(50, 50, 2 * radius, math.pi * radius**2)
     return _Look(score, Window(50, 50, side), shape, logits, 0)
 
 

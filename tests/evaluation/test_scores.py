@@ -8,7 +8,7 @@ from napari_sam2track.evaluation import evaluate
 from napari_sam2track.evaluation.mean_j import mean_j
 from napari_sam2track.formats.tracks_files import open_tracks
 from napari_sam2track.labels import ArrayLabels
-from napari_sam2track.progress import silent
+from napari_sam2track.progress import no_progress
 from napari_sam2track.samples import growing_colony
 from napari_sam2track.tracks.tracked_movie import TrackedMovie, table_of
 
@@ -95,14 +95,14 @@ def test_j_is_the_mean_iou_of_tracks_that_belong_together():
     found = truth.copy()
     found[0, :, 3] = 0  # 12 of 16 pixels
     found[1][truth[1] == 2] = 9  # a change of identity
-    j, n = mean_j(ArrayLabels(found), ArrayLabels(truth), silent)
+    j, n = mean_j(ArrayLabels(found), ArrayLabels(truth), no_progress)
     assert n == 4
     assert j == pytest.approx((0.75 + 1 + 1 + 0) / 4)
 
 
 def test_j_without_objects_is_nothing():
     empty = ArrayLabels(np.zeros((2, 3, 3), np.uint32))
-    assert np.isnan(mean_j(empty, empty, silent)[0])
+    assert np.isnan(mean_j(empty, empty, no_progress)[0])
 
 
 @pytest.mark.parametrize(

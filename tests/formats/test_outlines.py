@@ -7,7 +7,7 @@ from scipy import ndimage
 from napari_sam2track.formats.outlines import (
     Discs,
     DrawnFrames,
-    Shape,
+    DrawnObject,
     ball_pixels,
     outline,
     polygon_pixels,
@@ -25,7 +25,7 @@ def test_an_outline_encloses_its_pixels(seed):
     parts, n = ndimage.label(mask, around)
     filled = [ndimage.binary_fill_holes(parts == k + 1) for k in range(n)]
     place = rng.random(2) * 8  # the centre is anywhere; corners are relative to it
-    frames = DrawnFrames(mask.shape, [[Shape(3, place, corners=outline(mask) - place)]])
+    frames = DrawnFrames(mask.shape, [[DrawnObject(3, place, corners=outline(mask) - place)]])
     drawn, hidden = frames.draw(0)
     assert hidden == 0
     areas = [part.sum() for part in filled]
@@ -43,8 +43,8 @@ def test_a_square_has_few_corners():
 def test_the_lower_id_is_on_top_and_what_is_hidden_is_counted():
     square = np.array([[-1.5, -1.5], [-1.5, 1.5], [1.5, 1.5], [1.5, -1.5]])
     shapes = [
-        Shape(2, np.array([3.0, 3]), corners=square),
-        Shape(9, np.array([3.0, 4]), None, square),
+        DrawnObject(2, np.array([3.0, 3]), corners=square),
+        DrawnObject(9, np.array([3.0, 4]), None, square),
     ]
     for order in (shapes, shapes[::-1]):
         labels, hidden = DrawnFrames((8, 8), [order]).draw(0)
@@ -53,7 +53,7 @@ def test_the_lower_id_is_on_top_and_what_is_hidden_is_counted():
 
 def test_discs_share_pixels_by_distance():
     radii = np.array([3.0, 3.0])
-    shapes = [Shape(5, np.array([5.0, 4]), radii), Shape(2, np.array([5.0, 8]), radii)]
+    shapes = [DrawnObject(5, np.array([5.0, 4]), radii), DrawnObject(2, np.array([5.0, 8]), radii)]
     row = Discs((11, 13), [shapes]).read(0)[5]
     assert row.tolist() == [0, 5, 5, 5, 5, 5, 2, 2, 2, 2, 2, 2, 0]  # the tie goes to 2
 

@@ -8,8 +8,8 @@ from napari_sam2track.errors import EditError
 from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.samples import dividing_nuclei
 from napari_sam2track.tracks.tracked_movie import table_of
-from napari_sam2track.workspace.division_candidates import Candidate, PartInTwo, scan_steps
-from napari_sam2track.workspace.labels_workspace import LabelWork
+from napari_sam2track.workspace.division_candidates import DivisionCandidate, PartInTwo, scan_steps
+from napari_sam2track.workspace.labels_workspace import LabelsWorkspace
 
 N = 8
 
@@ -39,7 +39,7 @@ def test_a_mask_in_two_parts_is_found_and_becomes_two(deep, tmp_path):
     (found,) = scan(labels)
     assert (found.parent, found.frame, found.others) == (1, 3, ()) and found.score > 0.9
     assert found.is_like(1, 5) and not found.is_like(1, 6) and not found.is_like(5, 3)
-    work = LabelWork(ArrayLabels(labels.copy()), tmp_path)
+    work = LabelsWorkspace(ArrayLabels(labels.copy()), tmp_path)
     before = work.labels.array.copy()
     work.edit(found.edits(work.follows), "divide")
     after = work.labels.array
@@ -55,7 +55,7 @@ def test_a_mask_in_two_parts_is_found_and_becomes_two(deep, tmp_path):
 
 
 def test_daughters_are_parted_where_they_touch_again(tmp_path):
-    work = LabelWork(ArrayLabels(parting()), tmp_path)
+    work = LabelsWorkspace(ArrayLabels(parting()), tmp_path)
     work.edit([PartInTwo(1, 3)], "divide")
     last = work.labels.array[-1]
     assert two_pieces(np.isin(last, (6, 7))) is None
@@ -72,8 +72,8 @@ def test_two_that_touch_are_cut_in_the_middle(deep, tmp_path):
     if deep:
         labels = np.repeat(labels[:, None], 3, axis=1)
     assert scan(labels) == []
-    work = LabelWork(ArrayLabels(labels.copy()), tmp_path)
-    work.edit(Candidate(1, 2, 0.9).edits(work.follows), "divide")
+    work = LabelsWorkspace(ArrayLabels(labels.copy()), tmp_path)
+    work.edit(DivisionCandidate(1, 2, 0.9).edits(work.follows), "divide")
     after = work.labels.array
     np.testing.assert_array_equal(after > 0, labels > 0)
     assert dict(work.state.parents) == {2: 1, 3: 1}
@@ -88,7 +88,7 @@ def test_the_daughter_that_is_left_keeps_all_of_it(tmp_path):
     labels = np.zeros((6, 40, 60), np.uint32)
     labels[:4, 20:28, 10:50] = 1
     labels[4:, 20:28, 10:30] = 1
-    work = LabelWork(ArrayLabels(labels), tmp_path)
+    work = LabelsWorkspace(ArrayLabels(labels), tmp_path)
     work.edit([PartInTwo(1, 2)], "divide")
     after = work.labels.array
     assert work.state.places.spans == {1: (0, 1), 2: (2, 5), 3: (2, 3)}
@@ -100,13 +100,13 @@ def test_children_go_to_the_nearer_daughter(tmp_path):
     labels = parting()
     labels[5:] = np.where(labels[5:] == 1, 0, labels[5:])
     labels[5:, 44:48, 20:40] = 9
-    work = LabelWork(ArrayLabels(labels), tmp_path, parents={9: 1})
+    work = LabelsWorkspace(ArrayLabels(labels), tmp_path, parents={9: 1})
     work.edit([PartInTwo(1, 3)], "divide")
     assert dict(work.state.parents) == {10: 1, 11: 1, 9: 11}
 
 
 def test_what_is_round_and_in_one_piece_is_refused(tmp_path):
-    work = LabelWork(ArrayLabels(parting()), tmp_path)
+    work = LabelsWorkspace(ArrayLabels(parting()), tmp_path)
     for track, frame, why in (
         (5, 3, "not in two parts"),
         (1, 0, "before that"),
@@ -120,7 +120,7 @@ def test_what_is_round_and_in_one_piece_is_refused(tmp_path):
     labels[:, 20:28, 2:42] = 1
     labels[:, 20:28, 46:58] = 1
     with pytest.raises(EditError, match="not in two parts of about the same size"):
-        LabelWork(ArrayLabels(labels), tmp_path / "pieces").edit([PartInTwo(1, 1)], "divide")
+        LabelsWorkspace(ArrayLabels(labels), tmp_path / "pieces").edit([PartInTwo(1, 1)], "divide")
 
 
 def test_divisions_of_truth_are_found_from_their_places():
@@ -147,14 +147,14 @@ def test_accepting_both_kinds(tmp_path):
     labels[3:, 10:18, 20:36] = 2
     labels[3:, 19:27, 20:36] = 3
     (found,) = scan(labels)
-    assert found == Candidate(1, 3, 1.0, (2, 3)) and "2 and 3 begin" in found.text
-    work = LabelWork(ArrayLabels(labels.copy()), tmp_path / "a")
+    assert found == DivisionCandidate(1, 3, 1.0, (2, 3)) and "2 and 3 begin" in found.text
+    work = LabelsWorkspace(ArrayLabels(labels.copy()), tmp_path / "a")
     work.edit(found.edits(False), "divide")
     assert dict(work.state.parents) == {2: 1, 3: 1}
     labels[labels == 2] = 1
     (found,) = scan(labels)
-    assert found == Candidate(1, 3, 1.0, (3,)) and "3 begins beside" in found.text
-    work = LabelWork(ArrayLabels(labels.copy()), tmp_path / "b")
+    assert found == DivisionCandidate(1, 3, 1.0, (3,)) and "3 begins beside" in found.text
+    work = LabelsWorkspace(ArrayLabels(labels.copy()), tmp_path / "b")
     work.edit(found.edits(False), "divide")
     assert dict(work.state.parents) == {4: 1, 3: 1} and work.state.places.span(1) == (0, 2)
 

@@ -11,9 +11,9 @@ from napari_sam2track.prompts import Point, Prompt, PromptSet
 from napari_sam2track.samples import dividing_nuclei
 from napari_sam2track.samples.lineages import shake
 from napari_sam2track.tracks.tracked_movie import table_of
-from napari_sam2track.workspace.annotations import Said
-from napari_sam2track.workspace.frame_sets import Pairs
-from napari_sam2track.workspace.labels_workspace import LabelWork
+from napari_sam2track.workspace.annotations import Annotations
+from napari_sam2track.workspace.frame_sets import FrameSets
+from napari_sam2track.workspace.labels_workspace import LabelsWorkspace
 from napari_sam2track.workspace.relinking import Linked, check_ids, keep_ids, link_steps, said_after
 
 
@@ -99,7 +99,7 @@ def test_binary_masks_are_separated_but_not_a_prompted_object():
 def test_what_was_said_goes_with_the_label():
     click, mask = Prompt(points=(Point(1, 1),)), Prompt(mask=Mask(np.ones((2, 2), bool), 0, 0))
     prompts = PromptSet({(1, 0): click, (1, 5): mask, (2, 0): click, (9, 3): click})
-    said = Said(prompts, Pairs({1: {2, 5}, 9: {3}}), Pairs({1: {5}}))
+    said = Annotations(prompts, FrameSets({1: {2, 5}, 9: {3}}), FrameSets({1: {5}}))
     ids = {(1, 0): 1, (1, 2): 1, (1, 4): 20, (2, 0): 2, (2, 4): 1}
     after = said_after(said, ids)
     # (1, 5) is not drawn: it goes where 1 was in frame 4
@@ -109,9 +109,9 @@ def test_what_was_said_goes_with_the_label():
         (2, 0): click,
         (9, 3): click,
     }
-    assert after.approved == Pairs({20: {5}})
+    assert after.approved == FrameSets({20: {5}})
     # and where ids are others, runs must not bring the old ones back
-    assert after.kept == Pairs({1: {2, 4}, 20: {4, 5}, 2: {4}, 9: {3}})
+    assert after.kept == FrameSets({1: {2, 4}, 20: {4, 5}, 2: {4}, 9: {3}})
 
 
 def test_ids_that_do_not_fit_are_refused(truth):
@@ -123,7 +123,7 @@ def test_ids_that_do_not_fit_are_refused(truth):
 def work(truth, tmp_path):
     shuffled = truth.labels_tyx.copy()
     shuffled[6:] = np.where(shuffled[6:], 200 - shuffled[6:], 0)
-    return LabelWork(ArrayLabels(shuffled), tmp_path)
+    return LabelsWorkspace(ArrayLabels(shuffled), tmp_path)
 
 
 def relabel(work, stop_after=None):

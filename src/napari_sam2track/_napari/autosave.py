@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from napari_sam2track._napari.background import Background, Job
 from napari_sam2track._napari.geometry import PlaneLabels
 from napari_sam2track._napari.layer_values import KEY
-from napari_sam2track._napari.ui_scheduler import Pump
+from napari_sam2track._napari.project_setup import Found
+from napari_sam2track._napari.ui_scheduler import UiScheduler
 from napari_sam2track._napari.work_folder import give_back, lies_in, open_labels
 from napari_sam2track.params import FramesParams
 from napari_sam2track.session.session_file import ModelRef
+from napari_sam2track.workspace.workspace import Workspace
 from napari_sam2track.workspace.workspace_file import WorkFile, work_of, write_work
-
-if TYPE_CHECKING:
-    from napari_sam2track._napari.movie_project import Project
 
 #: Milliseconds after a change.
 _AFTER = 2000
+
+
+class SavedProject(Protocol):
+    """What is saved of the work on an image; `MovieProject` has it."""
+
+    image: Any
+    found: Found
+    plane: PlaneLabels
+    work: Workspace
+    names: dict[int, str]
+    refused: set[tuple[int, int]]
+
+    def fail(self, error: BaseException) -> None:
+        """Tell of an error."""
+        ...
 
 
 class Saving:
@@ -27,7 +41,7 @@ class Saving:
     Labels that are not on disk already are copied there frame by frame.
     """
 
-    def __init__(self, project: Project, name: str, pump: Pump) -> None:
+    def __init__(self, project: SavedProject, name: str, pump: UiScheduler) -> None:
         self._project, self._name, self._pump = project, name, pump
         self._thread = Background("sam2track-saving", pump.wake, turns=False)
         pump.attach(self._thread)
@@ -109,7 +123,7 @@ class Saving:
         give_back(self._project.found.folder)
 
 
-def looked_at(project: Project) -> FramesParams:
+def looked_at(project: SavedProject) -> FramesParams:
     """How the image is looked at, with the contrast that it had when work began."""
     params = project.found.params
     if params.intensity is not None or project.image.rgb:

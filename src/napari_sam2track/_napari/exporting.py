@@ -33,8 +33,8 @@ class StoppedError(Sam2TrackError):
 
 
 @dataclass(eq=False)
-class Progress:
-    """How far another thread is; it is a `Watch`, and can be told to stop.
+class ExportProgress:
+    """How far another thread is; it is a `ProgressHook`, and can be told to stop.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ExportVerdict:
     """What a format makes of a movie.
 
     Attributes
@@ -104,8 +104,8 @@ def judge(
     movie: TrackedMovie | None,
     format: str,
     options: WriteParams,
-    watch: Progress,
-) -> Verdict:
+    progress: ExportProgress,
+) -> ExportVerdict:
     """Look at what would be written.
 
     Parameters
@@ -116,7 +116,7 @@ def judge(
         The tracks of these layers, if they were read before.
     format, options
         How they would be written.
-    watch
+    progress
         Shows progress.
 
     Raises
@@ -124,7 +124,7 @@ def judge(
     FormatError
         If the layers hold no tracks, or do not belong together.
     """
-    movie = movie or movie_of_layers(layers, watch)
+    movie = movie or movie_of_layers(layers, progress)
     chosen = format_named(format)
     problem = ""
     lost: list[str] = []
@@ -134,7 +134,7 @@ def judge(
         problem = in_napari(str(error)).replace(f"cannot write {chosen.name}: ", "")
     if not problem and movie.table.max_id > chosen.max_id:
         lost.append(f"ids go up to {chosen.max_id} only: tracks are numbered anew from 1")
-    return Verdict(movie, described(movie), problem, (*notes(movie), *lost))
+    return ExportVerdict(movie, described(movie), problem, (*notes(movie), *lost))
 
 
 def export(
@@ -143,7 +143,7 @@ def export(
     format: str,
     options: WriteParams,
     overwrite: bool,
-    watch: Progress,
+    progress: ExportProgress,
 ) -> Path:
     """Write layers as they are now.
 
@@ -160,8 +160,10 @@ def export(
         If it was stopped; nothing is left then.
     """
     try:
-        movie = movie_of_layers(layers, watch)
-        write_tracks(path, movie, format=format, overwrite=overwrite, options=options, watch=watch)
+        movie = movie_of_layers(layers, progress)
+        write_tracks(
+            path, movie, format=format, overwrite=overwrite, options=options, progress=progress
+        )
     except OutputError as error:
         raise OutputError(in_napari(str(error))) from error
     return path

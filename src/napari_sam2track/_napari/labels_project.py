@@ -14,16 +14,16 @@ from napari_sam2track._napari.background import Background
 from napari_sam2track._napari.geometry import TRANSFORM, Geometry, PlaneLabels
 from napari_sam2track._napari.layer_colours import Colours
 from napari_sam2track._napari.layer_values import KEY, layer_labels, layer_parents, time_axis
-from napari_sam2track._napari.project import TracksProject
+from napari_sam2track._napari.project import Project
 from napari_sam2track._napari.project_setup import check_labels
-from napari_sam2track._napari.ui_scheduler import Pump
-from napari_sam2track._napari.viewer_position import Place
+from napari_sam2track._napari.ui_scheduler import UiScheduler
+from napari_sam2track._napari.viewer_position import ViewerPosition
 from napari_sam2track.formats.labels.label_stack import as_labels
 from napari_sam2track.storage.scratch import new_scratch
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 from napari_sam2track.tracks.tracked_movie import detections_of
-from napari_sam2track.workspace.labels_workspace import LabelWork
+from napari_sam2track.workspace.labels_workspace import LabelsWorkspace
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class LayerToOpen:
         yield TrackTable(np.concatenate(rows), plane.n_frames, plane.frame_shape)
 
 
-class LabelsProject(TracksProject):
+class LabelsProject(Project):
     """Work on one Labels layer.
 
     Its parents are kept in the layer's metadata, where writers look for them.
@@ -168,17 +168,17 @@ class LabelsProject(TracksProject):
         viewer: Any,
         opened: LayerToOpen,
         table: TrackTable,
-        pump: Pump,
+        pump: UiScheduler,
         background: Background,
     ) -> None:
         self.viewer, self.labels, self.plane = viewer, opened.layer, opened.plane
         self.pump, self.background = pump, background
         self._folder = new_scratch("sam2track-labels")
-        self.work = LabelWork(self.plane, self._folder, parents=opened.parents, table=table)
+        self.work = LabelsWorkspace(self.plane, self._folder, parents=opened.parents, table=table)
         self.names = {}
         self.refused = {(int(p), int(t)) for p, t in self._ours.get("refused", ())}
         self.colours = Colours(self.labels)
-        self.place = Place(viewer, self.labels, self.plane.geometry)
+        self.place = ViewerPosition(viewer, self.labels, self.plane.geometry)
         self._current = max(int(self.labels.selected_label), 1)
         self.work.labels_changed.connect(self._on_labels)
         self.work.grid_changed.connect(self._on_grid)

@@ -20,7 +20,7 @@ from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.conversions import extent, measured, point_rows, table_from
 from napari_sam2track.formats.provenance import provenance as make_provenance
 from napari_sam2track.labels import Scale, checked_id, checked_ids
-from napari_sam2track.progress import Watch, silent
+from napari_sam2track.progress import ProgressHook, no_progress
 from napari_sam2track.tracks.lineage import generations, lineage_ids
 from napari_sam2track.tracks.table import TrackTable
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
@@ -36,7 +36,7 @@ def tracked_movie(
     layer: LayerLike,
     parents: Mapping[int, int] | None = None,
     frame_axis: int = 0,
-    watch: Watch = silent,
+    progress: ProgressHook = no_progress,
     provenance: Mapping[str, Any] | None = None,
 ) -> TrackedMovie:
     """A Labels layer, whose values are track ids, as tracks; read once, frame by frame.
@@ -51,7 +51,7 @@ def tracked_movie(
         pixel, the parent is left out, and the provenance notes it.
     frame_axis
         The axis that is time.
-    watch
+    progress
         Passes items on and may show progress.
     provenance
         Where it comes from; None: what the layer's metadata says, else its name.
@@ -62,7 +62,7 @@ def tracked_movie(
         If the layer holds what cannot be labels.
     """
     labels = layer_labels(layer, frame_axis)
-    rows = measured(labels, watch, "Reading the layer")
+    rows = measured(labels, progress, "Reading the layer")
     wanted = layer_parents(layer) if parents is None else parents
     ids = set(rows["track"].tolist())
     kept = {child: parent for child, parent in wanted.items() if {child, parent} <= ids}

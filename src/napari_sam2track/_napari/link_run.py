@@ -11,7 +11,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_sam2track._napari.background import Job
-from napari_sam2track._napari.project import TracksProject
+from napari_sam2track._napari.project import Project
 from napari_sam2track.errors import EditError, Sam2TrackError, UsageError
 from napari_sam2track.params import LinkParams
 from napari_sam2track.tracks.tracked_movie import relabelled
@@ -38,7 +38,7 @@ class LinkRun:
 
     changed = Signal()
 
-    def __init__(self, project: TracksProject) -> None:
+    def __init__(self, project: Project) -> None:
         self._project = project
         self.active = self.writing = self._edited = False
         self.done = self.total = 0

@@ -18,20 +18,20 @@ from napari_sam2track._napari.background import Background, Job
 from napari_sam2track._napari.geometry import PlaneLabels
 from napari_sam2track._napari.layer_colours import Colours
 from napari_sam2track._napari.layer_values import KEY, layer_parents
-from napari_sam2track._napari.project import TracksProject
+from napari_sam2track._napari.project import Project
 from napari_sam2track._napari.project_setup import Ready, check_labels
 from napari_sam2track._napari.prompt_binding import PromptBinding
 from napari_sam2track._napari.prompt_layers import LABELS
 from napari_sam2track._napari.run_status import RunLost, RunStatus
 from napari_sam2track._napari.session_export import provenance_of
-from napari_sam2track._napari.ui_scheduler import Pump
-from napari_sam2track._napari.viewer_position import Place
+from napari_sam2track._napari.ui_scheduler import UiScheduler
+from napari_sam2track._napari.viewer_position import ViewerPosition
 from napari_sam2track.errors import Sam2TrackError, UsageError
 from napari_sam2track.models.registry import ModelInfo
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import PromptSet, masks_from_labels
-from napari_sam2track.session.session import Progress
-from napari_sam2track.workspace.annotations import Said
+from napari_sam2track.session.session import RunStep
+from napari_sam2track.workspace.annotations import Annotations
 from napari_sam2track.workspace.state_grid import STATES
 from napari_sam2track.workspace.workspace import Key, Workspace
 
@@ -49,7 +49,7 @@ def _leave_one_core() -> None:
 class ProjectRef:
     """What a labels layer knows of its project; a copy of the layer knows nothing."""
 
-    def __init__(self, project: Project | None = None) -> None:
+    def __init__(self, project: MovieProject | None = None) -> None:
         self.project = project
 
     @property
@@ -69,7 +69,7 @@ class ProjectRef:
         return ProjectRef, ()
 
 
-class Project(TracksProject):
+class MovieProject(Project):
     """Work on one image.
 
     Parameters
@@ -99,7 +99,7 @@ class Project(TracksProject):
         model: ModelInfo,
         engine: EngineParams,
         device: str,
-        pump: Pump,
+        pump: UiScheduler,
         labels: Any = None,
         points: Any = None,
         boxes: Any = None,
@@ -137,7 +137,7 @@ class Project(TracksProject):
         self.labels, self._data = labels, labels.data
         self.labels.metadata[KEY] = ProjectRef(self)
         self.colours = Colours(labels)
-        self.place = Place(viewer, labels, geometry)
+        self.place = ViewerPosition(viewer, labels, geometry)
         self.prompts = PromptBinding(
             viewer, geometry, name, self.colours.of, self.work.said.prompts, points, boxes
         )
@@ -208,7 +208,7 @@ class Project(TracksProject):
 
     # -- what is shown -------------------------------------------------------------------------
 
-    def _on_said(self, said: Said) -> None:
+    def _on_said(self, said: Annotations) -> None:
         self.prompts.show(said.prompts)
         self.saving.later()
 
@@ -408,7 +408,7 @@ class Project(TracksProject):
         self.status = RunStatus.begun()
         self._lost = RunLost() if until_lost else None
 
-        def make() -> Generator[Progress, None, None]:
+        def make() -> Generator[RunStep, None, None]:
             _leave_one_core()
             return steps
 
@@ -424,7 +424,7 @@ class Project(TracksProject):
             self.status = self.status.stopping()
             self.run_changed.emit(self.status)
 
-    def _received(self, progress: Progress) -> None:
+    def _received(self, progress: RunStep) -> None:
         self.work.receive(progress)
         self.status = self.status.after(progress.done, progress.total)
         self.run_changed.emit(self.status)

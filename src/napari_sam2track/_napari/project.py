@@ -12,11 +12,11 @@ from psygnal import Signal
 from napari_sam2track._napari.background import Background
 from napari_sam2track._napari.geometry import PlaneLabels
 from napari_sam2track._napari.layer_colours import Colours
-from napari_sam2track._napari.ui_scheduler import Pump
-from napari_sam2track._napari.viewer_position import Place
+from napari_sam2track._napari.ui_scheduler import UiScheduler
+from napari_sam2track._napari.viewer_position import ViewerPosition
 from napari_sam2track.errors import Sam2TrackError, UsageError
 from napari_sam2track.tracks.editing.track_state import Edit
-from napari_sam2track.workspace.labels_workspace import LabelWork, Note
+from napari_sam2track.workspace.labels_workspace import LabelsWorkspace, UndoNote
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 _AT_ONCE = 4
 
 
-class TracksProject:
-    """Work on tracks in a Labels layer: `Project` where SAM2 follows them, or `LabelsProject`.
+class Project:
+    """Work on tracks in a Labels layer: `MovieProject` where SAM2 follows them, or `LabelsProject`.
 
     Attributes
     ----------
@@ -56,12 +56,12 @@ class TracksProject:
     viewer: Any
     labels: Any
     plane: PlaneLabels
-    place: Place
+    place: ViewerPosition
     colours: Colours
-    work: LabelWork
+    work: LabelsWorkspace
     names: dict[int, str]
     refused: set[tuple[int, int]]
-    pump: Pump
+    pump: UiScheduler
     background: Background
     #: Goes on with a long step back, for so many frames; None: there is none.
     _rest: Callable[[int], None] | None = None
@@ -240,7 +240,7 @@ class TracksProject:
         """Do again what was taken back."""
         self._go(self.work.redoing, "Done again")
 
-    def _go(self, make: Callable[[], Generator[Any, None, Note | None]], word: str) -> None:
+    def _go(self, make: Callable[[], Generator[Any, None, UndoNote | None]], word: str) -> None:
         if self._rest is not None:
             self.fail(UsageError("a step is being taken back; wait until that is done"))
             return

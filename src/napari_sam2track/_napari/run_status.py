@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 
 from napari_sam2track.engine.results import State
-from napari_sam2track.session.session import Progress
+from napari_sam2track.session.session import RunStep
 
 #: Weight of the newest step in the mean of the speed.
 _NEW = 0.1
@@ -104,7 +104,7 @@ class RunLost:
     def __init__(self) -> None:
         self._seen: dict[int, bool] = {}
 
-    def all_lost(self, progress: Progress) -> bool:
+    def all_lost(self, progress: RunStep) -> bool:
         """After one more frame."""
         for o in progress.result.objects:
             self._seen[o.object_id] = o.state in (State.PROMPTED, State.PROPAGATED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from napari_sam2track._napari.movie_project import Project
+from napari_sam2track._napari.movie_project import MovieProject
 from napari_sam2track._napari.sample_data import moving_cells_layers
 from napari_sam2track.prompts import Point, Prompt, PromptSet
 from napari_sam2track.samples import centre_pixels, moving_cells
@@ -19,7 +19,7 @@ def load_sample(viewer: Any) -> Any:
     return viewer.add_image(data, **attributes)
 
 
-def prompt_sample(project: Project) -> None:
+def prompt_sample(project: MovieProject) -> None:
     """Click once on some cells of the first frame."""
     centres = centre_pixels(moving_cells().labels_tyx[0])
     chosen = sorted(centres.items())[:_CLICKS]

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from napari_sam2track._napari.autosave import looked_at, source_of
+from napari_sam2track._napari.autosave import SavedProject, looked_at, source_of
 from napari_sam2track.errors import UsageError
 from napari_sam2track.formats.provenance import provenance
 from napari_sam2track.session.session_file import ModelRef, session_of, write_session
 from napari_sam2track.storage.output import write_text_atomic
 
-if TYPE_CHECKING:
-    from napari_sam2track._napari.movie_project import Project
 
-
-def provenance_of(project: Project) -> dict[str, Any]:
+def provenance_of(project: SavedProject) -> dict[str, Any]:
     """Where the labels of a project come from: movie, model, parameters, frames."""
     work = project.work
     info, done = work.session.model, work.store.finished()
@@ -30,7 +27,7 @@ def provenance_of(project: Project) -> dict[str, Any]:
     )
 
 
-def save_session(project: Project, path: Path) -> None:
+def save_session(project: SavedProject, path: Path) -> None:
     """Write a session file that ``sam2track video --session`` replays, prompts included.
 
     Raises
@@ -46,7 +43,6 @@ def save_session(project: Project, path: Path) -> None:
             f"the image {project.image.name!r} was not opened from a file, so a session cannot "
             "name it; save the image first, open it again, and go on there"
         )
-    project.read_prompts()
     work, info = project.work, project.work.session.model
     name = info.name if info.kind != "local" else str(info.path)
     session = session_of(
@@ -59,4 +55,3 @@ def save_session(project: Project, path: Path) -> None:
         fingerprint=project.found.fingerprint,
     )
     write_text_atomic(path, write_session(session), overwrite=True)
-    project.tell("info", f"Saved {path}; run it with: sam2track video --session {path} --out-dir …")

@@ -99,7 +99,7 @@ def _results(path: Path) -> TrackedMovie | None:
         tell(f"{folder} holds no labels (yet); the prompts of {path.name} are loaded")
         return None
     try:
-        return open_tracks(folder, options=ReadParams(merges="cut"), watch=watched)
+        return open_tracks(folder, options=ReadParams(merges="cut"), progress=watched)
     except Sam2TrackError as error:
         tell(f"the labels in {folder} are left out: {error}")
         return None

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from psygnal import Signal
 
-from napari_sam2track._napari.project import TracksProject
+from napari_sam2track._napari.project import Project
 from napari_sam2track.tracks.editing.edits import (
     Delete,
     Merge,
@@ -154,7 +154,7 @@ class TrackTools:
 
     changed = Signal()
 
-    def __init__(self, project: TracksProject) -> None:
+    def __init__(self, project: Project) -> None:
         self._project, self._layer = project, project.labels
         self.name: str | None = None
         self._picked: list[int] = []

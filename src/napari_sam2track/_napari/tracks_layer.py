@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track._napari.layer_tracks import can_show, tracks_layer_data
-from napari_sam2track._napari.project import TracksProject
+from napari_sam2track._napari.project import Project
 
 #: Milliseconds after the last edit.
 _AFTER = 300
@@ -23,7 +23,7 @@ class IdColours:
         Whose labels.
     """
 
-    def __init__(self, project: TracksProject) -> None:
+    def __init__(self, project: Project) -> None:
         self._of = project.colours.of
 
     def __deepcopy__(self, memo: Any) -> IdColours:
@@ -44,7 +44,7 @@ class TracksLayer:
         Whose tracks.
     """
 
-    def __init__(self, project: TracksProject) -> None:
+    def __init__(self, project: Project) -> None:
         self._project = project
         self.layer: Any = None
 

@@ -33,7 +33,7 @@ def tell(text: str) -> None:
 
 
 def watched(items: Iterable[Any], total: int, doing: str) -> Iterable[Any]:
-    """A `Watch` that shows in napari's list of activities; for the main thread.
+    """A `ProgressHook` that shows in napari's list of activities; for the main thread.
 
     Without a window it is silent: napari would write bars into a script's output.
     """
@@ -67,7 +67,7 @@ def track_layers(path: Path) -> list[LayerData]:
     FormatError
         If the file cannot be read, or holds nothing.
     """
-    movie = open_tracks(path, options=ReadParams(merges="cut"), watch=watched)
+    movie = open_tracks(path, options=ReadParams(merges="cut"), progress=watched)
     layers = layers_of(movie, name_of(path))
     if not layers:
         raise FormatError(f"{path} holds no tracks and no masks, so there is nothing to show")

@@ -13,7 +13,7 @@ from napari_sam2track._napari.background import Background
 _EVERY, _AT_MOST = 5, 0.025
 
 
-class Pump(Protocol):
+class UiScheduler(Protocol):
     """Calls back in the window's thread."""
 
     def attach(self, background: Background) -> None:
@@ -38,7 +38,7 @@ class Pump(Protocol):
 
 
 class QtPump(QObject):
-    """A `Pump` in Qt's event loop. It makes no calls while there is nothing to do."""
+    """A `UiScheduler` in Qt's event loop. It makes no calls while there is nothing to do."""
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
@@ -50,16 +50,16 @@ class QtPump(QObject):
         self._held = False
 
     def attach(self, background: Background) -> None:
-        """See `Pump`."""
+        """See `UiScheduler`."""
         self._threads.append(background)
 
     def wake(self) -> None:
-        """See `Pump`."""
+        """See `UiScheduler`."""
         if not self._timer.isActive():
             self._timer.start()
 
     def later(self, name: str, milliseconds: int, call: Callable[[], object]) -> None:
-        """See `Pump`."""
+        """See `UiScheduler`."""
         timer = self._later.get(name)
         if timer is None:
             timer = self._later[name] = QTimer(self)
@@ -70,11 +70,11 @@ class QtPump(QObject):
         timer.start(milliseconds)
 
     def hold(self, held: bool) -> None:
-        """See `Pump`."""
+        """See `UiScheduler`."""
         self._held = held
 
     def close(self) -> None:
-        """See `Pump`."""
+        """See `UiScheduler`."""
         self._timer.stop()
         for timer in self._later.values():
             timer.stop()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_sam2track._napari.geometry import Geometry
 
 
-class Place:
+class ViewerPosition:
     """The frame that is shown, and how to go to another one.
 
     Parameters

@@ -18,7 +18,7 @@ from napari_sam2track._napari.tracks_to_layers import tell, watched
 from napari_sam2track.errors import FormatError, OutputError
 from napari_sam2track.formats.conversions import notes
 from napari_sam2track.formats.tracks_files import format_named, losses, write_tracks
-from napari_sam2track.progress import Watch, silent
+from napari_sam2track.progress import ProgressHook, no_progress
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
 #: Writes some layers under a name, and tells what was written.
@@ -89,7 +89,7 @@ def write_layers(
     output = output_path(Path(path), format)
     movie = movie_of_layers(layers, watched)
     try:
-        write_tracks(output, movie, format=format, overwrite=output == Path(path), watch=watched)
+        write_tracks(output, movie, format=format, overwrite=output == Path(path), progress=watched)
     except OutputError as error:
         raise OutputError(in_napari(str(error))) from error
     for text in (*notes(movie), *losses(movie, format)):
@@ -108,7 +108,7 @@ def output_path(path: Path, format: str) -> Path:
 
 
 def movie_of_layers(
-    layers: Sequence[tuple[Any, Mapping[str, Any], str]], watch: Watch = silent
+    layers: Sequence[tuple[Any, Mapping[str, Any], str]], progress: ProgressHook = no_progress
 ) -> TrackedMovie:
     """Tracks of a Labels layer, a Tracks layer, or both.
 
@@ -124,7 +124,7 @@ def movie_of_layers(
     if labels is None:
         return movie_of_tracks(tracks)
     parents = None if tracks is None else graph_parents(tracks)
-    movie = tracked_movie(labels, parents, time_axis(labels), watch)
+    movie = tracked_movie(labels, parents, time_axis(labels), progress)
     if tracks is not None and parents and not movie.table.parents:
         raise FormatError(
             f"the tracks of the layer {tracks.name!r} are not those of the labels "

@@ -13,10 +13,10 @@ from napari_sam2track._napari.labels_project import LabelsProject, LayerToOpen
 from napari_sam2track._napari.layer_tracks import graph_parents
 from napari_sam2track._napari.layer_values import KEY
 from napari_sam2track._napari.movie_project import ProjectRef
-from napari_sam2track._napari.project import TracksProject
+from napari_sam2track._napari.project import Project
 from napari_sam2track._napari.ui_scheduler import QtPump
 from napari_sam2track._widgets.divisions_panel import DivisionsPanel
-from napari_sam2track._widgets.dock_base import ClosingDock
+from napari_sam2track._widgets.dock_base import DockBase
 from napari_sam2track._widgets.edit_panel import EditPanel
 from napari_sam2track._widgets.keys import REDO, UNDO, KeyBindings
 from napari_sam2track._widgets.layer_choice import LayerChoice
@@ -36,7 +36,7 @@ _HINT = (
 )
 
 
-class TracksDock(ClosingDock):
+class CurateDock(DockBase):
     """Everything from labels to curated tracks.
 
     Parameters
@@ -48,7 +48,7 @@ class TracksDock(ClosingDock):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
         self.viewer = napari_viewer
-        self.project: TracksProject | None = None
+        self.project: Project | None = None
         self.pump = QtPump(self)
         self.background = Background("sam2track-tracks", self.pump.wake)
         self.pump.attach(self.background)
@@ -144,10 +144,10 @@ class TracksDock(ClosingDock):
         self._opening = None
         self.message.say(str(error) or type(error).__name__, "error")
 
-    def _bind(self, project: TracksProject) -> None:
+    def _bind(self, project: Project) -> None:
         self._bindings.bind([project.labels], {UNDO: project.undo, REDO: project.redo})
 
-    def _set_project(self, project: TracksProject | None) -> None:
+    def _set_project(self, project: Project | None) -> None:
         self.project = project
         for panel in self.panels:
             panel.set_project(project)
@@ -232,12 +232,12 @@ def fitting_parents(state: TrackState, wanted: Mapping[int, int]) -> list[SetPar
     ]
 
 
-def _project_of(layer: Any) -> TracksProject | None:
+def _project_of(layer: Any) -> Project | None:
     known = layer.metadata.get(KEY)
     return known.project if isinstance(known, ProjectRef) else None
 
 
-def _close(dock: TracksDock) -> None:
+def _close(dock: CurateDock) -> None:
     dock.labels.changed.disconnect()
     dock._leave()
     dock.labels.leave()

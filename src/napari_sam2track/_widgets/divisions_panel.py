@@ -8,10 +8,10 @@ from typing import Any
 from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from napari_sam2track._napari.background import Job
-from napari_sam2track._napari.project import TracksProject
+from napari_sam2track._napari.project import Project
 from napari_sam2track._widgets.parts import Words, button, row
 from napari_sam2track._widgets.rows_table import Row, RowsTable
-from napari_sam2track.workspace.division_candidates import Candidate, scan_steps, suggested
+from napari_sam2track.workspace.division_candidates import DivisionCandidate, scan_steps, suggested
 
 
 class DivisionsPanel(QWidget):
@@ -19,10 +19,10 @@ class DivisionsPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._project: TracksProject | None = None
+        self._project: Project | None = None
         self._job: Job | None = None
-        self._scanned: list[Candidate] = []
-        self.candidates: list[Candidate] = []
+        self._scanned: list[DivisionCandidate] = []
+        self.candidates: list[DivisionCandidate] = []
         self._find = button(
             "Find divisions",
             "Look for masks that fall in two, and for tracks that begin where another one ends or "
@@ -55,7 +55,7 @@ class DivisionsPanel(QWidget):
         layout.addWidget(self.table)
         layout.addWidget(row(self._accept, self._refuse))
 
-    def set_project(self, project: TracksProject | None) -> None:
+    def set_project(self, project: Project | None) -> None:
         """Show the candidates of a project, or none."""
         if self._project is not None:
             self._project.changed.disconnect(self._on_changed)
@@ -115,11 +115,11 @@ class DivisionsPanel(QWidget):
             self._project.go_to(one.parent, one.frame)
             self._buttons()
 
-    def _chosen(self) -> Candidate | None:
+    def _chosen(self) -> DivisionCandidate | None:
         at = self.table.current()
         return None if at is None or at >= len(self.candidates) else self.candidates[at]
 
-    def _take(self, item: tuple[int, int] | list[Candidate]) -> None:
+    def _take(self, item: tuple[int, int] | list[DivisionCandidate]) -> None:
         if self._job is None:
             return
         if isinstance(item, list):
@@ -153,7 +153,7 @@ class DivisionsPanel(QWidget):
     def _renew(self) -> None:
         """Show what may still be a division."""
         project = self._project
-        found: list[Candidate] = []
+        found: list[DivisionCandidate] = []
         if project is not None and project.is_open:
             places, parents = project.work.state.places, project.work.state.parents
             mothers = set(parents.values())

@@ -9,7 +9,7 @@ from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication, QWidget
 
 
-class ClosingDock(QWidget):
+class DockBase(QWidget):
     """A widget that gives back what it holds, once.
 
     napari takes the widget out of its dock and forgets it, without closing it; a window that is

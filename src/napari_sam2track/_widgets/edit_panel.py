@@ -8,7 +8,7 @@ from typing import Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_sam2track._napari.project import TracksProject
+from napari_sam2track._napari.project import Project
 from napari_sam2track._napari.track_tools import ACTIONS, TOOLS, TrackTools
 from napari_sam2track._widgets.keys import KeyBindings
 from napari_sam2track._widgets.parts import Words, button, row
@@ -22,7 +22,7 @@ class EditPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._project: TracksProject | None = None
+        self._project: Project | None = None
         self.tools: TrackTools | None = None
         self._escape = KeyBindings()
         self.buttons = {name: self._tool(name) for name in TOOLS}
@@ -58,7 +58,7 @@ class EditPanel(QWidget):
         made.setCheckable(True)
         return made
 
-    def set_project(self, project: TracksProject | None) -> None:
+    def set_project(self, project: Project | None) -> None:
         """Edit the tracks of a project, or none."""
         if self._project is not None:
             self._project.changed.disconnect(self._on_changed)

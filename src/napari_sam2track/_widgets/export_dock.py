@@ -21,17 +21,17 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2track._napari.exporting import (
+    ExportProgress,
+    ExportVerdict,
     Layers,
-    Progress,
     StoppedError,
-    Verdict,
     complete,
     export,
     judge,
     snapshot,
     writable,
 )
-from napari_sam2track._widgets.dock_base import ClosingDock
+from napari_sam2track._widgets.dock_base import DockBase
 from napari_sam2track._widgets.forms import ParamsForm
 from napari_sam2track._widgets.layer_choice import LayerChoice
 from napari_sam2track._widgets.parts import row
@@ -43,7 +43,7 @@ _EVERY = 100
 _EDITS = ("data", "paint", "rebuild_tracks", "rebuild_graph")
 
 
-class ExportDock(ClosingDock):
+class ExportDock(DockBase):
     """Choose a layer, a format and a place, and write.
 
     Parameters
@@ -55,9 +55,9 @@ class ExportDock(ClosingDock):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._judging: Progress | None = None
-        self._writing: Progress | None = None
-        self._verdict: Verdict | None = None
+        self._judging: ExportProgress | None = None
+        self._writing: ExportProgress | None = None
+        self._verdict: ExportVerdict | None = None
         self._watched: Any = None
         self._layer = LayerChoice(napari_viewer, ("labels", "tracks"))
         self._lineage = LayerChoice(napari_viewer, ("tracks",), none_text="as the labels have it")
@@ -167,7 +167,7 @@ class ExportDock(ClosingDock):
             self._summary.setText("There is no Labels or Tracks layer to export.")
             self._show_readiness()
             return
-        progress = self._judging = Progress("Looking")
+        progress = self._judging = ExportProgress("Looking")
         movie = None if self._verdict is None else self._verdict.movie
         self._timer.start()
         self._show_readiness()
@@ -213,7 +213,7 @@ class ExportDock(ClosingDock):
         path = self._completed()
         if path is None:
             return
-        progress = self._writing = Progress("Writing")
+        progress = self._writing = ExportProgress("Writing")
         layers, replace = self._layers(), self._replace.isChecked()
         self._message.clear()
         self._timer.start()
@@ -251,7 +251,7 @@ class ExportDock(ClosingDock):
         return WriteParams.model_validate(self._form.value().model_dump())
 
     def _run(
-        self, work: Callable[[], Any], progress: Progress, then: Callable[[Any], None]
+        self, work: Callable[[], Any], progress: ExportProgress, then: Callable[[Any], None]
     ) -> None:
         """Work in another thread; what it returns or raises is handed on, unless it is too late."""
         from napari.qt.threading import create_worker

@@ -8,7 +8,7 @@ import numpy as np
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
-from napari_sam2track._napari.project import TracksProject
+from napari_sam2track._napari.project import Project
 from napari_sam2track._napari.tracks_layer import TracksLayer
 from napari_sam2track._widgets.lineage_tree import LineageTree
 from napari_sam2track._widgets.texts import wrapped
@@ -22,7 +22,7 @@ class LineagePanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._project: TracksProject | None = None
+        self._project: Project | None = None
         self.shown: TracksLayer | None = None
         self.tree = LineageTree()
         self.tree.setMinimumHeight(220)
@@ -41,7 +41,7 @@ class LineagePanel(QWidget):
         layout.addWidget(self.layer_box)
         layout.addWidget(self.tree)
 
-    def set_project(self, project: TracksProject | None) -> None:
+    def set_project(self, project: Project | None) -> None:
         """Show the tracks of a project, or none."""
         if self._project is not None:
             self._project.changed.disconnect(self._on_changed)

@@ -6,7 +6,7 @@ from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_sam2track._napari.link_run import LinkRun
-from napari_sam2track._napari.project import TracksProject
+from napari_sam2track._napari.project import Project
 from napari_sam2track._widgets.forms import ParamsForm
 from napari_sam2track._widgets.parts import Words, button, group, row
 from napari_sam2track.params import LinkParams
@@ -42,7 +42,7 @@ class LinkPanel(QWidget):
         layout.addWidget(self._words)
         self._show()
 
-    def set_project(self, project: TracksProject | None) -> None:
+    def set_project(self, project: Project | None) -> None:
         """Work on a project, or on none."""
         if self.run is not None:
             self.run.close()

@@ -8,7 +8,7 @@ import numpy as np
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QDoubleSpinBox, QLabel, QMessageBox, QVBoxLayout, QWidget
 
-from napari_sam2track._napari.movie_project import Project
+from napari_sam2track._napari.movie_project import MovieProject
 from napari_sam2track._napari.settings import Keys
 from napari_sam2track._widgets.keys import shown
 from napari_sam2track._widgets.layer_choice import LayerChoice
@@ -23,7 +23,7 @@ class ObjectsPanel(QWidget):
     def __init__(self, viewer: Any, keys: Keys) -> None:
         super().__init__()
         self._viewer = viewer
-        self._project: Project | None = None
+        self._project: MovieProject | None = None
         self._id = QDoubleSpinBox()  # of whole numbers: QSpinBox ends at half of all ids
         self._id.setDecimals(0)
         self._id.setRange(1, 2**32 - 1)
@@ -87,7 +87,7 @@ class ObjectsPanel(QWidget):
         layout.addWidget(row(self._masks, self._use, stretch=0))
         layout.addWidget(self.table)
 
-    def set_project(self, project: Project | None) -> None:
+    def set_project(self, project: MovieProject | None) -> None:
         """Show a project, or none."""
         if self._project is not None:
             self._project.changed.disconnect(self._on_changed)
@@ -189,7 +189,7 @@ class ObjectsPanel(QWidget):
         self.table.select(project.current)
 
 
-def object_rows(project: Project) -> list[ObjectRow]:
+def object_rows(project: MovieProject) -> list[ObjectRow]:
     """What is known of all objects."""
     work, grid = project.work, project.work.grid
     colours = project.colours.of(np.array(grid.ids, np.int64))

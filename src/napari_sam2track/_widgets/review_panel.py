@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_sam2track._napari.movie_project import Project
+from napari_sam2track._napari.movie_project import MovieProject
 from napari_sam2track._napari.settings import Keys
 from napari_sam2track._widgets.keys import shown
 from napari_sam2track._widgets.parts import Words, button, row
@@ -16,7 +16,7 @@ class ReviewPanel(QWidget):
 
     def __init__(self, keys: Keys) -> None:
         super().__init__()
-        self._project: Project | None = None
+        self._project: MovieProject | None = None
         self.strip = StatusStrip()
         self.strip.setMinimumHeight(130)
         self.strip.clicked.connect(self._go_to)
@@ -47,7 +47,7 @@ class ReviewPanel(QWidget):
         layout.addWidget(row(problem, accept))
         layout.addWidget(accept_all)
 
-    def set_project(self, project: Project | None) -> None:
+    def set_project(self, project: MovieProject | None) -> None:
         """Show a project, or none."""
         if self._project is not None:
             self._project.changed.disconnect(self._on_changed)

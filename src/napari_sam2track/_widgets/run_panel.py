@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2track._napari.movie_project import Project
+from napari_sam2track._napari.movie_project import MovieProject
 from napari_sam2track._napari.run_status import RunStatus
 from napari_sam2track._napari.settings import Keys
 from napari_sam2track._widgets.keys import shown
@@ -39,7 +39,7 @@ class RunPanel(QWidget):
 
     def __init__(self, keys: Keys) -> None:
         super().__init__()
-        self._project: Project | None = None
+        self._project: MovieProject | None = None
         self._scope = QComboBox()
         self._scope.setToolTip("Which objects are followed; those that are locked never are")
         self._scope.addItem("all objects", "all")
@@ -109,7 +109,7 @@ class RunPanel(QWidget):
         layout.addWidget(self._words)
         layout.addWidget(row(self._undo, self._redo))
 
-    def set_project(self, project: Project | None) -> None:
+    def set_project(self, project: MovieProject | None) -> None:
         """Show a project, or none."""
         if self._project is not None:
             self._project.run_changed.disconnect(self._on_run)

@@ -17,7 +17,7 @@ from napari_sam2track._napari.adopted_layers import (
     restored_layers,
 )
 from napari_sam2track._napari.background import Background, Job
-from napari_sam2track._napari.movie_project import Project
+from napari_sam2track._napari.movie_project import MovieProject
 from napari_sam2track._napari.project_setup import (
     Found,
     Ready,
@@ -33,7 +33,7 @@ from napari_sam2track._napari.session_export import save_session
 from napari_sam2track._napari.settings import settings
 from napari_sam2track._napari.ui_scheduler import QtPump
 from napari_sam2track._napari.work_folder import give_back
-from napari_sam2track._widgets.dock_base import ClosingDock
+from napari_sam2track._widgets.dock_base import DockBase
 from napari_sam2track._widgets.help_panel import HelpPanel
 from napari_sam2track._widgets.image_panel import ImagePanel
 from napari_sam2track._widgets.keys import REDO, UNDO, KeyBindings
@@ -52,7 +52,7 @@ _HINT = (
 )
 
 
-class TrackDock(ClosingDock):
+class SegmentDock(DockBase):
     """Everything from an image to followed objects.
 
     Parameters
@@ -64,7 +64,7 @@ class TrackDock(ClosingDock):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
         self.viewer = napari_viewer
-        self.project: Project | None = None
+        self.project: MovieProject | None = None
         self.pump = QtPump(self)
         self.background = Background("sam2track-files", self.pump.wake, turns=False)
         self.pump.attach(self.background)
@@ -249,7 +249,7 @@ class TrackDock(ClosingDock):
             leave_with(self.viewer, ready.found.folder, ready.aside)
         restored = restored_layers(self.viewer, layer)
         left = layers_of_work(self.viewer, ready.found.folder) if ready.going_on else {}
-        project = Project(
+        project = MovieProject(
             self.viewer,
             layer,
             ready,
@@ -311,9 +311,9 @@ class TrackDock(ClosingDock):
         except (Sam2TrackError, ValueError) as error:
             self.message.say(str(error), "warning")
             return
-        from napari_sam2track._napari.viewer_position import Place
+        from napari_sam2track._napari.viewer_position import ViewerPosition
 
-        t = Place(self.viewer, layer, found.geometry).frame if not layer.rgb else 0
+        t = ViewerPosition(self.viewer, layer, found.geometry).frame if not layer.rgb else 0
         if self.project is not None:
             t = self.project.frame
         frames = found.frames
@@ -376,10 +376,14 @@ class TrackDock(ClosingDock):
         name = f"{self.project.image.name}.sam2track.json"
         path, _ = QFileDialog.getSaveFileName(self, "Save session", name, "Session (*.json)")
         if path:
+            self.project.read_prompts()
             try:
                 save_session(self.project, Path(path))
             except Sam2TrackError as error:
                 self.say("error", str(error))
+                return
+            run_it = f"sam2track video --session {path} --out-dir …"
+            self.say("info", f"Saved {path}; run it with: {run_it}")
 
     def close_work(self) -> None:
         """Save and close the work on this image."""
@@ -402,7 +406,7 @@ class TrackDock(ClosingDock):
 class _Held:
     """What is closed when the dock is gone; the dock itself is not touched then."""
 
-    def __init__(self, dock: TrackDock) -> None:
+    def __init__(self, dock: SegmentDock) -> None:
         self.dock = dock
 
 

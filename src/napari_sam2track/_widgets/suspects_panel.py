@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from napari_sam2track._napari.background import Job
 from napari_sam2track._napari.layer_values import layer_scale
-from napari_sam2track._napari.project import TracksProject
+from napari_sam2track._napari.project import Project
 from napari_sam2track._widgets.forms import ParamsForm
 from napari_sam2track._widgets.parts import Words, button, group, row
 from napari_sam2track._widgets.rows_table import Row, RowsTable
@@ -26,7 +26,7 @@ class SuspectsPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._project: TracksProject | None = None
+        self._project: Project | None = None
         self._job: Job | None = None
         self._touched: set[int] = set()
         self._dismissed: set[tuple[int, int, tuple[str, ...]]] = set()
@@ -63,7 +63,7 @@ class SuspectsPanel(QWidget):
         layout.addWidget(self.reason)
         layout.addWidget(row(self._next, self._dismiss))
 
-    def set_project(self, project: TracksProject | None) -> None:
+    def set_project(self, project: Project | None) -> None:
         """Look at the tracks of a project, or at none."""
         if self._project is not None:
             self._project.work.state.changed.disconnect(self._on_edit)
@@ -94,7 +94,7 @@ class SuspectsPanel(QWidget):
         scale = layer_scale(project.labels, geometry.frame_axis, dropped)
         at = [0]
 
-        def watch(items: Iterable[Any], total: int, doing: str) -> Iterable[Any]:
+        def progress(items: Iterable[Any], total: int, doing: str) -> Iterable[Any]:
             for k, item in enumerate(items):
                 if job.stopped.is_set():
                     raise _StoppedError
@@ -102,7 +102,7 @@ class SuspectsPanel(QWidget):
                 yield item
 
         def steps() -> Generator[list[Suspect], None, None]:
-            yield find_suspects(table, labels, params, scale, watch)
+            yield find_suspects(table, labels, params, scale, progress)
 
         def look() -> None:
             if self._job is job:

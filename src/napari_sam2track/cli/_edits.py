@@ -92,7 +92,7 @@ def run_edits(
             format=format_name,
             overwrite=overwrite,
             options=write,
-            watch=progress,
+            progress=progress,
         )
         typer.echo(
             f"{counted(table.n_tracks, 'track')}, {counted(len(table), 'object')}, "

@@ -70,7 +70,7 @@ def convert(
     chosen = format_of_output(out, to_format)
     check_apart(files_of(out, chosen, "OUT"), files_read(source))
     check_output(out, overwrite)
-    with open_tracks(source, from_format, options=read, watch=progress) as movie:
+    with open_tracks(source, from_format, options=read, progress=progress) as movie:
         lost = losses(movie, chosen)
         write_tracks(
             out,
@@ -78,7 +78,7 @@ def convert(
             format=chosen.name,
             overwrite=overwrite,
             options=write,
-            watch=progress,
+            progress=progress,
         )
         table = movie.table
         typer.echo(

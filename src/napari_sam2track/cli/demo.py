@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2track.prompts import PromptSet
-    from napari_sam2track.samples import Sample
+    from napari_sam2track.samples import SampleMovie
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -119,7 +119,7 @@ def _truth_beside(path: Path) -> Path:
     return path.with_name("truth.tif")
 
 
-def _write_movie(path: Path, sample: Sample, overwrite: bool) -> None:
+def _write_movie(path: Path, sample: SampleMovie, overwrite: bool) -> None:
     """The movie, and its truth beside it."""
     import tifffile
 
@@ -135,7 +135,7 @@ def _write_movie(path: Path, sample: Sample, overwrite: bool) -> None:
             )
 
 
-def _report(sample: Sample, labels: list[NDArray[np.uint32]], prompts: PromptSet) -> None:
+def _report(sample: SampleMovie, labels: list[NDArray[np.uint32]], prompts: PromptSet) -> None:
     """Scores beside those of doing next to nothing."""
     import numpy as np
     from rich.console import Console
@@ -165,7 +165,7 @@ def _report(sample: Sample, labels: list[NDArray[np.uint32]], prompts: PromptSet
     Console().print(table)
 
 
-def _otsu(sample: Sample, prompts: PromptSet) -> NDArray[np.uint32]:
+def _otsu(sample: SampleMovie, prompts: PromptSet) -> NDArray[np.uint32]:
     """What a threshold gives: the part of the foreground under the click, in every frame."""
     import numpy as np
     from scipy import ndimage as ndi

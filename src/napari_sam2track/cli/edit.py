@@ -151,7 +151,7 @@ def edit(
         outputs = files_of(target, format_named(format_name))
         check_apart(outputs, [*files_read(source), *(script or ())], ", or say --in-place")
         check_output(target, overwrite)
-    with open_tracks(source, from_format, options=read, watch=progress) as movie:
+    with open_tracks(source, from_format, options=read, progress=progress) as movie:
         if in_place and format_name in _RICH and "software" not in movie.provenance:
             raise UsageError(
                 f"{source} was written by another program, and may hold what --in-place would "

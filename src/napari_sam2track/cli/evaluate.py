@@ -51,8 +51,8 @@ def evaluate(
         check_apart([("--out", out)], [*files_read(pred), *files_read(truth)])
         check_output(out, overwrite)
     with (
-        open_tracks(pred, watch=progress) as found,
-        open_tracks(truth, watch=progress) as true,
+        open_tracks(pred, progress=progress) as found,
+        open_tracks(truth, progress=progress) as true,
     ):
         seg = _seg_folder(truth)
         scores = evaluation.evaluate(found, true, seg, progress)

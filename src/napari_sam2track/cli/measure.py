@@ -95,7 +95,7 @@ def measure(
                 raise UsageError(f"{path} has the unknown suffix {path.suffix!r}; use .csv")
             check_output(path, overwrite)
             check_output(_beside(path), overwrite)
-    with open_tracks(source, from_format, options=read, watch=progress) as movie:
+    with open_tracks(source, from_format, options=read, progress=progress) as movie:
         if out is not None:
             n = _measure_objects(out, movie, source, image, image_axes, params, overwrite)
             typer.echo(f"{n} objects in {movie.table.n_frames} frames: {out}")

@@ -61,7 +61,7 @@ def suspects(
             )
         check_apart([("--out", out)], files_read(source))
         check_output(out, overwrite)
-    with open_tracks(source, from_format, options=read, watch=progress) as movie:
+    with open_tracks(source, from_format, options=read, progress=progress) as movie:
         if movie.labels is None:
             typer.echo(
                 f"{source} holds no masks: overlap, parts and holes are not judged", err=True

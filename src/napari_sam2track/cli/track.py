@@ -120,7 +120,7 @@ def track(
     with open_labels(pred_dir, axes=axes) as stack:
         locked = _locked(lock_from, lock, (stack.n_frames, stack.frame_shape))
         frames, split = separate(stack, link.binary)
-        table = link_all(frames, link, locked, watch=progress)
+        table = link_all(frames, link, locked, progress=progress)
         # Tables tell which label of the masks an object had; where there are new masks, their
         # labels are the tracks.
         keeps_labels = chosen.name in ("json", "csv")
@@ -131,7 +131,7 @@ def track(
             provenance=_note(stack, link, split, locked),
         )
         write_tracks(
-            out, movie, format=chosen.name, overwrite=overwrite, options=write, watch=progress
+            out, movie, format=chosen.name, overwrite=overwrite, options=write, progress=progress
         )
         lost = [] if keeps_labels else losses(movie, chosen)
     typer.echo(_summary(table, out, split))

@@ -16,7 +16,7 @@ from napari_sam2track.params import FramesParams, TuneParams
 
 if TYPE_CHECKING:
     from napari_sam2track.models.registry import ModelInfo
-    from napari_sam2track.training.fine_tuning import Progress, Tuning
+    from napari_sam2track.training.fine_tuning import Tuning, TuningStep
     from napari_sam2track.training.labelled import LabelledMovie
 
 EXAMPLES = """\
@@ -176,7 +176,7 @@ def _follow(tuning: Tuning) -> int:
     return 0
 
 
-def _line(one: Progress) -> str:
+def _line(one: TuningStep) -> str:
     scores = (
         ", ".join(f"{name} {value:.3f}" for name, value in one.scores.items()) if one.scores else ""
     )

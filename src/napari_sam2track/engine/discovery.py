@@ -15,7 +15,7 @@ from napari_sam2track.engine.clicks import Clicks, decode_clicks, encode_views
 from napari_sam2track.engine.network.batches import Mode, memory_guard
 from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.views.views import FrameView, Movie, View, WindowView
-from napari_sam2track.engine.views.windows import Shape, Window
+from napari_sam2track.engine.views.windows import MaskExtent, Window
 from napari_sam2track.engine.window_search import sensible, touches_edge
 from napari_sam2track.masks import Mask, deepest_pixel, resample_logits, tidy
 from napari_sam2track.params import AutoParams
@@ -192,7 +192,7 @@ def look_closer(
     out: list[Proposal] = []
     for k in range(0, len(seeds), batch):
         part = [(p.mask, _middle(p.mask)) for p in seeds[k : k + batch]]
-        views = [WindowView(Shape.of_mask(mask).window()) for mask, _ in part]
+        views = [WindowView(MaskExtent.of_mask(mask).window()) for mask, _ in part]
         clicks = [Clicks(np.array([point]), np.ones(1, np.int32)) for _, point in part]
         decoded = decode_clicks(network, movie, t, clicks, views)
         logits, ious = decoded.candidates.cpu().numpy(), decoded.ious.cpu().numpy()

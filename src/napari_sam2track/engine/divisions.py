@@ -44,7 +44,7 @@ Ask = Callable[[int, Patches, Callable[[], Patches]], dict[int, Two | None]]
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
+class FoundDivision:
     """An object that became two.
 
     Attributes
@@ -96,7 +96,7 @@ def two_parts(patch: Patch) -> Two | None:
     return Two((first, second), 1 / LASTING)
 
 
-def find_split(t: int, first: int, two_at: Callable[[int], Two | None]) -> Split | None:
+def find_split(t: int, first: int, two_at: Callable[[int], Two | None]) -> FoundDivision | None:
     """Whether an object has been two for long enough on frame ``t``.
 
     Nothing but the movie and what is stored is looked at, so that a run which was stopped finds
@@ -126,4 +126,4 @@ def find_split(t: int, first: int, two_at: Callable[[int], Two | None]) -> Split
         evidence += now.evidence
     if two is None or evidence < 1 - 1e-9:  # a third three times
         return None
-    return Split(t + 1 - len(scores), two.parts, float(np.mean(scores)))
+    return FoundDivision(t + 1 - len(scores), two.parts, float(np.mean(scores)))

@@ -10,7 +10,7 @@ import torch
 from napari_sam2track.engine.network.memory import MemoryBank
 from napari_sam2track.engine.results import State
 from napari_sam2track.engine.tasks import Task
-from napari_sam2track.engine.views.windows import SEARCH_FRAMES, Motion
+from napari_sam2track.engine.views.windows import SEARCH_FRAMES, WindowMotion
 
 
 @dataclass(eq=False)
@@ -34,7 +34,7 @@ class Follower:
     task: Task
     bank: MemoryBank
     give_up: int
-    motion: Motion | None = None
+    motion: WindowMotion | None = None
     missing: int = 0
 
     @property
@@ -81,5 +81,5 @@ class Follower:
     def restore(self, state: dict[str, Any], device: torch.device) -> None:
         """Go on from what `state` gave."""
         self.bank.restore(state["bank"], device)
-        self.motion = None if state["motion"] is None else Motion(*state["motion"])
+        self.motion = None if state["motion"] is None else WindowMotion(*state["motion"])
         self.missing = state["missing"]

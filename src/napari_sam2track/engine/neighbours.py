@@ -20,8 +20,8 @@ from napari_sam2track.masks import Patch
 SAME = 0.5
 #: A mask with so large a part inside a better one is its, unless it is where it was expected.
 INSIDE = 0.6
-#: From this agreement with what was expected on (0 to 1, see `windows.Motion.agreement`), a claim
-#: is firm.
+#: From this agreement with what was expected on (0 to 1, see `WindowMotion.agreement`), a claim is
+#: firm.
 FIRM = 0.4
 #: The right of an object that a person prompted on this frame: it gives way to nobody.
 PROMPTED = math.inf

@@ -33,7 +33,7 @@ from napari_sam2track.engine.observer import NOTHING, Observer, Raw, Seen
 from napari_sam2track.engine.results import FrameResult, ObjectResult
 from napari_sam2track.engine.tasks import Task, whole_tasks
 from napari_sam2track.engine.views.views import Movie, View, WindowView
-from napari_sam2track.engine.views.windows import Motion, Shape
+from napari_sam2track.engine.views.windows import MaskExtent, WindowMotion
 from napari_sam2track.engine.window_search import window_of
 from napari_sam2track.masks import Patch
 from napari_sam2track.params import EngineParams
@@ -273,7 +273,7 @@ class Pass:
         """Remember what was seen."""
         f.bank.remember(seen.entry, conditioning=seen.prompted)
         if f.motion is None and isinstance(seen.view, WindowView):
-            f.motion = Motion.at(seen.view.window)
+            f.motion = WindowMotion.at(seen.view.window)
 
     def _result(self, t: int, f: Follower, seen: Seen) -> ObjectResult:
         """What comes out of what was seen, and the window moved along."""
@@ -334,5 +334,5 @@ class Pass:
         return right, f.motion.on_track and good > FIRM
 
 
-def _shape(patch: Patch) -> Shape | None:
-    return Shape.of(patch.logits_yx > 0, patch.y0, patch.x0) if patch else None
+def _shape(patch: Patch) -> MaskExtent | None:
+    return MaskExtent.of(patch.logits_yx > 0, patch.y0, patch.x0) if patch else None

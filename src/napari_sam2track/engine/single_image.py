@@ -18,7 +18,7 @@ from napari_sam2track.prompts import PromptSet
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Candidate:
+class MaskCandidate:
     """One of the masks that SAM2 proposed for an object.
 
     Attributes
@@ -57,7 +57,7 @@ class Still:
 
     labels_yx: NDArray[np.uint32]
     objects: tuple[ObjectResult, ...]
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[MaskCandidate, ...]
     mode: str
     reason: str
 
@@ -77,13 +77,13 @@ def segment(
     mode, reason = choose_mode(params.mode, network.image_size, prompts, movie.height, movie.width)
     engine = EngineParams(mode=mode, fill_holes=params.fill_holes, min_part=params.min_part)
     run = Pass.over(network, movie, prompts, engine, mode, range(t, t + 1))
-    every: list[Candidate] = []
+    every: list[MaskCandidate] = []
     for object_id, view, logits_myx, ious_m in run.proposals(t) if candidates else ():
         for rank, m in enumerate(np.argsort(-ious_m, kind="stable"), start=1):
             patch, y0, x0 = resample_logits(logits_myx[m], view.region, movie.height, movie.width)
             mask = np.zeros((movie.height, movie.width), bool)
             mask[y0 : y0 + patch.shape[0], x0 : x0 + patch.shape[1]] = patch > 0
-            every.append(Candidate(object_id, rank, mask, float(ious_m[m])))
+            every.append(MaskCandidate(object_id, rank, mask, float(ious_m[m])))
     (result,) = run
     every.sort(key=lambda c: (c.object_id, c.rank))
     return Still(result.labels_yx, result.objects, tuple(every), mode, reason)

@@ -17,7 +17,7 @@ from napari_sam2track.engine.clicks import Clicks, decode_clicks
 from napari_sam2track.engine.divisions import LEAST_RATIO, LOOK_BACK, Patches, Two, two_parts
 from napari_sam2track.engine.network.batches import Batcher
 from napari_sam2track.engine.views.views import Movie, WindowView
-from napari_sam2track.engine.views.windows import Shape
+from napari_sam2track.engine.views.windows import MaskExtent
 from napari_sam2track.masks import (
     Mask,
     Patch,
@@ -188,7 +188,7 @@ def _together(
 
 def _look(batcher: Batcher, movie: Movie, t: int, masks: Sequence[Mask]) -> list[Patch]:
     """What is seen from a click in the middle of each mask, in a window of its size."""
-    views = [WindowView(Shape.of_mask(mask).window()) for mask in masks]
+    views = [WindowView(MaskExtent.of_mask(mask).window()) for mask in masks]
     middles = [np.add(deepest_pixel(mask.crop), (mask.y0, mask.x0)) for mask in masks]
     clicks = [Clicks(yx[None].astype(float), np.ones(1, np.int32)) for yx in middles]
     decoded = decode_clicks(batcher.network, movie, t, clicks, views, trust=True)

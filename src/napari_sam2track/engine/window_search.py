@@ -20,7 +20,7 @@ from torch import Tensor
 from napari_sam2track.engine.clicks import Clicks, decode_clicks
 from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.views.views import Movie, WindowView
-from napari_sam2track.engine.views.windows import MIN_SIDE, Shape, Window
+from napari_sam2track.engine.views.windows import MIN_SIDE, MaskExtent, Window
 from napari_sam2track.masks import resample_logits
 from napari_sam2track.prompts import Prompt
 
@@ -76,13 +76,13 @@ def touches_edge(mask_nmyx: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def window_of(prompt: Prompt) -> Window | None:
     """The window that a prompt asks for; None if it has neither mask nor box."""
     if prompt.mask is not None:
-        shape = Shape.of(prompt.mask.crop, prompt.mask.y0, prompt.mask.x0)
+        shape = MaskExtent.of(prompt.mask.crop, prompt.mask.y0, prompt.mask.x0)
         return None if shape is None else shape.window()
     if prompt.box is not None:
         y0, x0, y1, x1 = prompt.box
         h, w = y1 - y0, x1 - x0
         area = math.pi / 4 * h * w
-        return Shape((y0 + y1) / 2, (x0 + x1) / 2, max(h, w), area).window()
+        return MaskExtent((y0 + y1) / 2, (x0 + x1) / 2, max(h, w), area).window()
     return None
 
 
@@ -178,7 +178,7 @@ class _Look:
 
     score: float
     window: Window
-    shape: Shape
+    shape: MaskExtent
     logits: Tensor
     chosen: int
 
@@ -261,7 +261,7 @@ def _look(
                 patch, y0, x0 = resample_logits(
                     logits[i, m].numpy(), views[i].region, movie.height, movie.width
                 )
-                shape = Shape.of(patch > 0, y0, x0)
+                shape = MaskExtent.of(patch > 0, y0, x0)
                 if shape is not None:
                     score = float(scores[i, m])
                     out[k] = _Look(score, views[i].window, shape, logits[i].half(), m)

@@ -11,10 +11,10 @@ from napari_sam2track.linking.assignment import solve
 from napari_sam2track.linking.hypotheses import Hypotheses
 from napari_sam2track.linking.objects import describe
 from napari_sam2track.linking.overlap import overlap_table
-from napari_sam2track.progress import Watch
+from napari_sam2track.progress import ProgressHook
 
 
-def mean_j(found: LabelFrames, truth: LabelFrames, watch: Watch) -> tuple[float, int]:
+def mean_j(found: LabelFrames, truth: LabelFrames, progress: ProgressHook) -> tuple[float, int]:
     """Mean IoU over all objects of the truth and all frames they are in.
 
     Each true track is compared with one track of the result, so that a change of identity costs:
@@ -24,7 +24,7 @@ def mean_j(found: LabelFrames, truth: LabelFrames, watch: Watch) -> tuple[float,
     ----------
     found, truth
         Labels of the same size whose values are track ids, read once, frame by frame.
-    watch
+    progress
         Shows progress.
 
     Returns
@@ -34,7 +34,7 @@ def mean_j(found: LabelFrames, truth: LabelFrames, watch: Watch) -> tuple[float,
     """
     sums: Counter[tuple[int, int]] = Counter()
     n = 0
-    for t in watch(range(truth.n_frames), truth.n_frames, "Comparing masks"):
+    for t in progress(range(truth.n_frames), truth.n_frames, "Comparing masks"):
         a, b = describe(truth.read(t)), describe(found.read(t))
         n += len(a.objects)
         table = overlap_table(a, b)

@@ -19,7 +19,7 @@ from napari_sam2track.evaluation.packages import (
 )
 from napari_sam2track.formats.tracks_files import write_tracks
 from napari_sam2track.params import WriteParams
-from napari_sam2track.progress import Watch, silent
+from napari_sam2track.progress import ProgressHook, no_progress
 from napari_sam2track.storage.scratch import scratch_folder
 from napari_sam2track.tracks.table import TrackTable
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
@@ -62,7 +62,10 @@ _MEANINGS = {
 
 
 def evaluate(
-    found: TrackedMovie, truth: TrackedMovie, seg: Path | None = None, watch: Watch = silent
+    found: TrackedMovie,
+    truth: TrackedMovie,
+    seg: Path | None = None,
+    progress: ProgressHook = no_progress,
 ) -> list[Score]:
     """Score a result.
 
@@ -75,7 +78,7 @@ def evaluate(
         Tracks with labels.
     seg
         A folder with ``man_seg*.tif`` for SEG; the truth's own masks if None.
-    watch
+    progress
         Shows progress.
 
     Raises
@@ -107,7 +110,7 @@ def evaluate(
         options = WriteParams(renumber=True)
         for path, movie in ((result, found), (true / "TRA", truth)):
             plain = replace(movie, provenance={})
-            write_tracks(path, plain, format="ctc", options=options, watch=watch)
+            write_tracks(path, plain, format="ctc", options=options, progress=progress)
         _put_seg(true, seg)
         for package, figures in (
             ("py-ctcmetrics", ctc_scores(result, true, _possible(truth.table))),
@@ -115,7 +118,7 @@ def evaluate(
         ):
             source = f"{package} {version(package)}"
             scores += [Score(k, v, source, _MEANINGS[k]) for k, v in figures.items()]
-    j, _ = mean_j(found.labels, truth.labels, watch)
+    j, _ = mean_j(found.labels, truth.labels, progress)
     ours = f"napari-sam2track {version('napari-sam2track')}"
     return [*scores, Score("J", j, ours, _MEANINGS["J"])]
 

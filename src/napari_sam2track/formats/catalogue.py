@@ -10,11 +10,11 @@ from typing import Any
 
 from napari_sam2track.errors import UsageError
 from napari_sam2track.params import ReadParams, WriteParams
-from napari_sam2track.progress import Watch
+from napari_sam2track.progress import ProgressHook
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
-Reader = Callable[[Path, ReadParams, Watch], TrackedMovie]
-Writer = Callable[[Path, TrackedMovie, WriteParams, bool, Watch], None]
+Reader = Callable[[Path, ReadParams, ProgressHook], TrackedMovie]
+Writer = Callable[[Path, TrackedMovie, WriteParams, bool, ProgressHook], None]
 
 #: What a format may hold of a movie beside ids and frames.
 MASKS, PARENTS, SCALE, DEPTH, PLACES = "masks", "parents", "scale", "depth", "places"

@@ -8,14 +8,14 @@ from typing import Any
 
 from napari_sam2track.formats.rle import run_lengths
 from napari_sam2track.params import WriteParams
-from napari_sam2track.progress import Watch
+from napari_sam2track.progress import ProgressHook
 from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
 
 def write(
-    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, watch: Watch
+    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, progress: ProgressHook
 ) -> None:
     """Write one video with an annotation for each track, whose id is the track's.
 
@@ -51,7 +51,7 @@ def write(
         found: dict[int, dict[int, tuple[Any, list[int], int]]] = {
             t: {} for t in table.ids.tolist()
         }
-        for t in watch(range(n), n, "Writing"):
+        for t in progress(range(n), n, "Writing"):
             frame = movie.labels.read(t)
             regions = measure_regions(frame)
             for k, (label, rle) in enumerate(run_lengths(frame)):

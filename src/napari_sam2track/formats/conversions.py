@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError, OutputError
 from napari_sam2track.labels import LabelFrames, checked_ids
-from napari_sam2track.progress import Watch, silent
+from napari_sam2track.progress import ProgressHook, no_progress
 from napari_sam2track.tracks.lineage import problems, spans
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import DETECTION, TrackTable
@@ -39,10 +39,10 @@ def detections(t: int, frame: NDArray[np.uint32]) -> NDArray[np.void]:
 
 
 def measured(
-    labels: LabelFrames, watch: Watch = silent, doing: str = "Reading"
+    labels: LabelFrames, progress: ProgressHook = no_progress, doing: str = "Reading"
 ) -> NDArray[np.void]:
     """Rows of a `TrackTable` for all objects of all frames; the label is the track."""
-    frames = watch(range(labels.n_frames), labels.n_frames, doing)
+    frames = progress(range(labels.n_frames), labels.n_frames, doing)
     return np.concatenate(
         [np.zeros(0, DETECTION), *(detections(t, labels.read(t)) for t in frames)]
     )
@@ -141,14 +141,14 @@ def with_table(movie: TrackedMovie, table: TrackTable) -> TrackedMovie:
 
 def drawn_movie(movie: TrackedMovie, radius: float) -> TrackedMovie:
     """A movie without masks, with discs (in 3D: balls) of a radius in pixels of x as masks."""
-    from napari_sam2track.formats.outlines import Discs, Shape
+    from napari_sam2track.formats.outlines import Discs, DrawnObject
 
     table, scale = movie.table, movie.scale
     ndim = len(table.frame_shape)
     radii = (radius * scale.x / np.array([scale.z, scale.y, scale.x]))[-ndim:]
-    shapes: list[list[Shape]] = [[] for _ in range(table.n_frames)]
+    shapes: list[list[DrawnObject]] = [[] for _ in range(table.n_frames)]
     for row in table.detections:
-        shapes[row["frame"]].append(Shape(int(row["track"]), row["centroid"][-ndim:], radii))
+        shapes[row["frame"]].append(DrawnObject(int(row["track"]), row["centroid"][-ndim:], radii))
     discs = Discs(table.frame_shape, shapes)
     rows = measured(discs)
     seen = set(rows["track"].tolist())

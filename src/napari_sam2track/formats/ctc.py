@@ -23,7 +23,7 @@ from napari_sam2track.formats.labels.label_writers import checked_frames, write_
 from napari_sam2track.formats.sniffing import ctc_folder
 from napari_sam2track.labels import LabelFrames
 from napari_sam2track.params import ReadParams, WriteParams
-from napari_sam2track.progress import Watch
+from napari_sam2track.progress import ProgressHook
 from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.lineage import children, spans
 from napari_sam2track.tracks.regions import measure_regions
@@ -33,7 +33,7 @@ from napari_sam2track.tracks.tracked_movie import RelabelledFrames, TrackedMovie
 MAX_LABEL = 0xFFFF
 
 
-def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:
+def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovie:
     """Read a folder of results or of ground truth; its parent with ``TRA`` inside will do.
 
     Where the text and the masks disagree on frames, the masks are believed, and a note says so:
@@ -58,7 +58,7 @@ def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:
             "it, or put 0"
         )
     stack = open_folder(text.parent, options.axes, one_a_frame=True)
-    rows = measured(stack, watch)
+    rows = measured(stack, progress)
     known = set(rows["track"].tolist())
     parents = {
         line.label: line.parent
@@ -166,7 +166,7 @@ def split(table: TrackTable) -> tuple[TrackTable, dict[int, int]]:
 
 
 def write(
-    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, watch: Watch
+    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, progress: ProgressHook
 ) -> None:
     """Write ``mask000.tif`` ... and ``res_track.txt`` (in a folder TRA: ``man_track``).
 
@@ -199,7 +199,7 @@ def write(
     mask, text = ("man_track", "man_track.txt") if path.name == "TRA" else ("mask", "res_track.txt")
     n = table.n_frames
     digits = max(3, len(str(n - 1)))
-    frames = watch(_relabelled(movie.labels, table, path), n, "Writing")
+    frames = progress(_relabelled(movie.labels, table, path), n, "Writing")
     note = make_note(movie.provenance, None, movie.scale, ())
     with atomic_path(path, overwrite) as temporary:
         temporary.mkdir()

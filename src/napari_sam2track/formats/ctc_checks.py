@@ -19,19 +19,19 @@ from napari_sam2track.formats.labels.label_files import ctc_images
 from napari_sam2track.formats.labels.label_stack import as_labels, size_text
 from napari_sam2track.formats.labels.tiff_pages import tiff_frames
 from napari_sam2track.formats.sniffing import ctc_folder
-from napari_sam2track.progress import Watch, silent
+from napari_sam2track.progress import ProgressHook, no_progress
 from napari_sam2track.tracks.lineage import lineage_problems
 from napari_sam2track.tracks.regions import cut_mask, measure_regions
 
 
-def check_ctc(path: Path, watch: Watch = silent) -> list[Finding]:
+def check_ctc(path: Path, progress: ProgressHook = no_progress) -> list[Finding]:
     """Everything that is wrong with a folder of results or of ground truth.
 
     Parameters
     ----------
     path
         The folder, or its parent with ``TRA`` inside.
-    watch
+    progress
         May show progress.
 
     Returns
@@ -50,7 +50,7 @@ def check_ctc(path: Path, watch: Watch = silent) -> list[Finding]:
         return [*found, error(f"{text.parent} holds no masks ({prefix}000.tif and so on)")]
     present: dict[int, set[int]] = {}
     shape = None
-    for number, file in watch(sorted(files.items()), len(files), "Checking"):
+    for number, file in progress(sorted(files.items()), len(files), "Checking"):
         try:
             labels, dtype = _read(file)
         except FormatError as problem:

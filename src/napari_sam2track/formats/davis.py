@@ -17,7 +17,7 @@ from napari_sam2track.formats.labels.label_stack import LabelStack
 from napari_sam2track.formats.labels.label_writers import checked_frames
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
-from napari_sam2track.progress import Watch
+from napari_sam2track.progress import ProgressHook
 from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
@@ -44,7 +44,7 @@ class _WithoutVoid:
         return labels
 
 
-def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:
+def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovie:
     """Read a folder of palette images; void becomes background.
 
     Raises
@@ -55,7 +55,7 @@ def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:
     from PIL import Image
 
     labels = _WithoutVoid(open_folder(path, one_a_frame=True))
-    rows = measured(labels, watch)
+    rows = measured(labels, progress)
     table = table_from(rows, labels.n_frames, labels.frame_shape, {}, str(path))
     with Image.open(labels.stack.names[0]) as image:
         text = image.info.get(PROVENANCE, "")
@@ -64,7 +64,7 @@ def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:
 
 
 def write(
-    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, watch: Watch
+    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, progress: ProgressHook
 ) -> None:
     """Write a palette image a frame; the provenance is in the first one's text.
 
@@ -78,7 +78,7 @@ def write(
 
     assert movie.labels is not None  # the registry has made sure
     n = movie.table.n_frames
-    frames = watch(map(movie.labels.read, range(n)), n, "Writing")
+    frames = progress(map(movie.labels.read, range(n)), n, "Writing")
     digits, palette = max(5, len(str(n - 1))), _palette()
     text = PngInfo()
     note = make_note(movie.provenance, None, Scale(), ())

@@ -21,13 +21,13 @@ from napari_sam2track.formats.labels.label_notes import TRACKS, read_note, unit_
 from napari_sam2track.formats.labels.label_stack import LabelStack
 from napari_sam2track.labels import LabelFrames, Scale, checked_ids
 from napari_sam2track.params import ReadParams
-from napari_sam2track.progress import Watch
+from napari_sam2track.progress import ProgressHook
 from napari_sam2track.tracks.tracked_movie import RelabelledFrames, TrackedMovie, relabelled
 
 _KNOWN_MAJOR = 1
 
 
-def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:
+def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovie:
     """Read a GEFF; with the labels that it is related to, if they are there.
 
     Raises
@@ -43,7 +43,7 @@ def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:
     stack, label_prop = _labels(path, metadata)
     try:
         places = _places(metadata, props, stack, path)
-        return _movie(path, memory, places, stack, props.get(label_prop), options, watch, note)
+        return _movie(path, memory, places, stack, props.get(label_prop), options, progress, note)
     except BaseException:
         if stack is not None:
             stack.close()
@@ -57,7 +57,7 @@ def _movie(
     stack: LabelStack | None,
     seg_ids: NDArray[Any] | None,
     options: ReadParams,
-    watch: Watch,
+    progress: ProgressHook,
     note: Any,
 ) -> TrackedMovie:
     """Put nodes, links and labels together."""
@@ -88,7 +88,7 @@ def _movie(
                 f"{stack.n_frames} frames"
             )
         n_frames, shape = stack.n_frames, stack.frame_shape
-        notes += _measure(rows, _label_values(seg_ids, source), stack, watch, source)
+        notes += _measure(rows, _label_values(seg_ids, source), stack, progress, source)
     elif note.shape and note.shape[0] >= n_frames and len(note.shape) == 3 + places.deep:
         n_frames, shape = note.shape[0], note.shape[1:]
     table = table_from(rows, n_frames, shape, parents, source)
@@ -263,7 +263,11 @@ def _labels(path: Path, metadata: Any) -> tuple[LabelStack | None, str]:
 
 
 def _measure(
-    rows: NDArray[np.void], seg_ids: NDArray[np.int64], stack: LabelStack, watch: Watch, source: str
+    rows: NDArray[np.void],
+    seg_ids: NDArray[np.int64],
+    stack: LabelStack,
+    progress: ProgressHook,
+    source: str,
 ) -> list[str]:
     """Put labels, areas and boxes of the masks into the rows; those without get the area 0."""
     key = rows["frame"] * 2**32 + seg_ids
@@ -274,7 +278,7 @@ def _measure(
         raise FormatError(
             f"{source}: two nodes of frame {frame} have the label {label}; each needs its own"
         )
-    masks = measured(stack, watch)
+    masks = measured(stack, progress)
     where = masks["frame"] * 2**32 + masks["label"].astype(np.int64)
     order = np.argsort(where)
     at = np.minimum(np.searchsorted(where[order], key), max(len(where) - 1, 0))

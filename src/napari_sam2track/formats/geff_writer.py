@@ -23,7 +23,7 @@ from napari_sam2track.formats.graphs import edges_of, families_of, paths_of
 from napari_sam2track.formats.labels.label_notes import make_note
 from napari_sam2track.formats.labels.label_writers import checked_frames, write_zarr_array
 from napari_sam2track.params import WriteParams
-from napari_sam2track.progress import Watch
+from napari_sam2track.progress import ProgressHook
 from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
@@ -36,7 +36,7 @@ _ZARR_FORMAT: Literal[2] = 2
 
 
 def write(
-    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, watch: Watch
+    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, progress: ProgressHook
 ) -> None:
     """Write tracks as a graph, and masks, if there are some, inside; checked by geff itself.
 
@@ -67,7 +67,7 @@ def write(
             group = zarr.open_group(str(temporary), mode="a", zarr_format=_ZARR_FORMAT)
             dtype = np.dtype(np.uint16 if table.max_id <= 0xFFFF else np.uint32)
             n = table.n_frames
-            frames = watch(map(movie.labels.read, range(n)), n, "Writing")
+            frames = progress(map(movie.labels.read, range(n)), n, "Writing")
             shape = (n, *table.frame_shape)
             write_zarr_array(group, LABELS, checked_frames(frames, n, dtype, path), shape, dtype)
         problem = invalid(temporary)

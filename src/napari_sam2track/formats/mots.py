@@ -10,7 +10,7 @@ from pathlib import Path
 
 from napari_sam2track.formats.rle import run_lengths
 from napari_sam2track.params import WriteParams
-from napari_sam2track.progress import Watch
+from napari_sam2track.progress import ProgressHook
 from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
@@ -19,7 +19,7 @@ _CLASS = 1
 
 
 def write(
-    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, watch: Watch
+    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, progress: ProgressHook
 ) -> None:
     """Write all masks; the instance is the track id, 999 at most.
 
@@ -34,7 +34,7 @@ def write(
         atomic_path(path, overwrite) as temporary,
         temporary.open("w", encoding="ascii", newline="\n") as file,
     ):
-        for t in watch(range(n), n, "Writing"):
+        for t in progress(range(n), n, "Writing"):
             for label, rle in run_lengths(movie.labels.read(t)):
                 height, width = rle["size"]
                 name = _CLASS * 1000 + label

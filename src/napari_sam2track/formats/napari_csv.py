@@ -20,7 +20,7 @@ from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.conversions import FAR, extent, point_rows, table_from
 from napari_sam2track.labels import checked_id, checked_ids
 from napari_sam2track.params import ReadParams, WriteParams
-from napari_sam2track.progress import Watch
+from napari_sam2track.progress import ProgressHook
 from napari_sam2track.storage.output import atomic_path, atomic_paths
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
@@ -44,7 +44,7 @@ def graph_path(path: Path) -> Path:
     return path.with_name(name)
 
 
-def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:
+def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovie:
     """Read a CSV of tracks, or a folder with ``tracks.csv``, and the graph beside it.
 
     The graph is ``<name>_graph.json`` or ``graph.json``; without it no track has a parent. How
@@ -185,7 +185,7 @@ def _parents(
 
 
 def write(
-    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, watch: Watch
+    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, progress: ProgressHook
 ) -> None:
     """Write a CSV and its graph; without a suffix, a folder with ``tracks.csv``.
 

@@ -46,7 +46,7 @@ def _enclosed(loop: NDArray[np.float64]) -> float:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Shape:
+class DrawnObject:
     """An object to be drawn.
 
     Attributes
@@ -80,7 +80,7 @@ class DrawnFrames:
     """
 
     frame_shape: tuple[int, ...]
-    shapes: Sequence[Sequence[Shape]]
+    shapes: Sequence[Sequence[DrawnObject]]
 
     @property
     def n_frames(self) -> int:
@@ -101,7 +101,7 @@ class DrawnFrames:
             drawn += len(index[0])
         return labels, drawn - int(np.count_nonzero(labels))
 
-    def _pixels(self, shape: Shape) -> tuple[NDArray[np.intp], ...]:
+    def _pixels(self, shape: DrawnObject) -> tuple[NDArray[np.intp], ...]:
         """Indices of the pixels whose centres are in a shape."""
         if shape.corners is not None:
             return polygon_pixels(shape.corners + shape.centre, self.frame_shape)
@@ -123,7 +123,7 @@ class Discs:
     """
 
     frame_shape: tuple[int, ...]
-    shapes: Sequence[Sequence[Shape]]
+    shapes: Sequence[Sequence[DrawnObject]]
 
     @property
     def n_frames(self) -> int:

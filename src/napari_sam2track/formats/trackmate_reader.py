@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.conversions import FAR, detections, extent, point_rows, table_from
 from napari_sam2track.formats.graphs import Graph, tracks_of
-from napari_sam2track.formats.labels.label_notes import Note, note_in_text, unit_of
-from napari_sam2track.formats.outlines import DrawnFrames, Shape
+from napari_sam2track.formats.labels.label_notes import LabelNote, note_in_text, unit_of
+from napari_sam2track.formats.outlines import DrawnFrames, DrawnObject
 from napari_sam2track.labels import MAX_ID, Scale
 from napari_sam2track.params import ReadParams
-from napari_sam2track.progress import Watch
+from napari_sam2track.progress import ProgressHook
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
 #: The feature of spots in which we keep our track ids.
@@ -55,7 +55,7 @@ class _Spot:
     own: int | None
 
 
-def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:
+def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovie:
     """Read a TrackMate file.
 
     Masks are drawn from the outlines of spots, or as discs of their radius, when they are asked
@@ -92,7 +92,7 @@ def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:
     shapes = _shapes(spots, tracks, places, sizes, len(shape), n_frames)
     if known and any(shapes):
         labels = DrawnFrames(shape, shapes)
-        rows, hidden = _drawn(rows, labels, watch)
+        rows, hidden = _drawn(rows, labels, progress)
         cut += hidden
     table = table_from(rows, n_frames, shape, parents, str(path))
     provenance = dict(note.provenance)
@@ -248,7 +248,9 @@ def _areas(spots: list[_Spot], sizes: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.maximum(np.rint(areas), 0).astype(np.int64)
 
 
-def _size(file: _File, rows: NDArray[np.void], note: Note) -> tuple[int, tuple[int, ...], bool]:
+def _size(
+    file: _File, rows: NDArray[np.void], note: LabelNote
+) -> tuple[int, tuple[int, ...], bool]:
     """Number of frames, shape of a frame, and whether the file says it."""
     found = []
     for name in ("nframes", "nslices", "height", "width"):
@@ -270,28 +272,28 @@ def _shapes(
     sizes: NDArray[np.float64],
     ndim: int,
     n_frames: int,
-) -> list[list[Shape]]:
+) -> list[list[DrawnObject]]:
     """What to draw in each frame; a spot whose area is said to be 0 is a point only."""
-    shapes: list[list[Shape]] = [[] for _ in range(n_frames)]
+    shapes: list[list[DrawnObject]] = [[] for _ in range(n_frames)]
     for spot, track, place in zip(spots, tracks.tolist(), places, strict=True):
         if spot.area == 0:
             continue
         centre = place[-ndim:]
         if spot.corners is not None and ndim == 2:
             corners = spot.corners[:, ::-1] / sizes[1:]
-            shapes[spot.frame].append(Shape(track, centre, corners=corners))
+            shapes[spot.frame].append(DrawnObject(track, centre, corners=corners))
         elif spot.radius > 0:
-            shapes[spot.frame].append(Shape(track, centre, spot.radius / sizes[-ndim:]))
+            shapes[spot.frame].append(DrawnObject(track, centre, spot.radius / sizes[-ndim:]))
     return shapes
 
 
 def _drawn(
-    rows: NDArray[np.void], labels: DrawnFrames, watch: Watch
+    rows: NDArray[np.void], labels: DrawnFrames, progress: ProgressHook
 ) -> tuple[NDArray[np.void], list[str]]:
     """Rows with areas and boxes as drawn, and how much of them others hide."""
     rows, hidden, gone = rows.copy(), 0, 0
     rows["area"] = 0
-    for t in watch(range(labels.n_frames), labels.n_frames, "Reading"):
+    for t in progress(range(labels.n_frames), labels.n_frames, "Reading"):
         frame, below = labels.draw(t)
         hidden += below
         seen = detections(t, frame)

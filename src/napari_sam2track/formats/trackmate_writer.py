@@ -19,7 +19,7 @@ from napari_sam2track.formats.labels.label_notes import make_note
 from napari_sam2track.formats.outlines import outline
 from napari_sam2track.formats.trackmate_reader import OWN_ID
 from napari_sam2track.params import WriteParams
-from napari_sam2track.progress import Watch
+from napari_sam2track.progress import ProgressHook
 from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.regions import cut_mask, measure_regions
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
@@ -61,7 +61,7 @@ _TRACK_FEATURES = (
 
 
 def write(
-    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, watch: Watch
+    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, progress: ProgressHook
 ) -> None:
     """Write spots (with outlines in 2D), links, and the size of the image.
 
@@ -87,7 +87,7 @@ def write(
         file.write(f"  <Log>{escape(note)}</Log>\n")
         file.write(f"  <Model{_attributes(spatialunits=space, timeunits=time)}>\n")
         _write_features(file)
-        _write_spots(file, movie, watch)
+        _write_spots(file, movie, progress)
         _write_tracks(file, movie)
         file.write("  </Model>\n")
         _write_settings(file, movie)
@@ -116,14 +116,14 @@ def _write_features(file: TextIO) -> None:
     file.write("    </FeatureDeclarations>\n")
 
 
-def _write_spots(file: TextIO, movie: TrackedMovie, watch: Watch) -> None:
+def _write_spots(file: TextIO, movie: TrackedMovie, progress: ProgressHook) -> None:
     """All spots frame by frame; the id of a spot is its row in the table."""
     table, scale = movie.table, movie.scale
     rows = table.detections
     order = np.argsort(rows["frame"], kind="stable")
     bounds = np.searchsorted(rows["frame"][order], np.arange(table.n_frames + 1))
     file.write(f'    <AllSpots nspots="{len(rows)}">\n')
-    for t in watch(range(table.n_frames), table.n_frames, "Writing"):
+    for t in progress(range(table.n_frames), table.n_frames, "Writing"):
         here = order[bounds[t] : bounds[t + 1]]
         corners = _outlines(movie, t)
         file.write(f'      <SpotsInFrame frame="{t}">\n')

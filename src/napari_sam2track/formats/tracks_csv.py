@@ -20,7 +20,7 @@ from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.conversions import extent
 from napari_sam2track.labels import Scale, checked_id
 from napari_sam2track.params import ReadParams, WriteParams
-from napari_sam2track.progress import Watch
+from napari_sam2track.progress import ProgressHook
 from napari_sam2track.storage.output import atomic_paths
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
@@ -39,13 +39,13 @@ def note_path(path: Path) -> Path:
 
 
 def write(
-    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, watch: Watch
+    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, progress: ProgressHook
 ) -> None:
     """Write the tracks of a movie; see `write_tracks_csv`."""
     write_tracks_csv(path, movie.table, movie.provenance, overwrite, movie.scale)
 
 
-def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:
+def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovie:
     """Read what `write` wrote; see `read_tracks_csv`."""
     table, provenance, scale = _read(path)
     return TrackedMovie(table, None, scale, provenance)

@@ -18,7 +18,7 @@ from napari_sam2track.formats.catalogue import (
 from napari_sam2track.formats.conversions import checked_lineage, drawn_movie, renumbered
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
-from napari_sam2track.progress import Watch, silent
+from napari_sam2track.progress import ProgressHook, no_progress
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
 __all__ = [
@@ -90,7 +90,7 @@ def open_tracks(
     format: str | None = None,
     *,
     options: ReadParams | None = None,
-    watch: Watch = silent,
+    progress: ProgressHook = no_progress,
 ) -> TrackedMovie:
     """Read tracks, and open the masks that they are made of; close the result.
 
@@ -105,8 +105,8 @@ def open_tracks(
         Name of its format; found by content and name if None.
     options
         How to understand it.
-    watch
-        Passes items on and may show progress: ``watch(items, total, doing)``.
+    progress
+        Passes items on and may show progress: ``progress(items, total, doing)``.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def open_tracks(
         raise UsageError(
             f"the format {chosen.name} can be written, not read; choose one of {names}"
         )
-    movie = chosen.read(path, options or ReadParams(), watch)
+    movie = chosen.read(path, options or ReadParams(), progress)
     try:
         checked_lineage(movie.table, str(path))
     except FormatError:
@@ -146,7 +146,7 @@ def write_tracks(
     format: str | None = None,
     overwrite: bool = False,
     options: WriteParams | None = None,
-    watch: Watch = silent,
+    progress: ProgressHook = no_progress,
 ) -> None:
     """Write tracks, complete or not at all.
 
@@ -162,7 +162,7 @@ def write_tracks(
         Allow an existing output of ours to be replaced.
     options
         How to write.
-    watch
+    progress
         As in `open_tracks`.
 
     Raises
@@ -180,7 +180,7 @@ def write_tracks(
     assert chosen.write is not None  # format_of_output has made sure
     options = options or WriteParams()
     check_output(path, overwrite)
-    chosen.write(path, prepared(movie, chosen, options, path), options, overwrite, watch)
+    chosen.write(path, prepared(movie, chosen, options, path), options, overwrite, progress)
 
 
 def files_of(path: Path, chosen: Format, option: str = "--out") -> list[tuple[str, Path]]:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from napari_sam2track.errors import FormatError
 from napari_sam2track.labels import Scale, id_in_model
 from napari_sam2track.params import ReadParams, WriteParams
-from napari_sam2track.progress import Watch
+from napari_sam2track.progress import ProgressHook
 from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
@@ -86,13 +86,13 @@ class TracksFile(_Model):
 
 
 def write(
-    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, watch: Watch
+    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, progress: ProgressHook
 ) -> None:
     """Write the tracks of a movie; see `write_tracks_json`."""
     write_tracks_json(path, movie.table, movie.provenance, overwrite, movie.scale)
 
 
-def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:
+def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovie:
     """Read what `write` wrote; see `read_tracks_json`."""
     file = _parsed(path)
     scale = Scale() if file.scale is None else Scale(**file.scale.model_dump())

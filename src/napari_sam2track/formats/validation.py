@@ -17,19 +17,19 @@ from napari_sam2track.formats.ctc_checks import check_ctc
 from napari_sam2track.formats.findings import Finding, error, shortened, warning
 from napari_sam2track.formats.sniffing import format_of_input
 from napari_sam2track.formats.tracks_files import open_tracks
-from napari_sam2track.progress import Watch, silent
+from napari_sam2track.progress import ProgressHook, no_progress
 from napari_sam2track.tracks.lineage import lineage_problems, problems
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
 
-def check(path: Path, watch: Watch = silent) -> list[Finding]:
+def check(path: Path, progress: ProgressHook = no_progress) -> list[Finding]:
     """Check a file or folder in any of the formats that are read.
 
     Parameters
     ----------
     path
         A Cell Tracking Challenge folder, GEFF, our JSON, the folder of a run, labels ...
-    watch
+    progress
         May show progress.
 
     Returns
@@ -46,13 +46,13 @@ def check(path: Path, watch: Watch = silent) -> list[Finding]:
     if name == "tiff-folder" and _is_result(path):
         found = [error(f"{path} has the masks of a result, but no res_track.txt or man_track.txt")]
     elif name == "ctc":
-        found = check_ctc(place, watch)
+        found = check_ctc(place, progress)
     elif name == "json":
         found = check_json(place)
     else:
         found = _check_geff(place) if name == "geff" else []
         if not any(finding.severity == "error" for finding in found):
-            found += _opened(place, name, path, watch)
+            found += _opened(place, name, path, progress)
     return sorted(found, key=lambda finding: finding.severity)
 
 
@@ -62,10 +62,10 @@ def _is_result(path: Path) -> bool:
     return masks or any(path.glob("man_track*.tif"))
 
 
-def _opened(place: Path, name: str, path: Path, watch: Watch) -> list[Finding]:
+def _opened(place: Path, name: str, path: Path, progress: ProgressHook) -> list[Finding]:
     """What reading a file finds, and its lineage."""
     try:
-        movie = open_tracks(place, name, watch=watch)
+        movie = open_tracks(place, name, progress=progress)
     except FormatError as problem:
         return [error(str(problem))]
     with movie:
@@ -111,7 +111,7 @@ def check_json(path: Path) -> list[Finding]:
     parents = {track.id: track.parent for track in file.tracks if track.parent is not None}
     found += [Finding(p.severity, p.text) for p in lineage_problems(spans, parents)]
     if not found:
-        found += _opened(path, "json", path, silent)
+        found += _opened(path, "json", path, no_progress)
     return found
 
 

@@ -24,7 +24,7 @@ from napari_sam2track.linking.motion import Motion, at_rest
 from napari_sam2track.linking.objects import ObjectFrame, describe
 from napari_sam2track.linking.tracklets import Tracklets
 from napari_sam2track.params import LinkParams
-from napari_sam2track.progress import Watch, silent
+from napari_sam2track.progress import ProgressHook, no_progress
 from napari_sam2track.tracks.table import TrackTable
 
 
@@ -193,7 +193,7 @@ def link_all(
     frames: LabelFrames,
     params: LinkParams,
     locked: Sequence[LockedLink] = (),
-    watch: Watch = silent,
+    progress: ProgressHook = no_progress,
 ) -> TrackTable:
     """Link a whole movie of label images, reading one frame at a time.
 
@@ -205,7 +205,7 @@ def link_all(
         See there; ``binary`` is the caller's (`separate`).
     locked
         Links that a person decided on.
-    watch
+    progress
         Shows progress.
 
     Returns
@@ -219,6 +219,6 @@ def link_all(
         If the locked links cannot all hold.
     """
     linker = Linker(params, locked)
-    for t in watch(range(frames.n_frames), frames.n_frames, "Linking"):
+    for t in progress(range(frames.n_frames), frames.n_frames, "Linking"):
         linker.step(t, frames.read(t))
     return linker.table(frames.n_frames, frames.frame_shape)

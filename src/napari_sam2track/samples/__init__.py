@@ -4,7 +4,7 @@ from napari_sam2track.samples.colony import growing_colony
 from napari_sam2track.samples.crowd import crowd
 from napari_sam2track.samples.lineages import LabelSample, shake
 from napari_sam2track.samples.moving import (
-    Sample,
+    SampleMovie,
     centre_pixels,
     mean_overlap,
     moving_cells,
@@ -14,7 +14,7 @@ from napari_sam2track.samples.nuclei import dividing_nuclei
 
 __all__ = [
     "LabelSample",
-    "Sample",
+    "SampleMovie",
     "centre_pixels",
     "crowd",
     "dividing_nuclei",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.samples.moving import Sample
+from napari_sam2track.samples.moving import SampleMovie
 
 Rng = np.random.Generator
 #: Cells further apart than this, in pixels, do not push one another; the largest is smaller.
@@ -48,7 +48,7 @@ def crowd(
     drift: tuple[float, float] = (0.0, 0.0),
     blinking: float = 0.0,
     seed: int = 0,
-) -> Sample:
+) -> SampleMovie:
     """Blurred, noisy, textured cells of individual brightness; where two meet, they push.
 
     Parameters
@@ -74,7 +74,7 @@ def crowd(
 
     Returns
     -------
-    Sample
+    SampleMovie
         Labels are 1 to ``n_cells``, the same in all frames, and do not overlap.
     """
     rng = np.random.default_rng(seed)
@@ -109,7 +109,7 @@ def crowd(
             velocity[outside] *= -1
             np.clip(place, margin, size - margin, out=place)
         turn += spin
-    return Sample(images, labels)
+    return SampleMovie(images, labels)
 
 
 def _homes(rng: Rng, clumps: int, n: int, size: int) -> NDArray[np.float64] | None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class SampleMovie:
     """A movie and its truth.
 
     Attributes
@@ -27,7 +27,7 @@ class Sample:
 
 def moving_cells(
     n_frames: int = 24, height: int = 256, width: int = 320, n_cells: int = 10, seed: int = 3
-) -> Sample:
+) -> SampleMovie:
     """Fluorescent nuclei that drift, turn and push one another, with noise and uneven light.
 
     Parameters
@@ -75,7 +75,7 @@ def moving_cells(
             velocity[outside, axis] *= -1
             pos[:, axis] = np.clip(pos[:, axis], margin, length - margin)
         angle = angle + spin
-    return Sample(images, labels)
+    return SampleMovie(images, labels)
 
 
 def _spread(

@@ -18,7 +18,7 @@ from napari_sam2track.formats.overlay import draw_overlay
 from napari_sam2track.formats.video_writer import write_video
 from napari_sam2track.frames import Frames
 from napari_sam2track.params import OutputParams
-from napari_sam2track.progress import Watch
+from napari_sam2track.progress import ProgressHook
 from napari_sam2track.prompts import PromptSet
 from napari_sam2track.session.decisions import Division
 from napari_sam2track.session.run_store import NOTE, NOTE_BEFORE, SESSION, RunStore, recover_run
@@ -131,7 +131,7 @@ def write_results(
     session: SessionFile,
     note: dict[str, Any],
     contents: OutputParams,
-    watch: Watch,
+    progress: ProgressHook,
 ) -> Outcome:
     """Write all outputs of a run from its store, frame by frame; they appear together.
 
@@ -153,7 +153,7 @@ def write_results(
     with together(folder) as new:
         write_labels(
             new / LABELS[contents.save],
-            watch(store.labels(), n, "Writing labels"),
+            progress(store.labels(), n, "Writing labels"),
             n,
             note,
             max_id=largest,
@@ -164,10 +164,10 @@ def write_results(
         if divisions:
             _write_divisions(new / DIVISIONS, divisions)
         if contents.overlay in ("video", "both") and done:
-            drawn = watch(_pictures(store, frames, prompts), len(done), "Writing overlay")
+            drawn = progress(_pictures(store, frames, prompts), len(done), "Writing overlay")
             write_video(new / MOVIE, (picture for _, picture in drawn), contents.fps)
         if contents.overlay in ("frames", "both") and done:
-            drawn = watch(_pictures(store, frames, prompts), len(done), "Writing overlays")
+            drawn = progress(_pictures(store, frames, prompts), len(done), "Writing overlays")
             _write_pictures(new / PICTURES, drawn, len(str(n - 1)))
     outcome = finish(folder)
     assert outcome is not None  # it was prepared just now

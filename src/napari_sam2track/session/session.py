@@ -26,7 +26,7 @@ from napari_sam2track.session.session_file import FREE_ENGINE
 from napari_sam2track.session.stale import Kept, Plan
 
 if TYPE_CHECKING:
-    from napari_sam2track.engine.divisions import Ask, Split
+    from napari_sam2track.engine.divisions import Ask, FoundDivision
     from napari_sam2track.engine.embeddings import Encoder
     from napari_sam2track.engine.network.network import Network
     from napari_sam2track.engine.propagation import Known, Pass
@@ -41,7 +41,7 @@ _SHORT_WAY = 20
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunStep:
     """One step of a run.
 
     Attributes
@@ -267,7 +267,7 @@ class Session:
 
     def propagate(
         self, store: RunStore, only: Collection[int] | None = None
-    ) -> Generator[Progress, None, None]:
+    ) -> Generator[RunStep, None, None]:
         """Follow objects where they are stale.
 
         Closing the generator keeps all frames that were finished. After an error or a kill a run
@@ -282,7 +282,7 @@ class Session:
 
         Yields
         ------
-        Progress
+        RunStep
             After each frame.
         """
         from napari_sam2track.engine.propagation import Pass
@@ -364,7 +364,7 @@ class Session:
 
         return known
 
-    def _finish(self, store: RunStore, run: Pass, result: FrameResult, count: _Count) -> Progress:
+    def _finish(self, store: RunStore, run: Pass, result: FrameResult, count: _Count) -> RunStep:
         """Store a frame, and what is remembered of it."""
         progress = self._put(store, result, run.keys(result.frame), count)
         self._keep_memories(store, run)
@@ -372,12 +372,12 @@ class Session:
 
     def _put(
         self, store: RunStore, result: FrameResult, keys: dict[int, int], count: _Count
-    ) -> Progress:
+    ) -> RunStep:
         """Store a frame, count it, and tell of it."""
         store.put(result.frame, result.objects, keys)
         count.done += len(result.objects)
         self.frame_done.emit(result)
-        return Progress(count.done, count.total, result.frame, result)
+        return RunStep(count.done, count.total, result.frame, result)
 
     def _keep_memories(self, store: RunStore, run: Pass, every: bool = False) -> None:
         for task, t, state in run.memories(every):
@@ -386,7 +386,7 @@ class Session:
                 keys = {**task.state.get("keys", {}), **keys}
             store.save_memory(task.object_id, task.key_of(t), task.step, t, {**state, "keys": keys})
 
-    def _forward(self, store: RunStore, run: Pass, count: _Count) -> Iterator[Progress]:
+    def _forward(self, store: RunStore, run: Pass, count: _Count) -> Iterator[RunStep]:
         """The forward pass, in which new objects are looked for and divisions found."""
         ask = self._ask()
         for t in [*self._key_frames(), None]:
@@ -410,7 +410,7 @@ class Session:
 
     def _joined(
         self, store: RunStore, run: Pass, objects: Collection[int], count: _Count
-    ) -> Iterator[Progress]:
+    ) -> Iterator[RunStep]:
         """Let objects take part in a pass, from where they begin."""
         tasks = self.plan.tasks(store, 1, objects)
         count.total += sum(len(task.stale) for task in tasks)
@@ -467,7 +467,9 @@ class Session:
             return lambda t, asked, known: {i: two_parts(patch) for i, patch in asked.items()}
         return TwoInTouch(Batcher.of(self._computing, "window", engine), self.frames).ask
 
-    def _splits(self, store: RunStore, result: FrameResult, ask: Ask) -> list[tuple[int, Split]]:
+    def _splits(
+        self, store: RunStore, result: FrameResult, ask: Ask
+    ) -> list[tuple[int, FoundDivision]]:
         """Objects of a frame that have become two."""
         from napari_sam2track.session.splits import find_splits
 
@@ -477,7 +479,7 @@ class Session:
 
         return find_splits(result, stored_at, self.all_prompts(), self._decided.divisions, ask)
 
-    def _note_split(self, store: RunStore, parent: int, split: Split) -> PromptSet:
+    def _note_split(self, store: RunStore, parent: int, split: FoundDivision) -> PromptSet:
         """Decide that an object became two; gives back the daughters, empty if only suggested."""
         later = any(t >= split.frame for t in self.prompts.of_object(parent))
         applied = self.engine.divisions != "suggest" and not later
@@ -494,10 +496,10 @@ class Session:
         run: Pass,
         parent: int,
         t: int,
-        split: Split,
+        split: FoundDivision,
         daughters: PromptSet,
         count: _Count,
-    ) -> Iterator[Progress]:
+    ) -> Iterator[RunStep]:
         """End a parent and let its daughters take part in the pass."""
         if not daughters:
             return

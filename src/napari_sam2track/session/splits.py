@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from functools import cache
 
-from napari_sam2track.engine.divisions import LASTING, Ask, Patches, Split, Two, find_split
+from napari_sam2track.engine.divisions import LASTING, Ask, FoundDivision, Patches, Two, find_split
 from napari_sam2track.engine.results import FrameResult
 from napari_sam2track.prompts import PromptSet
 from napari_sam2track.session.decisions import Division
@@ -17,7 +17,7 @@ def find_splits(
     prompts: PromptSet,
     told: Collection[Division],
     ask: Ask,
-) -> list[tuple[int, Split]]:
+) -> list[tuple[int, FoundDivision]]:
     """Objects of a frame that have become two, and where, apart from what was told before.
 
     Parameters

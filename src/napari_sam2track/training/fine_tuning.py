@@ -29,7 +29,7 @@ from napari_sam2track.training.loop import follow_average, pace
 from napari_sam2track.training.losses import Weights
 from napari_sam2track.training.model_scores import mask_of_click
 from napari_sam2track.training.optimiser import Optimisers
-from napari_sam2track.training.sampling import Drawing, Sample, augment, deepest_point
+from napari_sam2track.training.sampling import Drawing, TrainingSample, augment, deepest_point
 from napari_sam2track.training.steps import Kind, mean_ious, run_sample
 
 #: Fewer objects than this, counted once on every frame, teach a network to know them by heart.
@@ -47,7 +47,7 @@ _ENCODER = "image_encoder."
 
 
 @dataclass(frozen=True, eq=False)
-class Progress:
+class TuningStep:
     """One step, or one look at held-out windows.
 
     Attributes
@@ -138,17 +138,17 @@ class Tuning:
         """The network with the best weights so far, as it is loaded to be used."""
         return self._loaded(self.best)
 
-    def run(self) -> Generator[Progress, None, None]:
+    def run(self) -> Generator[TuningStep, None, None]:
         """Learn; closing the generator keeps the best weights that were found.
 
         Yields
         ------
-        Progress
+        TuningStep
             After each step.
         """
         params = self.params
         self.before = self.after = self._validate(self.best)
-        yield Progress(0, 0, math.nan, self.before)
+        yield TuningStep(0, 0, math.nan, self.before)
         optimiser = Optimisers(self.network, params.rate, params.decay)
         begin = time.monotonic()
         losses: list[float] = []
@@ -165,18 +165,18 @@ class Tuning:
             recent = float(np.mean(losses[-20:]))
             total = round(self.steps / max(done, 1e-6)) if params.steps is None else params.steps
             if done - looked < params.every:
-                yield Progress(self.steps, max(total, self.steps), recent)
+                yield TuningStep(self.steps, max(total, self.steps), recent)
                 continue
             looked, looked_at = done, self.steps
             scores = self._look()
             waited = 0 if self.best_step == self.steps else waited + 1
-            yield Progress(self.steps, max(total, self.steps), recent, scores, self.best_step)
+            yield TuningStep(self.steps, max(total, self.steps), recent, scores, self.best_step)
             if waited >= params.patience:
                 self.gave_up = True
                 return
         last = None if looked_at == self.steps else self._look()
         recent = float(np.mean(losses[-20:])) if losses else math.nan
-        yield Progress(self.steps, self.steps, recent, last, self.best_step)
+        yield TuningStep(self.steps, self.steps, recent, last, self.best_step)
 
     def _look(self) -> dict[str, float]:
         """Scores on held-out windows; the weights are kept if they are the best so far."""
@@ -310,5 +310,5 @@ def _copy(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
 
 
-def _to(sample: Sample, device: str) -> Sample:
-    return Sample(*(x.to(device) for x in (sample.images, sample.masks, sample.known)))
+def _to(sample: TrainingSample, device: str) -> TrainingSample:
+    return TrainingSample(*(x.to(device) for x in (sample.images, sample.masks, sample.known)))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_sam2track.errors import FormatError, UsageError
 from napari_sam2track.frames import Frames
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
-from napari_sam2track.training.sampling import Drawing, Object, Sample, cut_around
+from napari_sam2track.training.sampling import Drawing, Object, TrainingSample, cut_around
 from napari_sam2track.training.synthetic.scene import Rng
 
 #: Objects with fewer pixels are no examples.
@@ -157,7 +157,7 @@ class Examples:
         """Over how many frames an example can be followed at most."""
         return int(self._room.max(initial=0))
 
-    def draw(self, rng: Rng, n: int, how: Drawing) -> Sample:
+    def draw(self, rng: Rng, n: int, how: Drawing) -> TrainingSample:
         """A batch of ``n`` windows.
 
         Raises
@@ -189,7 +189,9 @@ class Examples:
             drawn.append((images, masks, _known(movie, ids, times)))
         images, masks, known = (np.concatenate([d[k] for d in drawn], 1) for k in (0, 1, 2))
         images = images.reshape(len(images), n, *drawn[0][0].shape[1:])
-        return Sample(torch.from_numpy(images), torch.from_numpy(masks), torch.from_numpy(known))
+        return TrainingSample(
+            torch.from_numpy(images), torch.from_numpy(masks), torch.from_numpy(known)
+        )
 
     @staticmethod
     def _times(rng: Rng, movie: LabelledMovie, t: int, n: int) -> list[int]:

@@ -17,7 +17,7 @@ from napari_sam2track.engine.clicks import Clicks, encode_views, point_tensors
 from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.propagation import Pass
 from napari_sam2track.engine.views.views import Movie, WindowView
-from napari_sam2track.engine.views.windows import Shape
+from napari_sam2track.engine.views.windows import MaskExtent
 from napari_sam2track.frames import open_frames
 from napari_sam2track.masks import Mask, resample_logits
 from napari_sam2track.params import EngineParams
@@ -161,7 +161,7 @@ def one_click(
         labels = labels_tyx[t]
         for label in np.unique(labels[labels > 0]).tolist():
             truth = labels == label
-            shape = Shape.of(truth)
+            shape = MaskExtent.of(truth)
             if shape is None or shape.area < 20:
                 continue
             x, y = deepest_point(truth)

@@ -26,7 +26,7 @@ USUAL_SPREAD = 0.12
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class TrainingSample:
     """Windows of several objects over time.
 
     Attributes
@@ -118,13 +118,15 @@ class Drawing:
         return replace(self, zoom=(0.25, 4.0), fullest=0.95, usual=0.0)
 
 
-def draw_windows(rng: Rng, clips: Clips, n: int, how: Drawing) -> Sample:
+def draw_windows(rng: Rng, clips: Clips, n: int, how: Drawing) -> TrainingSample:
     """A batch of ``n`` windows."""
     drawn = [_draw(rng, clips, how) for _ in range(n)]
     images = np.stack([d[0] for d in drawn], 1)
     masks = np.concatenate([d[1] for d in drawn], 1)
     known = np.concatenate([d[2] for d in drawn], 1)
-    return Sample(torch.from_numpy(images), torch.from_numpy(masks), torch.from_numpy(known))
+    return TrainingSample(
+        torch.from_numpy(images), torch.from_numpy(masks), torch.from_numpy(known)
+    )
 
 
 @dataclass(frozen=True, eq=False)

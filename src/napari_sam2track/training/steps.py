@@ -18,7 +18,7 @@ from napari_sam2track.engine.network.network import (
     Network,
 )
 from napari_sam2track.training.losses import Weights, total_loss
-from napari_sam2track.training.sampling import Sample, boxes, corrections, first_clicks
+from napari_sam2track.training.sampling import TrainingSample, boxes, corrections, first_clicks
 from napari_sam2track.training.synthetic.scene import Rng
 
 Kind = Literal["click", "box", "mask"]
@@ -81,7 +81,7 @@ class _Bank:
 
 def run_sample(
     network: Network,
-    sample: Sample,
+    sample: TrainingSample,
     kind: Kind,
     rng: Rng | None,
     weights: Weights,

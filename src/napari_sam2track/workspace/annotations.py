@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from napari_sam2track.prompts import Prompt, PromptSet
-from napari_sam2track.workspace.frame_sets import Pairs
+from napari_sam2track.workspace.frame_sets import FrameSets
 
 
 @dataclass(frozen=True)
-class Said:
+class Annotations:
     """Prompts, and the frames of objects that runs must leave alone.
 
     Attributes
@@ -23,10 +23,10 @@ class Said:
     """
 
     prompts: PromptSet = field(default_factory=PromptSet)
-    kept: Pairs = field(default_factory=Pairs)
-    approved: Pairs = field(default_factory=Pairs)
+    kept: FrameSets = field(default_factory=FrameSets)
+    approved: FrameSets = field(default_factory=FrameSets)
 
-    def prompted(self, prompts: PromptSet) -> Said:
+    def prompted(self, prompts: PromptSet) -> Annotations:
         """With other prompts.
 
         Where a person says something new about an object, what was kept of it from there up to
@@ -48,7 +48,7 @@ class Said:
             kept = kept.minus(object_id, open_again)
         return replace(self, prompts=prompts, kept=kept, approved=approved)
 
-    def painted(self, object_id: int, frame: int, prompt: Prompt | None) -> Said:
+    def painted(self, object_id: int, frame: int, prompt: Prompt | None) -> Annotations:
         """After an object was painted on a frame; no prompt: it is not there, or not ours."""
         prompts = self.prompts
         if prompt is not None:
@@ -58,7 +58,7 @@ class Said:
         said = self.prompted(prompts)
         return replace(said, kept=said.kept.plus(object_id, [frame]))
 
-    def accepted(self, object_id: int, frames: list[int]) -> Said:
+    def accepted(self, object_id: int, frames: list[int]) -> Annotations:
         """With approved frames of an object."""
         return replace(
             self,
@@ -66,7 +66,7 @@ class Said:
             approved=self.approved.plus(object_id, frames),
         )
 
-    def reopened(self, object_id: int, frames: list[int]) -> Said:
+    def reopened(self, object_id: int, frames: list[int]) -> Annotations:
         """With frames of an object that are not approved any more."""
         return replace(
             self,
@@ -74,17 +74,17 @@ class Said:
             approved=self.approved.minus(object_id, frames),
         )
 
-    def without(self, object_id: int, frames: set[int] | None = None) -> Said:
+    def without(self, object_id: int, frames: set[int] | None = None) -> Annotations:
         """Without an object (None), or on some frames."""
         gone = {
             (i, t) for i, t in self.prompts if i == object_id and (frames is None or t in frames)
         }
         left = PromptSet({k: p for k, p in self.prompts.items() if k not in gone})
-        return Said(
+        return Annotations(
             left, self.kept.minus(object_id, frames), self.approved.minus(object_id, frames)
         )
 
-    def moved(self, old: int, new: int, frames: set[int] | None = None) -> Said:
+    def moved(self, old: int, new: int, frames: set[int] | None = None) -> Annotations:
         """With what was said of one object said of another, on some frames (None: all).
 
         Where something was said of both, that of the other stays.
@@ -101,7 +101,7 @@ class Said:
         for pairs in (kept, approved):
             mine = pairs.of(old) if frames is None else pairs.of(old) & frames
             out.append(pairs.minus(old, mine).plus(new, mine))
-        return Said(PromptSet({**taken, **prompts}), out[0], out[1])
+        return Annotations(PromptSet({**taken, **prompts}), out[0], out[1])
 
 
 def changed_keys(before: PromptSet, after: PromptSet) -> list[tuple[int, int]]:

@@ -17,11 +17,13 @@ from napari_sam2track.prompts import Prompt
 from napari_sam2track.tracks.editing.changes import Change
 from napari_sam2track.tracks.editing.edits import Delete, Divide, Merge, Relabel, Split, Swap
 from napari_sam2track.tracks.editing.track_state import Edit, TrackState
-from napari_sam2track.workspace.annotations import Said
+from napari_sam2track.workspace.annotations import Annotations
 from napari_sam2track.workspace.division_candidates import PartInTwo
 
 
-def follow(said: Said, edits: Iterable[Edit], changes: Iterable[Change], state: TrackState) -> Said:
+def follow(
+    said: Annotations, edits: Iterable[Edit], changes: Iterable[Change], state: TrackState
+) -> Annotations:
     """What was said, after edits.
 
     Parameters
@@ -81,11 +83,11 @@ def mask_prompt(state: TrackState, track: int, frame: int) -> Prompt:
     return Prompt(mask=Mask(mask, int(box[-2].start), int(box[-1].start)))
 
 
-def _keep(said: Said, track: int, frames: Iterable[int]) -> Said:
+def _keep(said: Annotations, track: int, frames: Iterable[int]) -> Annotations:
     return replace(said, kept=said.kept.plus(track, frames))
 
 
-def _pinned(said: Said, state: TrackState, track: int, frame: int) -> Said:
+def _pinned(said: Annotations, state: TrackState, track: int, frame: int) -> Annotations:
     """With a track's mask as a prompt on the first frame from ``frame`` on."""
     later = [t for t in state.places.frames(track) if t >= frame]
     if not later or (track, later[0]) in said.prompts:
@@ -94,7 +96,7 @@ def _pinned(said: Said, state: TrackState, track: int, frame: int) -> Said:
     return replace(said, prompts=said.prompts.put(track, later[0], prompt))
 
 
-def _exchanged(said: Said, a: int, b: int, frames: set[int]) -> Said:
+def _exchanged(said: Annotations, a: int, b: int, frames: set[int]) -> Annotations:
     aside = 0xFFFFFFFF
     for old, new in ((a, aside), (b, a), (aside, b)):
         said = said.moved(old, new, frames)

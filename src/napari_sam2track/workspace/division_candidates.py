@@ -15,7 +15,7 @@ from napari_sam2track.labels import LabelFrames
 from napari_sam2track.masks import cut_across
 from napari_sam2track.session.decisions import Division
 from napari_sam2track.tracks.editing.change_builder import Draft, check_id, need, new_id
-from napari_sam2track.tracks.editing.changes import Change, Patch
+from napari_sam2track.tracks.editing.changes import Change, PixelEdit
 from napari_sam2track.tracks.editing.edits import Divide, SetParent
 from napari_sam2track.tracks.editing.track_state import Edit, TrackState
 from napari_sam2track.tracks.regions import cut_mask, measure_regions
@@ -32,7 +32,7 @@ Ints = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class Candidate:
+class DivisionCandidate:
     """Where a track may divide.
 
     Attributes
@@ -79,14 +79,14 @@ class Candidate:
         return parent == self.parent and abs(frame - self.frame) < LASTING
 
 
-def suggested(divisions: Iterable[Division]) -> list[Candidate]:
+def suggested(divisions: Iterable[Division]) -> list[DivisionCandidate]:
     """Those that a run saw."""
-    return [Candidate(d.parent, d.frame, d.score) for d in divisions]
+    return [DivisionCandidate(d.parent, d.frame, d.score) for d in divisions]
 
 
 def scan_steps(
     labels: LabelFrames, table: TrackTable
-) -> Generator[tuple[int, int] | list[Candidate], None, None]:
+) -> Generator[tuple[int, int] | list[DivisionCandidate], None, None]:
     """Look for divisions that the tracks do not have; reads each frame once.
 
     Parameters
@@ -130,13 +130,13 @@ class _Parted:
     frame: int
     ratios: list[float] = field(default_factory=list)
 
-    def candidates(self, track: int) -> list[Candidate]:
+    def candidates(self, track: int) -> list[DivisionCandidate]:
         if len(self.ratios) < LASTING:
             return []
-        return [Candidate(track, self.frame, round(float(np.mean(self.ratios)), 4))]
+        return [DivisionCandidate(track, self.frame, round(float(np.mean(self.ratios)), 4))]
 
 
-def beginnings(table: TrackTable) -> list[Candidate]:
+def beginnings(table: TrackTable) -> list[DivisionCandidate]:
     """Tracks without a parent that begin where another one becomes smaller, or ends."""
     mothers = set(table.parents.values())
     rows = table.detections
@@ -165,13 +165,13 @@ def beginnings(table: TrackTable) -> list[Candidate]:
             continue
         left, ratio = int(now[mother]["area"]), _ratio(now[mother]["area"], begin["area"])
         if left <= _SHRUNK * whole and _fits(left + int(begin["area"]), whole, ratio):
-            found.append(Candidate(mother, t, round(ratio, 4), (track,)))
+            found.append(DivisionCandidate(mother, t, round(ratio, 4), (track,)))
     for (mother, t), both in ended.items():
         if len(both) == 2:
             (a, one), (b, two) = both
             whole, ratio = int(at[t - 1][mother]["area"]), _ratio(one, two)
             if _fits(one + two, whole, ratio):
-                found.append(Candidate(mother, t, round(ratio, 4), (a, b)))
+                found.append(DivisionCandidate(mother, t, round(ratio, 4), (a, b)))
     return found
 
 
@@ -234,7 +234,7 @@ class PartInTwo:
             pixels = np.argwhere(mask) + [s.start for s in box]
             which = _assigned(mask, pixels, last)
             ids = np.array([a, a + 1], np.uint32)[which]
-            draft.add([Patch.of(t, box, mask, self.track, ids)])
+            draft.add([PixelEdit.of(t, box, mask, self.track, ids)])
             both = pixels[which == 0], pixels[which == 1]
             for k, each in enumerate(both):
                 if len(each):

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.tracks.editing.changes import Change, Patch
+from napari_sam2track.tracks.editing.changes import Change, PixelEdit
 
 
 def merge_frame(
@@ -50,4 +50,4 @@ def change_between(t: int, old_yx: NDArray[np.uint32], new_yx: NDArray[np.uint32
     if not differ.any():
         return Change()
     whole = tuple(slice(0, n) for n in old_yx.shape)
-    return Change((Patch.of(t, whole, differ, old_yx[differ], new_yx[differ]),))
+    return Change((PixelEdit.of(t, whole, differ, old_yx[differ], new_yx[differ]),))

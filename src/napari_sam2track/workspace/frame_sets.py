@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 Ranges = dict[str, list[tuple[int, int]]]
 
 
-class Pairs(Mapping[int, frozenset[int]]):
+class FrameSets(Mapping[int, frozenset[int]]):
     """An immutable mapping from objects to frames; an object without frames is not in it."""
 
     __slots__ = ("_frames",)
@@ -25,7 +25,7 @@ class Pairs(Mapping[int, frozenset[int]]):
         return len(self._frames)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Pairs) and self._frames == other._frames
+        return isinstance(other, FrameSets) and self._frames == other._frames
 
     def __hash__(self) -> int:
         return hash(tuple(self._frames.items()))
@@ -38,21 +38,21 @@ class Pairs(Mapping[int, frozenset[int]]):
         """The objects on a frame."""
         return {i for i, frames in self._frames.items() if frame in frames}
 
-    def plus(self, object_id: int, frames: Iterable[int]) -> Pairs:
+    def plus(self, object_id: int, frames: Iterable[int]) -> FrameSets:
         """With more frames of an object."""
-        return Pairs({**self._frames, object_id: self.of(object_id) | set(frames)})
+        return FrameSets({**self._frames, object_id: self.of(object_id) | set(frames)})
 
-    def minus(self, object_id: int, frames: Iterable[int] | None = None) -> Pairs:
+    def minus(self, object_id: int, frames: Iterable[int] | None = None) -> FrameSets:
         """Without frames of an object; None: without the object."""
         left = frozenset() if frames is None else self.of(object_id) - set(frames)
-        return Pairs({**self._frames, object_id: left})
+        return FrameSets({**self._frames, object_id: left})
 
     def to_ranges(self) -> Ranges:
         """As (first, last) frames of each object, both included, for JSON."""
         return {str(i): _ranges(sorted(frames)) for i, frames in self._frames.items()}
 
     @classmethod
-    def from_ranges(cls, ranges: Mapping[str, Iterable[tuple[int, int]]]) -> Pairs:
+    def from_ranges(cls, ranges: Mapping[str, Iterable[tuple[int, int]]]) -> FrameSets:
         """What `to_ranges` gave."""
         return cls(
             {int(i): {t for a, b in each for t in range(a, b + 1)} for i, each in ranges.items()}

@@ -21,7 +21,7 @@ from napari_sam2track.tracks.editing.history import History, Step
 from napari_sam2track.tracks.editing.strokes import Atom
 from napari_sam2track.tracks.editing.track_state import Edit, TrackState
 from napari_sam2track.tracks.table import TrackTable
-from napari_sam2track.workspace.annotations import Said
+from napari_sam2track.workspace.annotations import Annotations
 from napari_sam2track.workspace.annotations_after_edits import follow
 from napari_sam2track.workspace.frame_journal import LabelJournal
 
@@ -30,7 +30,7 @@ Key = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Note:
+class UndoNote:
     """What goes back together with the labels when a step is undone.
 
     Attributes
@@ -48,14 +48,14 @@ class Note:
     """
 
     title: str
-    before: Said
-    after: Said
+    before: Annotations
+    after: Annotations
     journal: int | None = None
     run: tuple[RunStore, int] | None = None
     tables: tuple[TrackTable, TrackTable] | None = None
 
 
-class LabelWork:
+class LabelsWorkspace:
     """Labels that are edited, and what was said of them.
 
     Parameters
@@ -68,7 +68,7 @@ class LabelWork:
         What is known already.
     """
 
-    said_changed = Signal(Said)
+    said_changed = Signal(Annotations)
     labels_changed = Signal(frozenset)
     #: Whether runs follow objects from their prompts.
     follows = False
@@ -79,12 +79,12 @@ class LabelWork:
         self,
         labels: EditableLabels,
         folder: Path,
-        said: Said | None = None,
+        said: Annotations | None = None,
         parents: Mapping[int, int] | None = None,
         table: TrackTable | None = None,
     ) -> None:
         self.labels, self.folder = labels, folder
-        self.said = said or Said()
+        self.said = said or Annotations()
         self.locked: frozenset[int] = frozenset()
         self.state = TrackState(labels, parents, table)
         self.history = History(self.state)
@@ -162,7 +162,7 @@ class LabelWork:
                     self._forget([(i, patch.frame)])
                 touched |= new | old
         self._say(said)
-        self.history.annotate(step, Note(title, before, said))
+        self.history.annotate(step, UndoNote(title, before, said))
         self.refresh(touched)
         return touched
 
@@ -186,7 +186,7 @@ class LabelWork:
             self._note_before(change)
         said = follow(before, asked, step.changes, self.state)
         self._say(said)
-        step = self.history.annotate(step, Note(title, before, said))
+        step = self.history.annotate(step, UndoNote(title, before, said))
         self.refresh(step.summary().tracks)
         return step
 
@@ -209,15 +209,15 @@ class LabelWork:
             self.say(said, title)
         elif said != self.said:
             self._say(said)
-            self.history.annotate(step, Note(title, before, said))
+            self.history.annotate(step, UndoNote(title, before, said))
             self.refresh(ids)
 
-    def say(self, said: Said, title: str) -> None:
+    def say(self, said: Annotations, title: str) -> None:
         """Say something that changes no pixel, such as that a frame is approved: a step."""
         before = self.said
         if said != before:
             self._say(said)
-            self.history.mark(Note(title, before, said))
+            self.history.mark(UndoNote(title, before, said))
             self.refresh()
 
     def lock(self, locked: Collection[int]) -> None:
@@ -226,15 +226,15 @@ class LabelWork:
 
     # -- the way back --------------------------------------------------------------------------
 
-    def undo(self) -> Note | None:
+    def undo(self) -> UndoNote | None:
         """Take the last step back, all at once; see `undoing`."""
         return _exhausted(self.undoing())
 
-    def redo(self) -> Note | None:
+    def redo(self) -> UndoNote | None:
         """Do again what was taken back last, all at once; see `redoing`."""
         return _exhausted(self.redoing())
 
-    def undoing(self) -> Generator[tuple[int, int], None, Note | None]:
+    def undoing(self) -> Generator[tuple[int, int], None, UndoNote | None]:
         """Take the last step back, frame by frame where it is a long one.
 
         Yields
@@ -253,7 +253,7 @@ class LabelWork:
         step = self._stepped(self.history.undo, self.history.steps[-1:])
         return (yield from self._going(step, back=True))
 
-    def redoing(self) -> Generator[tuple[int, int], None, Note | None]:
+    def redoing(self) -> Generator[tuple[int, int], None, UndoNote | None]:
         """Do again what was taken back last; see `undoing`."""
         self._not_busy("redo")
         step = self._stepped(self.history.redo, self.history.undone[-1:])
@@ -267,9 +267,9 @@ class LabelWork:
                 self.history.forget(step)
             raise
 
-    def _going(self, step: Step, back: bool) -> Generator[tuple[int, int], None, Note | None]:
+    def _going(self, step: Step, back: bool) -> Generator[tuple[int, int], None, UndoNote | None]:
         note = step.note
-        if not isinstance(note, Note):
+        if not isinstance(note, UndoNote):
             return None
         said = note.before if back else note.after
         if note.journal is not None:
@@ -293,7 +293,7 @@ class LabelWork:
         self.refresh()
         return note
 
-    def _clear(self, before: Said) -> None:
+    def _clear(self, before: Annotations) -> None:
         """Remove what only prompts that are gone had brought: nothing, as there are no runs."""
 
     # -- linking -------------------------------------------------------------------------------
@@ -301,7 +301,7 @@ class LabelWork:
     def begin_relabel(self, title: str) -> None:
         """Begin to replace whole frames, as linking does: a step."""
         self._not_busy("link")
-        note = Note(title, self.said, self.said, self._journal.begin())
+        note = UndoNote(title, self.said, self.said, self._journal.begin())
         self._busy, self._relabelling = self.history.mark(note), True
 
     def replace_frame(self, t: int, labels_yx: NDArray[np.uint32]) -> None:
@@ -311,7 +311,7 @@ class LabelWork:
         self.labels.write_box(t, whole, labels_yx)
         self.labels_changed.emit(frozenset([t]))
 
-    def end_relabel(self, table: TrackTable, said: Said) -> None:
+    def end_relabel(self, table: TrackTable, said: Annotations) -> None:
         """All frames are written.
 
         Parameters
@@ -322,7 +322,7 @@ class LabelWork:
             What was said, with the new ids.
         """
         step = self._busy
-        assert step is not None and isinstance(step.note, Note)
+        assert step is not None and isinstance(step.note, UndoNote)
         tables = self.state.table(), table
         self._busy, self._relabelling = None, False
         self.state.assume(table)
@@ -334,7 +334,7 @@ class LabelWork:
     def drop_relabel(self) -> None:
         """Some frame could not be written: all are as they were, and there is no step."""
         step = self._busy
-        assert step is not None and isinstance(step.note, Note)
+        assert step is not None and isinstance(step.note, UndoNote)
         assert step.note.journal is not None
         for t in self._journal.frames(step.note.journal):
             self._journal.swap(step.note.journal, t, self.labels)
@@ -348,10 +348,10 @@ class LabelWork:
     def _forget(self, keys: Iterable[Key] | None) -> None:
         """Something else is known of these (None: all) than what was seen of their prompts."""
 
-    def _went(self, note: Note, said: Said) -> None:
+    def _went(self, note: UndoNote, said: Annotations) -> None:
         """A step was taken back or done again; this is what is said now."""
 
-    def _say(self, said: Said) -> None:
+    def _say(self, said: Annotations) -> None:
         if said != self.said:
             self.said = said
             self.said_changed.emit(said)
@@ -370,15 +370,15 @@ class LabelWork:
             self._note_frame(patch.frame, before)
 
     def _note_frame(self, t: int, labels_yx: NDArray[np.uint32]) -> None:
-        assert self._busy is not None and isinstance(self._busy.note, Note)
+        assert self._busy is not None and isinstance(self._busy.note, UndoNote)
         assert self._busy.note.journal is not None
         self._journal.note(self._busy.note.journal, t, labels_yx)
 
 
-def _exhausted(steps: Generator[tuple[int, int], None, Note | None]) -> Note | None:
+def _exhausted(steps: Generator[tuple[int, int], None, UndoNote | None]) -> UndoNote | None:
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            note: Note | None = end.value
+            note: UndoNote | None = end.value
             return note

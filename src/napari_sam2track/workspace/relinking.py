@@ -15,8 +15,8 @@ from napari_sam2track.params import LinkParams
 from napari_sam2track.prompts import Prompt, PromptSet
 from napari_sam2track.tracks.table import TrackTable
 from napari_sam2track.tracks.tracked_movie import map_labels
-from napari_sam2track.workspace.annotations import Said
-from napari_sam2track.workspace.frame_sets import Pairs
+from napari_sam2track.workspace.annotations import Annotations
+from napari_sam2track.workspace.frame_sets import FrameSets
 from napari_sam2track.workspace.labels_workspace import Key
 
 
@@ -149,7 +149,7 @@ def check_ids(table: TrackTable, max_id: int) -> None:
         )
 
 
-def said_after(said: Said, ids: Mapping[Key, int]) -> Said:
+def said_after(said: Annotations, ids: Mapping[Key, int]) -> Annotations:
     """What was said, with the ids after linking.
 
     What was said of a label on a frame goes to the id that this label has there now; where it is
@@ -188,7 +188,7 @@ def said_after(said: Said, ids: Mapping[Key, int]) -> Said:
         if new != i:
             kept.setdefault(new, set()).add(t)
             kept.setdefault(i, set()).add(t)
-    return Said(PromptSet(prompts), Pairs(kept), Pairs(approved))
+    return Annotations(PromptSet(prompts), FrameSets(kept), FrameSets(approved))
 
 
 def _renamed(table: TrackTable, ids: Mapping[int, int]) -> TrackTable:

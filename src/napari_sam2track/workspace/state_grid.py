@@ -13,7 +13,7 @@ from napari_sam2track.session.stale import Plan
 from napari_sam2track.session.stored_frame import STATES as STORED
 from napari_sam2track.session.stored_frame import StoredFrame
 from napari_sam2track.tracks.editing.track_index import Places
-from napari_sam2track.workspace.annotations import Said
+from napari_sam2track.workspace.annotations import Annotations
 
 #: A code is an index into this.
 STATES = ("none", "prompted", "propagated", "corrected", "stale", "absent", "approved")
@@ -128,7 +128,7 @@ class Grid:
 def fill(
     grid: Grid,
     objects: Collection[int],
-    said: Said,
+    said: Annotations,
     places: Places,
     results: Results,
     plan: Plan | None,

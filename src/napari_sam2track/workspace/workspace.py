@@ -17,20 +17,20 @@ from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Prompt, PromptSet
 from napari_sam2track.session.decisions import Decisions, Division
 from napari_sam2track.session.run_store import RunStore
-from napari_sam2track.session.session import Progress, Session
+from napari_sam2track.session.session import RunStep, Session
 from napari_sam2track.session.stale import Plan
 from napari_sam2track.tracks.editing.changes import Change
 from napari_sam2track.tracks.table import TrackTable
-from napari_sam2track.workspace.annotations import Said, changed_keys
+from napari_sam2track.workspace.annotations import Annotations, changed_keys
 from napari_sam2track.workspace.annotations_after_edits import mask_prompt
 from napari_sam2track.workspace.frame_merge import change_between, merge_frame
-from napari_sam2track.workspace.labels_workspace import Key, LabelWork, Note
+from napari_sam2track.workspace.labels_workspace import Key, LabelsWorkspace, UndoNote
 from napari_sam2track.workspace.state_grid import Grid, Results, fill
 
-__all__ = ["Key", "Note", "Workspace"]
+__all__ = ["Key", "UndoNote", "Workspace"]
 
 
-class Workspace(LabelWork):
+class Workspace(LabelsWorkspace):
     """What is worked on of one movie.
 
     Everything here happens in one thread, but for the generator that `begin_run` returns and the
@@ -60,7 +60,7 @@ class Workspace(LabelWork):
         model: ModelInfo,
         engine: EngineParams | None = None,
         device: str = "cpu",
-        said: Said | None = None,
+        said: Annotations | None = None,
         parents: Mapping[int, int] | None = None,
         table: TrackTable | None = None,
     ) -> None:
@@ -161,7 +161,7 @@ class Workspace(LabelWork):
             return []
         before = self.said
         self._say(before.prompted(prompts))
-        self.history.mark(Note(title, before, self.said))
+        self.history.mark(UndoNote(title, before, self.said))
         gone: dict[int, set[int]] = {}
         for i, t in keys:
             self._previews.pop((i, t), None)
@@ -206,7 +206,7 @@ class Workspace(LabelWork):
         start: int = 0,
         stop: int | None = None,
         direction: str = "both",
-    ) -> Generator[Progress, None, None]:
+    ) -> Generator[RunStep, None, None]:
         """Begin to follow objects; what is yielded is to be handed to `receive`, in this thread.
 
         Parameters
@@ -240,11 +240,11 @@ class Workspace(LabelWork):
         work = self._snapshot(self.session.engine.model_copy(update=engine))
         work.free_from = self.next_id
         what = f"follow {len(ids)} objects" if len(ids) > 1 else f"follow object {min(ids)}"
-        note = Note(what, self.said, self.said, self._journal.begin())
+        note = UndoNote(what, self.said, self.said, self._journal.begin())
         self._busy = self.history.mark(note)
         return work.propagate(self.store, ids)
 
-    def receive(self, progress: Progress) -> None:
+    def receive(self, progress: RunStep) -> None:
         """Write what a run found on a frame."""
         ids = [o.object_id for o in progress.result.objects]
         for i in ids:
@@ -261,7 +261,7 @@ class Workspace(LabelWork):
     def end_run(self) -> None:
         """The run is finished, or was stopped, or failed: what it did is one step to undo."""
         step = self._busy
-        assert step is not None and isinstance(step.note, Note)
+        assert step is not None and isinstance(step.note, UndoNote)
         note = step.note
         self._plan = None
         for t in self.store.take_removed():
@@ -303,7 +303,7 @@ class Workspace(LabelWork):
             engine=engine or self.session.engine,
         )
 
-    def _say(self, said: Said) -> None:
+    def _say(self, said: Annotations) -> None:
         if said != self.said:
             self._plan = None
         super()._say(said)
@@ -312,7 +312,7 @@ class Workspace(LabelWork):
         for key in list(self._previews) if keys is None else keys:
             self._previews.pop(key, None)
 
-    def _went(self, note: Note, said: Said) -> None:
+    def _went(self, note: UndoNote, said: Annotations) -> None:
         if note.run is not None:
             store, number = note.run
             changed = store.undo(number)
@@ -323,7 +323,7 @@ class Workspace(LabelWork):
         self._forget(changed_keys(self.said.prompts, said.prompts))
         self._plan = None
 
-    def _clear(self, before: Said) -> None:
+    def _clear(self, before: Annotations) -> None:
         """Remove the pixels of prompts that are gone, if they were seen while a run went on.
 
         They are then a part of the run's step, not of that of the prompt.

@@ -14,8 +14,8 @@ from napari_sam2track.params import EngineParams, FramesParams
 from napari_sam2track.prompts import prompts_from_json, prompts_to_dict
 from napari_sam2track.session.session_file import ModelRef
 from napari_sam2track.storage.output import write_text_atomic
-from napari_sam2track.workspace.annotations import Said
-from napari_sam2track.workspace.frame_sets import Pairs, Ranges
+from napari_sam2track.workspace.annotations import Annotations
+from napari_sam2track.workspace.frame_sets import FrameSets, Ranges
 
 NAME, LABELS = "work.json", "labels.zarr"
 
@@ -38,7 +38,7 @@ class WorkFile(BaseModel):
     model, device, engine
         What followed the objects.
     prompts, kept, approved
-        See `Said`.
+        See `Annotations`.
     names
         Of objects.
     locked
@@ -70,7 +70,7 @@ class WorkFile(BaseModel):
     refused: tuple[tuple[int, int], ...] = ()
     parents: dict[int, int] = Field(default_factory=dict)
 
-    def said(self) -> Said:
+    def said(self) -> Annotations:
         """What a person said.
 
         Raises
@@ -79,10 +79,12 @@ class WorkFile(BaseModel):
             If the prompts are not valid.
         """
         prompts = prompts_from_json(self.prompts, "the saved prompts")
-        return Said(prompts, Pairs.from_ranges(self.kept), Pairs.from_ranges(self.approved))
+        return Annotations(
+            prompts, FrameSets.from_ranges(self.kept), FrameSets.from_ranges(self.approved)
+        )
 
 
-def work_of(said: Said, **about: Any) -> WorkFile:
+def work_of(said: Annotations, **about: Any) -> WorkFile:
     """A file of this version of the software, of now."""
     from napari_sam2track import __version__
 

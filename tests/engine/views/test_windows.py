@@ -19,9 +19,9 @@ from napari_sam2track.engine.views import windows
 from napari_sam2track.engine.views.views import FrameView, WindowView
 from napari_sam2track.engine.views.windows import (
     MIN_SIDE,
-    Motion,
-    Shape,
+    MaskExtent,
     Window,
+    WindowMotion,
     cut_mask,
     cut_window,
     reference_side,
@@ -211,7 +211,7 @@ def test_a_mask_goes_there_and_back(cy, cx, r, zoom, dy, dx):
     yy, xx = np.mgrid[:71, :97]
     truth = np.hypot(yy - cy, (xx - cx) * 0.8) < r
     mask = Mask.from_frame(truth)
-    shape = Shape.of(truth)
+    shape = MaskExtent.of(truth)
     assert shape is not None
     window = Window(shape.cy + dy, shape.cx + dx, shape.window().side * zoom)
     assume(window.y0 < cy - r and window.y0 + window.side > cy + r)
@@ -264,26 +264,26 @@ def test_reference_side():
 def test_shape():
     mask = np.zeros((20, 30), bool)
     mask[4:8, 10:22] = True
-    assert Shape.of(mask, 100, 200) == Shape(105.5, 215.5, 12.0, 48.0)
-    assert Shape.of(np.zeros((3, 3), bool)) is None
-    assert Shape.of(np.zeros((0, 0), bool)) is None
+    assert MaskExtent.of(mask, 100, 200) == MaskExtent(105.5, 215.5, 12.0, 48.0)
+    assert MaskExtent.of(np.zeros((3, 3), bool)) is None
+    assert MaskExtent.of(np.zeros((0, 0), bool)) is None
 
 
 @given(hnp.arrays(bool, (7, 9)))
 def test_the_shape_is_that_of_the_pixels(mask):
     ys, xs = np.nonzero(mask)
-    shape = Shape.of(mask, 3, 4)
+    shape = MaskExtent.of(mask, 3, 4)
     if len(ys) == 0:
         assert shape is None
     else:
         extent = max(np.ptp(ys), np.ptp(xs)) + 1
-        assert shape == Shape(3 + ys.mean(), 4 + xs.mean(), extent, len(ys))
+        assert shape == MaskExtent(3 + ys.mean(), 4 + xs.mean(), extent, len(ys))
 
 
 def test_motion_follows_and_stays():
-    motion = Motion.at(Window(50, 50, 60))
+    motion = WindowMotion.at(Window(50, 50, 60))
     for t in range(1, 6):
-        motion = motion.seen(Shape(50 + 4.0 * t, 50, 20, 314))
+        motion = motion.seen(MaskExtent(50 + 4.0 * t, 50, 20, 314))
     assert (motion.vy, motion.vx) == (4, 0)
     assert motion.side == 60  # the size is what it was
     assert motion.expected(1000, 1000) == Window(72, 50, 60)
@@ -293,28 +293,30 @@ def test_motion_follows_and_stays():
 
 
 def test_motion_adapts_its_size_slowly():
-    motion = Motion.at(Window(0, 0, 60))
+    motion = WindowMotion.at(Window(0, 0, 60))
     sizes = []
     for _ in range(80):
-        motion = motion.seen(Shape(0, 0, 40, math.pi * 400))  # wants 120
+        motion = motion.seen(MaskExtent(0, 0, 40, math.pi * 400))  # wants 120
         sizes.append(motion.side)
     steps = np.diff([60, *sizes])
     assert (steps >= 0).all()
     assert max(steps / np.array([60, *sizes[:-1]])) < 0.12
     assert 120 / 1.16 < sizes[-1] < 120
-    assert Motion.at(Window(0, 0, 60)).seen(Shape(0, 0, 21, 346)).side == 60  # within the dead band
+    assert (
+        WindowMotion.at(Window(0, 0, 60)).seen(MaskExtent(0, 0, 21, 346)).side == 60
+    )  # within the dead band
 
 
 def test_motion_rests_after_a_jump_to_a_prompt():
     """Found again far away by a correction: that jump is not a speed."""
-    motion = Motion.at(Window(10, 10, 60))
-    found = motion.told(Shape(200, 150, 20, 314), None)
+    motion = WindowMotion.at(Window(10, 10, 60))
+    found = motion.told(MaskExtent(200, 150, 20, 314), None)
     assert found.expected(1000, 1000) == Window(200, 150, 60)
-    assert motion.told(Shape(14, 10, 20, 314), None).vy == 0  # a first click off the middle
-    on_track = Motion(10, 10, 0, 0, 60, on_track=True)
-    assert on_track.told(Shape(14, 10, 20, 314), None).vy == 4
-    assert on_track.seen(None).seen(Shape(14, 10, 20, 314)).vy == 0  # it had been away
-    resized = motion.told(Shape(14, 10, 40, 1256), Window(14, 10, 120))
+    assert motion.told(MaskExtent(14, 10, 20, 314), None).vy == 0  # a first click off the middle
+    on_track = WindowMotion(10, 10, 0, 0, 60, on_track=True)
+    assert on_track.told(MaskExtent(14, 10, 20, 314), None).vy == 4
+    assert on_track.seen(None).seen(MaskExtent(14, 10, 20, 314)).vy == 0  # it had been away
+    resized = motion.told(MaskExtent(14, 10, 40, 1256), Window(14, 10, 120))
     assert resized.side == 120
     nothing = motion.told(None, Window(300, 300, 90))
     assert nothing.expected(1000, 1000) == Window(300, 300, 90)
@@ -322,19 +324,19 @@ def test_motion_rests_after_a_jump_to_a_prompt():
 
 
 def test_agreement_is_with_place_and_size():
-    motion = Motion(50, 50, 4, 0, 60, on_track=True)  # expected at 52, with a radius of 10
-    there = Shape(52, 50, 20, math.pi * 100)
+    motion = WindowMotion(50, 50, 4, 0, 60, on_track=True)  # expected at 52, with a radius of 10
+    there = MaskExtent(52, 50, 20, math.pi * 100)
 
     def agreement(shape):
         return motion.agreement(shape, 1000, 1000)
 
     assert agreement(there) == pytest.approx(1)
     assert agreement(None) == 0
-    assert agreement(Shape(52 + 15, 50, 20, math.pi * 100)) == pytest.approx(math.exp(-0.5))
+    assert agreement(MaskExtent(52 + 15, 50, 20, math.pi * 100)) == pytest.approx(math.exp(-0.5))
     larger = math.exp(0.4)  # one standard deviation
-    shape = Shape(52, 50, 20 * larger, math.pi * 100 * larger**2)
+    shape = MaskExtent(52, 50, 20 * larger, math.pi * 100 * larger**2)
     assert agreement(shape) == pytest.approx(math.exp(-0.5))
-    assert agreement(Shape(52, 80, 40, math.pi * 400)) < 0.05
+    assert agreement(MaskExtent(52, 80, 40, math.pi * 400)) < 0.05
 
 
 def test_sides_cover_all_sizes():

@@ -216,12 +216,12 @@ def test_the_size_of_a_pixel_is_only_a_proportion(flow):
 def test_progress_is_shown(flow):
     seen = []
 
-    def watch(items, total, doing):
+    def progress(items, total, doing):
         seen.append((total, doing))
         return items
 
     labels = ArrayLabels(flow)
-    find_suspects(table_of(labels, PARENTS), labels, watch=watch)
+    find_suspects(table_of(labels, PARENTS), labels, progress=progress)
     assert seen == [(N, "Looking")]
 
 

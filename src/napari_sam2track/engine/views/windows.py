@@ -215,7 +215,7 @@ def _padded(
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class MaskExtent:
     """What a window needs to know of a mask.
 
     Attributes
@@ -234,7 +234,7 @@ class Shape:
     area: float
 
     @classmethod
-    def of(cls, mask_yx: NDArray[np.bool_], y0: int = 0, x0: int = 0) -> Shape | None:
+    def of(cls, mask_yx: NDArray[np.bool_], y0: int = 0, x0: int = 0) -> MaskExtent | None:
         """The shape of a mask whose first pixel lies at (y0, x0); None if it is empty."""
         # counts, not the places of all pixels, which would take 16 bytes for each
         rows, columns = np.count_nonzero(mask_yx, axis=1), np.count_nonzero(mask_yx, axis=0)
@@ -245,7 +245,7 @@ class Shape:
         return cls(y0 + cy, x0 + cx, float(max(height, width)), float(area))
 
     @classmethod
-    def of_mask(cls, mask: Mask) -> Shape:
+    def of_mask(cls, mask: Mask) -> MaskExtent:
         """The shape of a mask that has pixels."""
         shape = cls.of(mask.crop, mask.y0, mask.x0)
         assert shape is not None
@@ -272,7 +272,7 @@ GROWTH, DEAD_BAND = 0.15, 1.15
 
 
 @dataclass(frozen=True, slots=True)
-class Motion:
+class WindowMotion:
     """Where an object was last seen, and the window for the next frame.
 
     ``on_track`` says that it was seen on the frame before: only then is a step a speed.
@@ -286,7 +286,7 @@ class Motion:
     on_track: bool = False
 
     @classmethod
-    def at(cls, window: Window) -> Motion:
+    def at(cls, window: Window) -> WindowMotion:
         """At rest in the middle of a window."""
         return cls(window.cy, window.cx, 0.0, 0.0, window.side)
 
@@ -296,7 +296,7 @@ class Motion:
         cx = min(max(self.cx + MOMENTUM * self.vx, 0.0), width - 1.0)
         return Window(cy, cx, self.side)
 
-    def agreement(self, shape: Shape | None, height: int, width: int) -> float:
+    def agreement(self, shape: MaskExtent | None, height: int, width: int) -> float:
         """How well what was found agrees with what was expected, 0 to 1; 0 for nothing."""
         if shape is None:
             return 0.0
@@ -305,7 +305,7 @@ class Motion:
         size = math.log(reference_side(shape.extent, shape.area) / self.side)
         return math.exp(-0.5 * (away / PLACE_SPREAD) ** 2 - 0.5 * (size / SIZE_SPREAD) ** 2)
 
-    def seen(self, shape: Shape | None) -> Motion:
+    def seen(self, shape: MaskExtent | None) -> WindowMotion:
         """After a frame on which the object had this shape, or none."""
         if shape is None:
             return replace(self, vy=0.0, vx=0.0, on_track=False)
@@ -314,9 +314,9 @@ class Motion:
         if not 1 / DEAD_BAND < ratio < DEAD_BAND:
             side *= min(max(ratio, 0.5), 2.0) ** GROWTH
         vy, vx = (shape.cy - self.cy, shape.cx - self.cx) if self.on_track else (0.0, 0.0)
-        return Motion(shape.cy, shape.cx, vy, vx, side, on_track=True)
+        return WindowMotion(shape.cy, shape.cx, vy, vx, side, on_track=True)
 
-    def told(self, shape: Shape | None, window: Window | None) -> Motion:
+    def told(self, shape: MaskExtent | None, window: Window | None) -> WindowMotion:
         """After a frame that a person prompted.
 
         Parameters
@@ -327,7 +327,7 @@ class Motion:
             What the prompt asks for; None if it does not say how large the object is.
         """
         if shape is None:
-            return self.seen(None) if window is None else Motion.at(window)
+            return self.seen(None) if window is None else WindowMotion.at(window)
         new = (self if window is None else replace(self, side=window.side)).seen(shape)
         if max(abs(new.vy), abs(new.vx)) > self.side / 2:
             return replace(new, vy=0.0, vx=0.0)  # it had been lost: this jump is not a speed

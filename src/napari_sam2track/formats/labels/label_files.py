@@ -20,7 +20,7 @@ from napari_sam2track.formats.findings import Finding, error, shortened, warning
 from napari_sam2track.formats.labels.label_notes import (
     PROVENANCE,
     TRACKS,
-    Note,
+    LabelNote,
     note_in_text,
     read_note,
     tiff_scale,
@@ -80,13 +80,13 @@ def open_tiff(path: Path, axes: str | None = None) -> LabelStack:
     return stack
 
 
-def _note_of(file: Any) -> Note:
+def _note_of(file: Any) -> LabelNote:
     """Our note in a TIFF: in ImageJ's info, or in the JSON of the first page's description."""
     if file.is_imagej:
         return note_in_text(str((file.imagej_metadata or {}).get("Info", "")))
     if file.is_shaped:
         return read_note(dict(file.shaped_metadata[0]))
-    return Note()
+    return LabelNote()
 
 
 def open_png(path: Path) -> LabelStack:
@@ -132,20 +132,20 @@ def open_folder(folder: Path, axes: str | None = None, *, one_a_frame: bool = Fa
         return open_png(path) if path.suffix.lower() == ".png" else open_tiff(path, axes)
     numbered = _number(images, folder)
     stack = _files([p for _, p in numbered], tuple(n for n, _ in numbered), str(folder), axes)
-    if note == Note():
+    if note == LabelNote():
         return stack
     scale = note.scale or stack.scale
     return replace(stack, scale=scale, parents=note.parents, note=note.provenance)
 
 
-def _note_beside(folder: Path) -> Note:
+def _note_beside(folder: Path) -> LabelNote:
     """Our note in a folder that we wrote; a damaged one counts as none."""
     try:
         content = json.loads((folder / NOTE_NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return Note()
+        return LabelNote()
     if not isinstance(content, dict):
-        return Note()
+        return LabelNote()
     tracks = content.pop(TRACKS, None)
     return read_note({PROVENANCE: content, TRACKS: tracks})
 
@@ -245,7 +245,7 @@ def _files(
     )
 
 
-def _header(path: Path, axes: str | None = None) -> tuple[tuple[int, ...], Note]:
+def _header(path: Path, axes: str | None = None) -> tuple[tuple[int, ...], LabelNote]:
     """Shape of the frame that a file holds, and our note in it, with its scale."""
     if path.suffix.lower() != ".png":
         with open_tiff(path, axes) as stack:
@@ -255,7 +255,7 @@ def _header(path: Path, axes: str | None = None) -> tuple[tuple[int, ...], Note]
                     f"{path} holds {stack.n_frames} frames of planes, but it should hold one; "
                     "give one file with all frames, or a folder with one frame a file"
                 )
-            note = Note(stack.note, stack.parents, stack.scale)
+            note = LabelNote(stack.note, stack.parents, stack.scale)
             return (stack.frame_shape if one else (stack.n_frames, *stack.frame_shape)), note
     from PIL import Image
 
@@ -269,7 +269,7 @@ def _header(path: Path, axes: str | None = None) -> tuple[tuple[int, ...], Note]
             f"{path} is a colour image ({mode}), in which labels cannot be told apart from a "
             "picture of them; save the label values as 8 or 16 bit, or with a palette"
         )
-    return (height, width), Note()
+    return (height, width), LabelNote()
 
 
 def _read_image(path: Path, axes: str | None = None) -> NDArray[Any]:

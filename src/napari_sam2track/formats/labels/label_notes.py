@@ -55,7 +55,7 @@ def imagej_unit(unit: str | None, none: str) -> str:
 
 
 @dataclass(frozen=True)
-class Note:
+class LabelNote:
     """Our note in a file of labels.
 
     Attributes
@@ -110,34 +110,34 @@ def make_note(
     }
 
 
-def read_note(content: Any) -> Note:
+def read_note(content: Any) -> LabelNote:
     """Our note in a file's metadata, or what there is of it; a damaged one counts as none."""
     if not isinstance(content, Mapping):
-        return Note()
+        return LabelNote()
     provenance, tracks = content.get(PROVENANCE), content.get(TRACKS)
     provenance = provenance if isinstance(provenance, Mapping) else {}
     if not isinstance(tracks, Mapping):
-        return Note(provenance)
+        return LabelNote(provenance)
     try:
         parents = dict(tracks.get("parents", {}))
         values = dict(tracks["scale"])
         units = values.pop("time_unit"), values.pop("space_unit")
         time, z, y, x = (float(values[name]) for name in ("time", "z", "y", "x"))
         scale = Scale(time, z, y, x, *units)
-        return Note(provenance, parents, scale, tuple(int(n) for n in tracks["shape"]))
+        return LabelNote(provenance, parents, scale, tuple(int(n) for n in tracks["shape"]))
     except (KeyError, TypeError, ValueError):
-        return Note(provenance)
+        return LabelNote(provenance)
 
 
-def note_in_text(text: str) -> Note:
+def note_in_text(text: str) -> LabelNote:
     """Our note as JSON somewhere in a text, as the ``Info`` of ImageJ has it."""
     begin = text.find('{"' + PROVENANCE)
     if begin < 0:
-        return Note()
+        return LabelNote()
     try:
         return read_note(json.JSONDecoder().raw_decode(text[begin:])[0])
     except ValueError:
-        return Note()
+        return LabelNote()
 
 
 def label_properties(table: TrackTable) -> list[dict[str, int]]:

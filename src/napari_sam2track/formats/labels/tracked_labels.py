@@ -14,11 +14,11 @@ from napari_sam2track.formats.labels.label_writers import write_labels
 from napari_sam2track.formats.labels.open_labels import open_labels
 from napari_sam2track.labels import checked_id
 from napari_sam2track.params import ReadParams, WriteParams
-from napari_sam2track.progress import Watch
+from napari_sam2track.progress import ProgressHook
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
 
-def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:
+def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovie:
     """Open labels of any kind as tracks.
 
     Raises
@@ -28,7 +28,7 @@ def read(path: Path, options: ReadParams, watch: Watch) -> TrackedMovie:
     """
     stack = open_labels(path, axes=options.axes)
     try:
-        rows = measured(stack, watch)
+        rows = measured(stack, progress)
         parents, note = _parents(stack), dict(stack.note)
         ids = set(rows["track"].tolist())
         # Labels are edited by others, who know nothing of parents.
@@ -52,7 +52,7 @@ def _parents(stack: LabelStack) -> dict[int, int]:
 
 
 def write_tiff(
-    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, watch: Watch
+    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, progress: ProgressHook
 ) -> None:
     """Write the masks of tracks as one TIFF, with parents, scale and provenance as metadata.
 
@@ -61,29 +61,31 @@ def write_tiff(
     OutputError
         As `write_labels`.
     """
-    _write(path, movie, overwrite, watch, kind=".tif")
+    _write(path, movie, overwrite, progress, kind=".tif")
 
 
 def write_folder(
-    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, watch: Watch
+    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, progress: ProgressHook
 ) -> None:
     """As `write_tiff`, one TIFF a frame."""
-    _write(path, movie, overwrite, watch, kind="")
+    _write(path, movie, overwrite, progress, kind="")
 
 
 def write_zarr(
-    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, watch: Watch
+    path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, progress: ProgressHook
 ) -> None:
     """As `write_tiff`, as OME-Zarr."""
-    _write(path, movie, overwrite, watch, kind=".zarr")
+    _write(path, movie, overwrite, progress, kind=".zarr")
 
 
-def _write(path: Path, movie: TrackedMovie, overwrite: bool, watch: Watch, kind: str) -> None:
+def _write(
+    path: Path, movie: TrackedMovie, overwrite: bool, progress: ProgressHook, kind: str
+) -> None:
     labels: Any = movie.labels
     n = movie.table.n_frames
     write_labels(
         path,
-        watch(map(labels.read, range(n)), n, "Writing"),
+        progress(map(labels.read, range(n)), n, "Writing"),
         n,
         movie.provenance,
         overwrite,

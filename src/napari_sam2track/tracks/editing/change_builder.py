@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import EditError
-from napari_sam2track.tracks.editing.changes import Box, Change, Patch
+from napari_sam2track.tracks.editing.changes import Box, Change, PixelEdit
 from napari_sam2track.tracks.editing.track_state import TrackState
 from napari_sam2track.tracks.lineage import ancestors
 
@@ -30,9 +30,9 @@ class Draft:
     def __init__(self, state: TrackState) -> None:
         self.state = state
         self.parents = dict(state.parents)
-        self._patches: list[Patch] = []
+        self._patches: list[PixelEdit] = []
 
-    def add(self, patches: Iterable[Patch]) -> None:
+    def add(self, patches: Iterable[PixelEdit]) -> None:
         """Add pixels as they are; no pixel may be in two patches."""
         self._patches += patches
 
@@ -40,20 +40,20 @@ class Draft:
         """Give all pixels of a track in some of its frames another id; 0 removes them."""
         for t in frames:
             box, mask = self.state.mask(track, t)
-            self._patches.append(Patch.of(t, box, mask, track, new))
+            self._patches.append(PixelEdit.of(t, box, mask, track, new))
 
     def paint(self, track: int, frame: int, box: Box, mask: NDArray[np.bool_], over: bool) -> None:
         """Give the pixels of `mask` to a track; those of other tracks only with `over`."""
         values = self.state.labels.read_box(frame, box)
         target = mask & ((values != track) if over else (values == 0))
         if target.any():
-            self._patches.append(Patch.of(frame, box, target, values[target], track))
+            self._patches.append(PixelEdit.of(frame, box, target, values[target], track))
 
     def erase(self, track: int, frame: int, box: Box, mask: NDArray[np.bool_]) -> None:
         """Make those pixels of `mask` background that are the track's."""
         target = mask & (self.state.labels.read_box(frame, box) == track)
         if target.any():
-            self._patches.append(Patch.of(frame, box, target, track, 0))
+            self._patches.append(PixelEdit.of(frame, box, target, track, 0))
 
     def rename(self, old: int, new: int) -> None:
         """Call a track otherwise in all links."""

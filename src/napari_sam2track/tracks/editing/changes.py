@@ -14,7 +14,7 @@ Ids = int | NDArray[np.uint32]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Patch:
+class PixelEdit:
     """Pixels of one frame that get other ids.
 
     Attributes
@@ -36,7 +36,7 @@ class Patch:
     new: Ids
 
     @classmethod
-    def of(cls, frame: int, box: Box, mask: NDArray[np.bool_], old: Ids, new: Ids) -> Patch:
+    def of(cls, frame: int, box: Box, mask: NDArray[np.bool_], old: Ids, new: Ids) -> PixelEdit:
         """A patch of the pixels of `box` that are set in `mask`, which is cut to what is set."""
         inner = extent(mask)
         tight = tuple(
@@ -65,9 +65,9 @@ class Patch:
         """`old` or `new` as one id for each pixel; shape (n,), uint32, not to be written to."""
         return np.broadcast_to(np.asarray(ids, np.uint32), self.count())
 
-    def inverse(self) -> Patch:
+    def inverse(self) -> PixelEdit:
         """The patch that brings the old ids back."""
-        return Patch(self.frame, self.box, self.bits, self.new, self.old)
+        return PixelEdit(self.frame, self.box, self.bits, self.new, self.old)
 
     def count(self) -> int:
         """Number of pixels."""
@@ -86,7 +86,7 @@ class Change:
         Track to its parent before and after, None for none; only where that differs.
     """
 
-    patches: tuple[Patch, ...] = ()
+    patches: tuple[PixelEdit, ...] = ()
     parents: Mapping[int, tuple[int | None, int | None]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import EditError
 from napari_sam2track.labels import checked_ids
-from napari_sam2track.tracks.editing.changes import Patch
+from napari_sam2track.tracks.editing.changes import PixelEdit
 
 #: Some pixels: index arrays (t, [z,] y, x), old values, and new value or values; or, from napari
 #: 0.9 on, slices (t, [z,] y, x), a mask of that shape or None for all, old values, new value.
 Atom = Sequence[Any]
 
 
-def patches_of(atoms: Iterable[Atom]) -> tuple[Patch, ...]:
+def patches_of(atoms: Iterable[Atom]) -> tuple[PixelEdit, ...]:
     """One patch for each frame that was painted.
 
     Parameters
@@ -74,11 +74,11 @@ def _pixels(where: Sequence[Any], mask: NDArray[np.bool_] | None = None) -> NDAr
 
 def _patch(
     pixels: NDArray[np.int64], before: NDArray[np.uint32], after: NDArray[np.uint32]
-) -> Patch:
+) -> PixelEdit:
     """A patch of the pixels of one frame, sorted as C order has them."""
     inside = pixels[:, 1:]
     low, high = inside.min(axis=0), inside.max(axis=0) + 1
     box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
     mask = np.zeros(tuple(high - low), bool)
     mask[tuple((inside - low).T)] = True
-    return Patch.of(int(pixels[0, 0]), box, mask, before, after)
+    return PixelEdit.of(int(pixels[0, 0]), box, mask, before, after)

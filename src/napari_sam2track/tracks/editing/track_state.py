@@ -17,7 +17,7 @@ from psygnal import Signal
 
 from napari_sam2track.errors import EditError
 from napari_sam2track.labels import EditableLabels
-from napari_sam2track.tracks.editing.changes import Box, Change, Changed, Ids, Patch, extent
+from napari_sam2track.tracks.editing.changes import Box, Change, Changed, Ids, PixelEdit, extent
 from napari_sam2track.tracks.editing.track_index import PLACE, Places, place_rows
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import TrackTable
@@ -203,7 +203,7 @@ class TrackState:
             If a pixel is neither what it was before nor what it is afterwards; nothing is
             changed then.
         """
-        by_frame: dict[int, list[Patch]] = {}
+        by_frame: dict[int, list[PixelEdit]] = {}
         boxes: list[NDArray[np.uint32]] = []
         for patch in change.patches:
             values, mask = self.labels.read_box(patch.frame, patch.box), patch.mask
@@ -229,11 +229,11 @@ class TrackState:
                 f"the id {largest} does not fit these labels, which hold ids up to "
                 f"{self.labels.max_id}; convert them to 32 bits, or number the tracks anew"
             )
-        by_frame: dict[int, list[Patch]] = {}
+        by_frame: dict[int, list[PixelEdit]] = {}
         for patch in change.patches:
             by_frame.setdefault(patch.frame, []).append(patch)
         places: _Moves = {}
-        tried: list[Patch] = []
+        tried: list[PixelEdit] = []
         try:
             for frame, patches in by_frame.items():
                 for patch in patches:
@@ -263,7 +263,7 @@ class TrackState:
                 self._parents[track] = parent
         self._top = max(self._top, *(_largest(patch.new) for patch in change.patches), 0)
 
-    def _follow(self, frame: int, patches: Iterable[Patch]) -> _Moves:
+    def _follow(self, frame: int, patches: Iterable[PixelEdit]) -> _Moves:
         """Where the tracks of some patches of a frame, which are written already, are now."""
         ndim = len(self.labels.frame_shape)
         lost: dict[int, list[NDArray[np.int64]]] = {}

@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_sam2track.labels import LabelFrames, Scale
 from napari_sam2track.params import SuspectParams
-from napari_sam2track.progress import Watch, silent
+from napari_sam2track.progress import ProgressHook, no_progress
 from napari_sam2track.tracks.suspects import signs
 from napari_sam2track.tracks.suspects.mask_signs import look
 from napari_sam2track.tracks.suspects.motion_signs import measure_motion
@@ -58,7 +58,7 @@ def find_suspects(
     labels: LabelFrames | None = None,
     params: SuspectParams | None = None,
     scale: Scale | None = None,
-    watch: Watch = silent,
+    progress: ProgressHook = no_progress,
 ) -> list[Suspect]:
     """All suspects of a movie.
 
@@ -73,8 +73,8 @@ def find_suspects(
         Thresholds.
     scale
         Size of a pixel; only its proportions matter.
-    watch
-        Shows progress: ``watch(items, total, doing)``.
+    progress
+        Shows progress: ``progress(items, total, doing)``.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def find_suspects(
         *signs.border_contacts(table),
     ]
     if labels is not None:
-        looks = look(labels, table, motion.guesses / motion.widths, watch)
+        looks = look(labels, table, motion.guesses / motion.widths, progress)
         found += signs.overlaps(table, looks, params)
         found += signs.parts_and_holes(table, looks)
     return _ranked(found, params.min_score)

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.labels import LabelFrames
-from napari_sam2track.progress import Watch
+from napari_sam2track.progress import ProgressHook
 from napari_sam2track.tracks.table import TrackTable
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Looks:
+class MaskSigns:
     """Measures of each row of a table; shape (N,), float64.
 
     Attributes
@@ -36,8 +36,8 @@ class Looks:
 
 
 def look(
-    labels: LabelFrames, table: TrackTable, guesses: NDArray[np.float64], watch: Watch
-) -> Looks:
+    labels: LabelFrames, table: TrackTable, guesses: NDArray[np.float64], progress: ProgressHook
+) -> MaskSigns:
     """Look at all masks, frame by frame.
 
     Parameters
@@ -49,18 +49,18 @@ def look(
     guesses
         Shape (G, N, 3): how far (z, y, x) each row may have moved since the frame before, in
         pixels.
-    watch
+    progress
         Shows progress.
     """
     rows = table.detections
     ndim = len(table.frame_shape)
     n = len(rows)
-    looks = Looks(np.full(n, np.nan), np.zeros(n), np.zeros(n))
+    looks = MaskSigns(np.full(n, np.nan), np.zeros(n), np.zeros(n))
     order = np.argsort(rows["frame"], kind="stable")
     bounds = np.searchsorted(rows["frame"][order], np.arange(table.n_frames + 1))
     shifts = np.rint(guesses).astype(np.int64)[:, :, 3 - ndim :]
     last: dict[int, tuple[NDArray[np.int64], NDArray[np.bool_]]] = {}
-    for t in watch(range(table.n_frames), table.n_frames, "Looking"):
+    for t in progress(range(table.n_frames), table.n_frames, "Looking"):
         frame = labels.read(t)
         now: dict[int, tuple[NDArray[np.int64], NDArray[np.bool_]]] = {}
         for i in order[bounds[t] : bounds[t + 1]].tolist():

@@ -17,7 +17,7 @@ LEAST_NEIGHBOURS = 3
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Motion:
+class MotionSigns:
     """Steps of all rows of a table since the row of the same track before; shape (N, ...).
 
     Attributes
@@ -49,7 +49,7 @@ class Motion:
     surprise: NDArray[np.float64]
 
 
-def measure_motion(table: TrackTable, scale: Scale) -> Motion:
+def measure_motion(table: TrackTable, scale: Scale) -> MotionSigns:
     """The steps of all tracks; no pixels are read."""
     rows = table.detections
     widths = np.array([scale.z, scale.y, scale.x]) / scale.x
@@ -76,7 +76,7 @@ def measure_motion(table: TrackTable, scale: Scale) -> Motion:
     following[:-1] = np.where(continues[1:, None], np.nan_to_num(step[1:]), 0)
     guesses = np.stack([np.zeros_like(step), neighbours, past, following])
     surprise = np.linalg.norm(step - guesses, axis=2).min(axis=0) / diameter
-    return Motion(widths, place, diameter, continues, step, guesses, surprise)
+    return MotionSigns(widths, place, diameter, continues, step, guesses, surprise)
 
 
 def _of_neighbours(

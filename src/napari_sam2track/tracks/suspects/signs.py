@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from napari_sam2track.params import SuspectParams
 from napari_sam2track.tracks.lineage import children, problems, spans
-from napari_sam2track.tracks.suspects.mask_signs import Looks
-from napari_sam2track.tracks.suspects.motion_signs import Motion
+from napari_sam2track.tracks.suspects.mask_signs import MaskSigns
+from napari_sam2track.tracks.suspects.motion_signs import MotionSigns
 from napari_sam2track.tracks.table import TrackTable
 
 #: A track that begins so many frames after another one ended, or fewer, may be the same.
@@ -42,7 +42,7 @@ def excess(value: float, threshold: float) -> float:
     return 1 - threshold / value if value > threshold else 0.0
 
 
-def jumps(table: TrackTable, motion: Motion, params: SuspectParams) -> Iterator[Sign]:
+def jumps(table: TrackTable, motion: MotionSigns, params: SuspectParams) -> Iterator[Sign]:
     """Steps that neither the neighbours nor the track itself explain."""
     rows = table.detections
     usual = _by_track(table, motion.surprise)
@@ -55,7 +55,7 @@ def jumps(table: TrackTable, motion: Motion, params: SuspectParams) -> Iterator[
         yield Sign(track, frame, "jump", score, text)
 
 
-def area_changes(table: TrackTable, motion: Motion, params: SuspectParams) -> Iterator[Sign]:
+def area_changes(table: TrackTable, motion: MotionSigns, params: SuspectParams) -> Iterator[Sign]:
     """Areas that change by more than they usually do in the track."""
     rows = table.detections
     size = np.log(np.maximum(rows["area"], 1).astype(np.float64))
@@ -72,7 +72,7 @@ def area_changes(table: TrackTable, motion: Motion, params: SuspectParams) -> It
         yield Sign(track, frame, "area", score, text)
 
 
-def overlaps(table: TrackTable, looks: Looks, params: SuspectParams) -> Iterator[Sign]:
+def overlaps(table: TrackTable, looks: MaskSigns, params: SuspectParams) -> Iterator[Sign]:
     """Masks that overlap less with the one before than they usually do."""
     rows = table.detections
     usual = _by_track(table, looks.overlap)
@@ -86,7 +86,7 @@ def overlaps(table: TrackTable, looks: Looks, params: SuspectParams) -> Iterator
         yield Sign(track, frame, "overlap", float(score), text)
 
 
-def parts_and_holes(table: TrackTable, looks: Looks) -> Iterator[Sign]:
+def parts_and_holes(table: TrackTable, looks: MaskSigns) -> Iterator[Sign]:
     """Masks of several parts, or with holes; a tenth of the pixels counts for a half."""
     rows = table.detections
     for kind, values, words in (
@@ -120,7 +120,9 @@ def short_tracks(table: TrackTable, params: SuspectParams) -> Iterator[Sign]:
             yield Sign(int(rows["track"][0]), begin, "short", score, f"is in {n} only")
 
 
-def begins_and_ends(table: TrackTable, motion: Motion, params: SuspectParams) -> Iterator[Sign]:
+def begins_and_ends(
+    table: TrackTable, motion: MotionSigns, params: SuspectParams
+) -> Iterator[Sign]:
     """Tracks without parents that begin, and without children that end, away from the border.
 
     Where one begins close to where another one ended shortly before, both are very likely the
@@ -156,7 +158,7 @@ def begins_and_ends(table: TrackTable, motion: Motion, params: SuspectParams) ->
             yield Sign(track, frame, "begin", 0.4, "begins inside the frame, without a parent")
 
 
-def divisions(table: TrackTable, motion: Motion, params: SuspectParams) -> Iterator[Sign]:
+def divisions(table: TrackTable, motion: MotionSigns, params: SuspectParams) -> Iterator[Sign]:
     """Divisions whose daughters are unlike, together not as large as the mother, or far off."""
     rows = table.detections
     first = {int(rows["track"][i]): int(i) for i in np.flatnonzero(~motion.continues)}
@@ -216,7 +218,7 @@ def border_contacts(table: TrackTable) -> Iterator[Sign]:
 
 
 def _reappearing(
-    ends: list[int], begins: list[int], frames: NDArray[np.int64], motion: Motion
+    ends: list[int], begins: list[int], frames: NDArray[np.int64], motion: MotionSigns
 ) -> dict[int, int]:
     """Rows at which tracks end to the nearest row at which one begins soon after, if any."""
     from scipy.spatial import KDTree
@@ -262,7 +264,7 @@ def _trust(table: TrackTable) -> NDArray[np.float64]:
     return np.where(cut | before, CUT, 1.0)
 
 
-def _inside(table: TrackTable, motion: Motion, params: SuspectParams) -> NDArray[np.bool_]:
+def _inside(table: TrackTable, motion: MotionSigns, params: SuspectParams) -> NDArray[np.bool_]:
     """Whether each row is further from the border of the plane than objects go in a frame."""
     box = table.detections["bbox"]
     free = np.minimum(box[:, 1:3], np.array(table.frame_shape[-2:]) - box[:, 4:6]).min(axis=1)
