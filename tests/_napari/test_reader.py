@@ -9,10 +9,10 @@ import pytest
 from napari.layers import Labels, Layer, Tracks
 
 from napari_sam2track._napari import tracks_to_layers
-from napari_sam2track._napari.lazy_array import LazyFrames
 from napari_sam2track._napari.reader import get_reader
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.tracks_files import write_tracks
+from napari_sam2track.frames.lazy_array import LazyFrames
 from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.samples import dividing_nuclei
 from napari_sam2track.tracks.tracked_movie import TrackedMovie, table_of

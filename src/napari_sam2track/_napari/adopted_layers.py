@@ -64,7 +64,7 @@ def _session_of(layer: Any) -> dict[str, Any] | None:
 
 
 def _writable(data: Any) -> bool:
-    from napari_sam2track._napari.lazy_array import LazyFrames
+    from napari_sam2track.frames.lazy_array import LazyFrames
 
     return not isinstance(data, LazyFrames)
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from napari_sam2track._napari.geometry import Geometry, PlaneLabels, open_layer
 from napari_sam2track._napari.layer_values import KEY
-from napari_sam2track._napari.lazy_array import LazyFrames
 from napari_sam2track._napari.work_folder import (
     folder_for,
     forget_work,
@@ -23,6 +22,7 @@ from napari_sam2track._napari.work_folder import (
 )
 from napari_sam2track.errors import UsageError
 from napari_sam2track.frames import Frames
+from napari_sam2track.frames.lazy_array import LazyFrames
 from napari_sam2track.params import FramesParams
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import DETECTION, TrackTable

@@ -10,12 +10,12 @@ import numpy as np
 
 from napari_sam2track._napari.geometry import Geometry
 from napari_sam2track._napari.layer_values import KEY, scale_attributes
-from napari_sam2track._napari.lazy_array import LazyFrames, lazy_image
 from napari_sam2track._napari.prompt_layers import boxes_layer, points_layer
 from napari_sam2track._napari.tracks_to_layers import layers_of, tell, watched
 from napari_sam2track.errors import FormatError, Sam2TrackError
 from napari_sam2track.formats.tracks_files import open_tracks
 from napari_sam2track.frames import open_frames
+from napari_sam2track.frames.lazy_array import LazyFrames, lazy_image
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import FramesParams, ReadParams
 from napari_sam2track.prompts import PromptSet

@@ -10,10 +10,10 @@ import numpy as np
 
 from napari_sam2track._napari.layer_tracks import can_show, tracks_layer_data
 from napari_sam2track._napari.layer_values import KEY, scale_attributes
-from napari_sam2track._napari.lazy_array import lazy_labels
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.conversions import notes
 from napari_sam2track.formats.tracks_files import open_tracks
+from napari_sam2track.frames.lazy_array import lazy_labels
 from napari_sam2track.labels import LabelFrames
 from napari_sam2track.params import ReadParams
 from napari_sam2track.tracks.tracked_movie import TrackedMovie

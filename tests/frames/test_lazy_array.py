@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from napari.layers import Labels
 
-from napari_sam2track._napari.lazy_array import LazyFrames, lazy_image, lazy_labels
 from napari_sam2track.frames import open_frames
+from napari_sam2track.frames.lazy_array import LazyFrames, lazy_image, lazy_labels
 from napari_sam2track.labels import ArrayLabels
 
 ARRAY = np.random.default_rng(0).integers(0, 9, (5, 6, 7)).astype(np.uint32)
