@@ -1,4 +1,4 @@
-"""Movies as arrays that read when they are looked at: what layers of large files hold."""
+"""Movies as arrays that read when they are looked at: layers of large files, results of runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.frames import Source
+from napari_sam2track.frames.source import Source
 from napari_sam2track.labels import LabelFrames
 
 #: Frames that an array remembers, since napari asks for the one that it shows again and again.
