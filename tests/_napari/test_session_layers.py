@@ -19,9 +19,9 @@ from napari_sam2track.frames import open_frames
 from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.masks import Mask
 from napari_sam2track.params import EngineParams, FramesParams
-from napari_sam2track.prompts import Point, Prompt, PromptSet
+from napari_sam2track.prompts import Point, Prompt, PromptSet, prompts_to_dict
 from napari_sam2track.samples import dividing_nuclei
-from napari_sam2track.session.session_file import ModelRef, session_of, write_session
+from napari_sam2track.session.session_file import ModelRef, SessionFile, write_session
 from napari_sam2track.tracks.tracked_movie import TrackedMovie, table_of
 
 SAMPLE = dividing_nuclei(6, 64, n_cells=4, divisions=0.15, seed=2)
@@ -52,13 +52,14 @@ def make(folder, images=GREY, stored="TYX", prompts=PROMPTS, **frames):
     params = FramesParams(**frames)
     with open_frames(movie, params.axes, params.channel, params.intensity, params.z) as opened:
         fingerprint = opened.fingerprint()
-    session = session_of(
+    session = SessionFile(
+        software="napari-sam2track",
         source=str(movie),
         frames=params,
         model=ModelRef(name="sam2track_small"),
         engine=EngineParams(),
         auto=None,
-        prompts=prompts,
+        prompts=prompts_to_dict(prompts),
         fingerprint=fingerprint,
     )
     (folder / "session.json").write_text(write_session(session))

@@ -258,21 +258,21 @@ def test_deleting_a_layer_closes_the_work(dock, project, window, centres):
 def test_an_error_in_the_thread_is_told_and_the_next_run_works(
     dock, project, window, centres, monkeypatch
 ):
-    from napari_sam2track.session.session import Session
+    from napari_sam2track.session.runner import Runner
 
     window.click(dock, centres[1])
     window.until(lambda: (frame(project, 0) == 1).any())
-    whole = Session.propagate
+    whole = Runner.propagate
 
-    def broken(self, store, only=None):
+    def broken(self, only=None):
         yield from ()
         raise RuntimeError("CUDA out of memory. Tried to allocate 20 GiB")
 
-    monkeypatch.setattr(Session, "propagate", broken)
+    monkeypatch.setattr(Runner, "propagate", broken)
     dock.run.propagate()
     window.until(lambda: not project.status.active)
     assert "Memory ran out" in dock.message.text() and "lower the batch" in dock.message.text()
-    monkeypatch.setattr(Session, "propagate", whole)
+    monkeypatch.setattr(Runner, "propagate", whole)
     dock.run.propagate()
     window.until(lambda: project.status.done == N)
 

@@ -50,16 +50,17 @@ def evil(request, tmp_path, monkeypatch):
 def test_nothing_is_called(sam2track, movie_path, sample, evil, command):
     from napari_sam2track.formats.labels.label_writers import write_labels
     from napari_sam2track.params import EngineParams, FramesParams
-    from napari_sam2track.prompts import Point, Prompt, PromptSet
-    from napari_sam2track.session.session_file import ModelRef, session_of, write_session
+    from napari_sam2track.prompts import Point, Prompt, PromptSet, prompts_to_dict
+    from napari_sam2track.session.session_file import ModelRef, SessionFile, write_session
 
-    session = session_of(
+    session = SessionFile(
+        software="napari-sam2track",
         source=str(movie_path),
         frames=FramesParams(),
         model=ModelRef(name=str(evil / "evil.pt")),
         engine=EngineParams(),
         auto=None,
-        prompts=PromptSet({(1, 0): Prompt(points=(Point(20, 20),))}),
+        prompts=prompts_to_dict(PromptSet({(1, 0): Prompt(points=(Point(20, 20),))})),
         fingerprint=None,
     )
     (evil / "session.json").write_text(write_session(session))

@@ -510,10 +510,12 @@ def test_an_output_that_would_be_the_movie(sam2track, sample, tmp_path, name):
     folder = tmp_path / "d"
     folder.mkdir()
     if name == "overlay.mp4":
-        from napari_sam2track.formats.video_writer import write_video
+        from napari_sam2track.formats.video_writer import video_writer
 
         rgb = ((np.stack([f, f, f], -1) // 256).astype(np.uint8) for f in sample.images_tyx)
-        write_video(folder / name, rgb, 10)
+        with video_writer(folder / name, 10) as add:
+            for picture in rgb:
+                add(picture)
     elif name == "labels.tif":
         tifffile.imwrite(folder / name, sample.images_tyx, photometric="minisblack")
     else:

@@ -157,10 +157,6 @@ class _Full(Network):
         super().__init__(model)
         self.error = error
 
-    @property
-    def fast(self):
-        return self
-
     def condition(self, features, memory):
         raise self.error
 

@@ -8,6 +8,7 @@ import pytest
 from napari_sam2track.engine import touching_daughters
 from napari_sam2track.engine.divisions import LOOK_BACK, Two, two_parts
 from napari_sam2track.engine.network.batches import Batcher
+from napari_sam2track.engine.network.fast import fast_version
 from napari_sam2track.engine.network.network import Network
 from napari_sam2track.engine.touching_daughters import TwoInTouch, as_two, halves
 from napari_sam2track.frames import open_frames
@@ -113,7 +114,7 @@ def seen(network, movie, t, *axes_of_each, batch=8):
 
 
 def test_the_network_tells_one_from_two(bundled, movie):
-    network = bundled.fast
+    network = fast_version(bundled)
     assert seen(network, movie, 0, ROD) == {1: None}
     two = seen(network, movie, 1, ROD)[1]
     assert two.evidence >= 0.5
@@ -128,7 +129,7 @@ def test_the_network_tells_one_from_two(bundled, movie):
 
 def test_what_is_a_neighbours_is_no_daughter(bundled, movie):
     """A mask that leaks over the next rod is not two: that rod has a track of its own."""
-    question = TwoInTouch(Batcher(bundled.fast, "window", 8), movie)
+    question = TwoInTouch(Batcher(fast_version(bundled), "window", 8), movie)
     patches = {1: patch_of(ROD, 2.0), 2: patch_of([PAIR[1]], 3.0)}
     assert question.ask(1, patches, lambda: patches) == {1: None, 2: None}
 

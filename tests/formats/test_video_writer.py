@@ -2,8 +2,14 @@ import numpy as np
 import pytest
 
 from napari_sam2track.errors import OutputError
-from napari_sam2track.formats.video_writer import write_video
+from napari_sam2track.formats.video_writer import video_writer
 from napari_sam2track.frames import open_frames
+
+
+def write_video(path, frames, **options):
+    with video_writer(path, **options) as add:
+        for frame in frames:
+            add(frame)
 
 
 def frames(n=6, height=48, width=64):

@@ -10,8 +10,9 @@ from napari_sam2track.masks import Mask
 from napari_sam2track.models.registry import find_model
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Prompt, PromptSet
-from napari_sam2track.samples import Sample
+from napari_sam2track.samples import SampleMovie
 from napari_sam2track.session.run_store import RunStore
+from napari_sam2track.session.runner import Runner
 from napari_sam2track.session.session import Session
 from napari_sam2track.session.stored_frame import STATES
 
@@ -32,7 +33,7 @@ def sample():
             labels[t][(np.hypot(yy - 55, xx - x) < 11.5) & (labels[t] == 0)] = k
     bright = np.array([45, 140, 140, 140])[labels]
     images = (bright + rng.normal(0, 6, labels.shape)).clip(0, 255).astype(np.uint8)
-    return Sample(images, labels)
+    return SampleMovie(images, labels)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def session(movie, prompts, **engine):
 
 def run(work, folder):
     store = RunStore(folder, (N, work.frames.height, work.frames.width))
-    return store, list(work.propagate(store))
+    return store, list(Runner(work, store).propagate())
 
 
 def rows(store):
@@ -108,7 +109,7 @@ def test_stopped_and_resumed_equals_uninterrupted(
     movie, prompts, whole, tmp_path, stop_after, killed, monkeypatch
 ):
     store = RunStore(tmp_path, (N, movie.height, movie.width))
-    steps = session(movie, prompts).propagate(store)
+    steps = Runner(session(movie, prompts), store).propagate()
     for _ in range(stop_after):
         next(steps)
     with monkeypatch.context() as no_time:
@@ -126,7 +127,7 @@ def test_killed_while_a_corrected_object_is_behind_others(sample, movie, prompts
     straight, _ = run(session(movie, prompts), tmp_path / "one")
     run(session(movie, prompts | correction), tmp_path / "one")
     other, _ = run(session(movie, prompts), tmp_path / "two")
-    steps = session(movie, prompts | correction).propagate(other)
+    steps = Runner(session(movie, prompts | correction), other).propagate()
     for _ in range(3):
         next(steps)
     steps.close()
@@ -151,7 +152,7 @@ def test_the_others_stay_bit_for_bit(sample, movie, prompts, tmp_path, added):
     assert {k: v for k, v in after.items() if k[0] not in changed} == {
         k: v for k, v in before.items() if k[0] not in changed
     }
-    assert not session(movie, first | more).stale(store)
+    assert not Runner(session(movie, first | more), store).stale()
 
 
 def test_off_means_independent(movie, prompts, tmp_path):
@@ -173,7 +174,7 @@ def test_one_object_is_the_same_on_and_off(movie, prompts, tmp_path):
 
 def test_on_or_off_makes_stale(movie, prompts, tmp_path):
     store, _ = run(session(movie, prompts), tmp_path)
-    assert set(session(movie, prompts, neighbours="off").stale(store)) == {1, 2, 3}
+    assert set(Runner(session(movie, prompts, neighbours="off"), store).stale()) == {1, 2, 3}
 
 
 def test_lost_absent_stopped_and_prompted_again(sample, movie, prompts, tmp_path, monkeypatch):

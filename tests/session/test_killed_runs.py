@@ -9,10 +9,10 @@ from killing import count_changes, killed_after
 from napari_sam2track.engine.results import ObjectResult, State
 from napari_sam2track.masks import Patch
 from napari_sam2track.params import EngineParams, FramesParams
-from napari_sam2track.prompts import Point, Prompt, PromptSet
+from napari_sam2track.prompts import Point, Prompt, PromptSet, prompts_to_dict
 from napari_sam2track.session.decisions import Decisions
 from napari_sam2track.session.run_store import RunStore, recover_run
-from napari_sam2track.session.session_file import ModelRef, read_session, session_of
+from napari_sam2track.session.session_file import ModelRef, SessionFile, read_session
 
 SHAPE = (4, 6, 8)
 
@@ -23,13 +23,16 @@ def put(store, t, object_id, logit, key):
 
 
 def session(*points):
-    return session_of(
+    return SessionFile(
+        software="napari-sam2track",
         source="movie.tif",
         frames=FramesParams(),
         engine=EngineParams(),
         auto=None,
         model=ModelRef(name="bundled", sha256="ab"),
-        prompts=PromptSet({(1, 0): Prompt(points=tuple(Point(y, 2) for y in points))}),
+        prompts=prompts_to_dict(
+            PromptSet({(1, 0): Prompt(points=tuple(Point(y, 2) for y in points))})
+        ),
         fingerprint="f" * 32,
     )
 

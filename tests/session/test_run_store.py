@@ -10,10 +10,10 @@ from napari_sam2track.engine.results import ObjectResult, State
 from napari_sam2track.errors import FormatError, OutputError
 from napari_sam2track.masks import Patch
 from napari_sam2track.params import EngineParams, FramesParams
-from napari_sam2track.prompts import Point, Prompt, PromptSet
+from napari_sam2track.prompts import Point, Prompt, PromptSet, prompts_to_dict
 from napari_sam2track.session.decisions import Decisions
 from napari_sam2track.session.run_store import DamagedMemoryError, RunStore
-from napari_sam2track.session.session_file import ModelRef, session_of
+from napari_sam2track.session.session_file import ModelRef, SessionFile
 
 SHAPE = (4, 6, 8)
 
@@ -35,10 +35,10 @@ def session(**changes):
         "engine": EngineParams(),
         "auto": None,
         "model": ModelRef(name="bundled", sha256="ab"),
-        "prompts": PromptSet({(1, 0): Prompt(points=(Point(1, 2),))}),
+        "prompts": prompts_to_dict(PromptSet({(1, 0): Prompt(points=(Point(1, 2),))})),
         "fingerprint": "f" * 32,
     }
-    return session_of(**(values | changes))
+    return SessionFile(software="napari-sam2track", **(values | changes))
 
 
 def test_frames_come_back_and_missing_ones_are_empty(tmp_path):
@@ -167,7 +167,7 @@ def test_the_same_run_may_go_on_and_another_may_not(tmp_path):
     with pytest.raises(FormatError, match="model differ"):
         store.begin(session(model=ModelRef(name="x")))
     # what only decides which frames are computed may change
-    store.begin(session(prompts=PromptSet({(2, 0): Prompt(box=(0, 0, 3, 3))})))
+    store.begin(session(prompts=prompts_to_dict(PromptSet({(2, 0): Prompt(box=(0, 0, 3, 3))}))))
     store.begin(session(engine=EngineParams(stop=3, direction="forward", batch=2)))
 
 

@@ -1,5 +1,7 @@
 """The session with the bundled model: passes, stop, resume."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from napari_sam2track.params import AutoParams, EngineParams
 from napari_sam2track.prompts import Point, Prompt, PromptSet
 from napari_sam2track.samples import centre_pixels, mean_overlap, moving_cells
 from napari_sam2track.session.run_store import RunStore
+from napari_sam2track.session.runner import Runner
 from napari_sam2track.session.session import Session
 from napari_sam2track.training.synthetic.scene import polyline_depth
 
@@ -47,8 +50,15 @@ def store_at(folder, movie):
 
 def run(work, folder):
     store = store_at(folder, work.frames)
-    steps = list(work.propagate(store))
+    steps = list(Runner(work, store).propagate())
     return store, steps
+
+
+def known(work, store):
+    """The runner of a session whose run is in a store."""
+    runner = Runner(work, store)
+    runner.recall()
+    return runner
 
 
 def stack(store):
@@ -93,7 +103,7 @@ def test_stopped_and_resumed_equals_uninterrupted(sample, movie, tmp_path, stop_
     prompts = click(sample, 1, 0) | click(sample, 2, 5) | click(sample, 1, 6)
     whole, steps = run(session(movie, prompts), tmp_path / "whole")
     part = store_at(tmp_path / "part", movie)
-    first = session(movie, prompts).propagate(part)
+    first = Runner(session(movie, prompts), part).propagate()
     done = [next(first).done for _ in range(stop_after)][-1]
     first.close()
     resumed, again = run(session(movie, prompts), tmp_path / "part")
@@ -108,7 +118,7 @@ def test_a_run_that_was_killed_goes_on_from_what_is_stored(
     prompts = click(sample, 1, 0) | click(sample, 2, 5) | click(sample, 1, 3)
     whole, steps = run(session(movie, prompts), tmp_path / "whole")
     part = store_at(tmp_path / "part", movie)
-    killed = session(movie, prompts).propagate(part)
+    killed = Runner(session(movie, prompts), part).propagate()
     done = [next(killed).done for _ in range(after)][-1]
     with monkeypatch.context() as no_time:  # a kill leaves no time to save anything
         no_time.setattr(RunStore, "save_memory", lambda *_: None)
@@ -123,11 +133,11 @@ def corrected(sample, movie, folder, prompts, correction):
     store, _ = run(session(movie, prompts), folder)
     before = stack(store), [store.read(t) for t in range(movie.n_frames)]
     work = session(movie, prompts | correction)
-    stale = work.stale(store)
-    steps = list(work.propagate(store))
+    stale = Runner(work, store).stale()
+    steps = list(Runner(work, store).propagate())
     computed = {(o.object_id, s.frame) for s in steps for o in s.result.objects}
     assert computed == {(i, t) for i, frames in stale.items() for t in frames}
-    assert not work.stale(store)
+    assert not Runner(work, store).stale()
     return store, before, computed
 
 
@@ -156,7 +166,7 @@ def test_a_correction_can_go_back_half_way(sample, movie, tmp_path):
     store, _ = run(session(movie, prompts, before="halfway"), tmp_path)
     before = stack(store), [store.read(t) for t in range(movie.n_frames)]
     work = session(movie, prompts | given(sample, 1, 6), before="halfway")
-    steps = list(work.propagate(store))
+    steps = list(Runner(work, store).propagate())
     computed = {(o.object_id, s.frame) for s in steps for o in s.result.objects}
     assert computed == {(1, t) for t in range(4, 10)}
     unchanged(store, before, computed)
@@ -174,8 +184,8 @@ def test_a_deleted_prompt_makes_stale_what_followed_from_it(sample, movie, tmp_p
     store, _ = run(session(movie, prompts), tmp_path / "one")
     fewer = click(sample, 1, 0) | click(sample, 1, 7)
     work = session(movie, fewer)
-    assert work.stale(store) == {1: [4, 5, 6]}
-    list(work.propagate(store))
+    assert Runner(work, store).stale() == {1: [4, 5, 6]}
+    list(Runner(work, store).propagate())
     straight, _ = run(session(movie, fewer), tmp_path / "two")
     for t in range(7):  # as if it had never been given
         np.testing.assert_array_equal(store.read(t).logits, straight.read(t).logits)
@@ -185,10 +195,10 @@ def test_what_no_prompt_leads_to_any_more_is_gone(sample, movie, tmp_path):
     prompts = click(sample, 1, 2) | click(sample, 1, 6) | click(sample, 2, 0)
     store, _ = run(session(movie, prompts, direction="forward"), tmp_path)
     # a prompt that is there keeps its frames, whichever direction and range is asked for now
-    list(session(movie, prompts, direction="backward", stop=7).propagate(store))
+    list(Runner(session(movie, prompts, direction="backward", stop=7), store).propagate())
     assert store.key(1, 9) is not None
     fewer = click(sample, 1, 6) | click(sample, 2, 0)
-    list(session(movie, fewer, direction="forward").propagate(store))
+    list(Runner(session(movie, fewer, direction="forward"), store).propagate())
     assert [t for t in range(10) if store.key(1, t) is not None] == [6, 7, 8, 9]
     store.undo()
     assert store.key(1, 3) is not None
@@ -197,7 +207,7 @@ def test_what_no_prompt_leads_to_any_more_is_gone(sample, movie, tmp_path):
 def test_a_deleted_object_is_gone(sample, movie, tmp_path):
     prompts = click(sample, 1, 0) | click(sample, 2, 0)
     store, _ = run(session(movie, prompts), tmp_path)
-    steps = list(session(movie, click(sample, 1, 0)).propagate(store))
+    steps = list(Runner(session(movie, click(sample, 1, 0)), store).propagate())
     assert not steps
     assert set(np.unique(stack(store))) == {0, 1}
     store.undo()
@@ -212,20 +222,22 @@ def test_a_run_can_be_undone_and_done_again(sample, movie, tmp_path):
     unchanged(store, before, set())
     np.testing.assert_array_equal(stack(store), before[0])
     work = session(movie, prompts | given(sample, 1, 4))
-    assert work.stale(store) == {1: [4, 5, 6, 7, 8, 9]}  # shown as they were, and marked
+    assert Runner(work, store).stale() == {1: [4, 5, 6, 7, 8, 9]}  # shown as they were, and marked
     store.undo()
     unchanged(store, after, set())
-    assert not work.stale(store)
-    assert not session(movie, prompts | given(sample, 1, 4)).stale(store_at(tmp_path, movie))
+    assert not Runner(work, store).stale()
+    assert not Runner(
+        session(movie, prompts | given(sample, 1, 4)), store_at(tmp_path, movie)
+    ).stale()
 
 
 def test_undo_after_a_stop_takes_back_the_whole_run(sample, movie, tmp_path):
     prompts = click(sample, 1, 0)
     store = store_at(tmp_path, movie)
-    steps = session(movie, prompts).propagate(store)
+    steps = Runner(session(movie, prompts), store).propagate()
     next(steps)
     steps.close()
-    list(session(movie, prompts).propagate(store_at(tmp_path, movie)))
+    list(Runner(session(movie, prompts), store_at(tmp_path, movie)).propagate())
     store = store_at(tmp_path, movie)
     assert store.undo() == list(range(10))
     assert store.finished() == []
@@ -233,13 +245,10 @@ def test_undo_after_a_stop_takes_back_the_whole_run(sample, movie, tmp_path):
 
 def test_found_objects_survive_a_kill(movie, tmp_path, monkeypatch):
     def auto():
-        work = session(movie, {})
-        work.auto = AutoParams(discover=4)
-        return work
+        return replace(session(movie, {}), auto=AutoParams(discover=4))
 
     whole, _ = run(auto(), tmp_path / "whole")
-    killed = auto()
-    steps = killed.propagate(store_at(tmp_path / "part", movie))
+    steps = Runner(auto(), store_at(tmp_path / "part", movie)).propagate()
     for _ in range(7):
         next(steps)
     with monkeypatch.context() as no_time:  # a kill leaves no time to save anything
@@ -260,21 +269,12 @@ def test_prompts_before_the_range_are_not_needed(sample, movie, tmp_path):
 def test_what_the_network_is_shown_is_decided_once(sample, movie, tmp_path):
     store, _ = run(session(movie, given(sample, 1, 0)), tmp_path)
     work = session(movie, given(sample, 1, 0), mode="frame")
-    list(work.propagate(store))
-    assert work.decided.mode == "window"  # as the run in the store
-
-
-def test_events_tell_of_each_frame(sample, movie, tmp_path):
-    work = session(movie, given(sample, 1, 0), direction="forward")
-    seen = []
-    work.frame_done.connect(lambda result: seen.append(result.frame))
-    run(work, tmp_path)
-    assert seen == list(range(10))
+    list(Runner(work, store).propagate())
+    assert known(work, store).decided.mode == "window"  # as the run in the store
 
 
 def test_objects_are_found_without_prompts(sample, movie, tmp_path):
-    work = session(movie, {})
-    work.auto = AutoParams(discover=5)
+    work = replace(session(movie, {}), auto=AutoParams(discover=5))
     store, _ = run(work, tmp_path)
     labels = stack(store)
     found = set()
@@ -284,17 +284,15 @@ def test_objects_are_found_without_prompts(sample, movie, tmp_path):
         if len(ids) and counts.max() > 0.5 * (sample.labels_tyx[0] == truth).sum():
             found.add(int(ids[counts.argmax()]))
     assert len(found) >= 3  # of four cells, each as an object of its own
-    assert max(work.all_prompts().objects) <= 12
+    assert max(known(work, store).all_prompts().objects) <= 12
 
 
 def test_found_objects_survive_a_stop(movie, tmp_path):
     def auto():
-        work = session(movie, {})
-        work.auto = AutoParams(discover=4)
-        return work
+        return replace(session(movie, {}), auto=AutoParams(discover=4))
 
     whole, _ = run(auto(), tmp_path / "whole")
-    steps = auto().propagate(store_at(tmp_path / "part", movie))
+    steps = Runner(auto(), store_at(tmp_path / "part", movie)).propagate()
     for _ in range(6):
         next(steps)
     steps.close()
@@ -347,28 +345,28 @@ def test_a_division_is_applied(dividing, tmp_path):
     truth, movie = dividing
     work = session(movie, first_mask(truth), divisions="apply")
     store, steps = run(work, tmp_path)
-    (event,) = work.decided.divisions
+    (event,) = known(work, store).decided.divisions
     assert event.parent == 1
     assert event.daughters == (2, 3)
-    assert work.decided.parents == {2: 1, 3: 1}
+    assert known(work, store).decided.parents == {2: 1, 3: 1}
     labels = stack(store)
     assert set(np.unique(labels[: event.frame])) == {0, 1}
     assert set(np.unique(labels[event.frame :])) == {0, 2, 3}
     both = np.where(labels >= 2, labels - 1, 0)
     assert mean_overlap(truth[event.frame :], both[event.frame :], 0) > 0.7
     assert steps[-1].done == steps[-1].total
-    assert not work.stale(store)
+    assert not Runner(work, store).stale()
 
 
 def test_a_division_is_suggested(dividing, tmp_path):
     truth, movie = dividing
     work = session(movie, first_mask(truth))
     store, _ = run(work, tmp_path)
-    assert [d.daughters for d in work.decided.divisions] == [()]  # told once
+    assert [d.daughters for d in known(work, store).decided.divisions] == [()]  # told once
     assert set(np.unique(stack(store))) == {0, 1}
     off = session(movie, first_mask(truth), divisions="off")
-    run(off, tmp_path / "off")
-    assert not off.decided.divisions
+    store, _ = run(off, tmp_path / "off")
+    assert not known(off, store).decided.divisions
 
 
 @pytest.mark.parametrize("stop_after", [7, 8, 9, 10, 12, 16])
@@ -376,7 +374,7 @@ def test_a_division_survives_a_stop(dividing, tmp_path, stop_after):
     truth, movie = dividing
     whole, _ = run(session(movie, first_mask(truth), divisions="apply"), tmp_path / "whole")
     part = store_at(tmp_path / "part", movie)
-    steps = session(movie, first_mask(truth), divisions="apply").propagate(part)
+    steps = Runner(session(movie, first_mask(truth), divisions="apply"), part).propagate()
     for _ in range(stop_after):
         next(steps)
     steps.close()
@@ -408,11 +406,11 @@ def test_daughters_in_touch_are_found_if_the_network_is_asked(in_touch, tmp_path
     truth, movie = in_touch
     engine = {"divisions": "apply", "mode": "window"}
     alone = session(movie, first_mask(truth), **engine)
-    run(alone, tmp_path / "off")
-    assert not alone.decided.divisions
+    store, _ = run(alone, tmp_path / "off")
+    assert not known(alone, store).decided.divisions
     work = session(movie, first_mask(truth), touching="on", **engine)
     store, _ = run(work, tmp_path / "on")
-    (event,) = work.decided.divisions
+    (event,) = known(work, store).decided.divisions
     assert 4 <= event.frame <= 6
     labels = stack(store)
     assert set(np.unique(labels[: event.frame])) == {0, 1}
@@ -420,7 +418,7 @@ def test_daughters_in_touch_are_found_if_the_network_is_asked(in_touch, tmp_path
     assert mean_overlap(truth[event.frame :], both[event.frame :], 0) > 0.7
     # one that was stopped finds the same
     part = store_at(tmp_path / "part", movie)
-    steps = session(movie, first_mask(truth), touching="on", **engine).propagate(part)
+    steps = Runner(session(movie, first_mask(truth), touching="on", **engine), part).propagate()
     for _ in range(event.frame + 1):
         next(steps)
     steps.close()
@@ -443,9 +441,9 @@ def test_evidence_adds_up_over_a_stop(in_touch, tmp_path, monkeypatch, stop):
     engine = {"divisions": "apply", "mode": "window", "touching": "on", "stop": 8}
     whole = session(movie, first_mask(truth), **engine)
     want, _ = run(whole, tmp_path / "whole")
-    assert [(d.parent, d.frame) for d in whole.decided.divisions] == [(1, 5)]
+    assert [(d.parent, d.frame) for d in known(whole, want).decided.divisions] == [(1, 5)]
     part = store_at(tmp_path / "part", movie)
-    steps = session(movie, first_mask(truth), **engine).propagate(part)
+    steps = Runner(session(movie, first_mask(truth), **engine), part).propagate()
     if "error" in stop:
         fail.add(int(stop[-1]))
         with pytest.raises(DeviceError, match="no memory"):
@@ -457,15 +455,15 @@ def test_evidence_adds_up_over_a_stop(in_touch, tmp_path, monkeypatch, stop):
         steps.close()
     work = session(movie, first_mask(truth), **engine)
     got, _ = run(work, part.folder)
-    assert work.decided.divisions == whole.decided.divisions
+    assert known(work, got).decided == known(whole, want).decided
     np.testing.assert_array_equal(stack(got), stack(want))
 
 
 def test_in_whole_frames_the_network_is_not_asked(in_touch, tmp_path):
     truth, movie = in_touch
     work = session(movie, first_mask(truth), touching="on", mode="frame", stop=5)
-    run(work, tmp_path)
-    assert not work.decided.divisions
+    store, _ = run(work, tmp_path)
+    assert not known(work, store).decided.divisions
 
 
 def test_a_person_may_say_that_the_parent_goes_on(dividing, tmp_path):
@@ -473,24 +471,23 @@ def test_a_person_may_say_that_the_parent_goes_on(dividing, tmp_path):
     prompts = first_mask(truth)
     first = session(movie, prompts, divisions="apply")
     store, _ = run(first, tmp_path)
-    t = first.decided.divisions[0].frame + 1
+    t = known(first, store).decided.divisions[0].frame + 1
     later = {(1, t): Prompt(mask=Mask.from_frame(truth[t] > 0))}
     work = session(movie, prompts | later, divisions="apply")
-    list(work.propagate(store))
+    list(Runner(work, store).propagate())
     # that division is taken back, and its daughters are gone; the next one has others
     labels = stack(store)
     assert set(np.unique(labels[: t + 1])) == {0, 1}
     assert not {2, 3} & set(np.unique(labels))
-    assert work.plan.parents == {4: 1, 5: 1}
-    assert not work.stale(store)
+    assert known(work, store).plan.parents == {4: 1, 5: 1}
+    assert not Runner(work, store).stale()
 
 
 def test_new_objects_are_found_beside_prompted_ones(sample, movie, tmp_path):
-    work = session(movie, given(sample, 1, 0))
-    work.auto = AutoParams(discover=5)
+    work = replace(session(movie, given(sample, 1, 0)), auto=AutoParams(discover=5))
     store, _ = run(work, tmp_path)
     assert work.prompts.objects == (1,)
-    assert len(work.all_prompts().objects) >= 3
+    assert len(known(work, store).all_prompts().objects) >= 3
     kept = store.read(0).labels_yx == 1
     assert (kept & (sample.labels_tyx[0] == 1)).sum() > 0.95 * (sample.labels_tyx[0] == 1).sum()
 
@@ -498,14 +495,14 @@ def test_new_objects_are_found_beside_prompted_ones(sample, movie, tmp_path):
 def test_windows_of_another_size(sample, movie, tmp_path):
     work = session(movie, given(sample, 1, 0), window_size=160)
     store, _ = run(work, tmp_path)
-    assert work.network.image_size == 160
-    assert "windows of 160 px, as asked" in work.decided.reason
+    assert known(work, store).network.image_size == 160
+    assert "windows of 160 px, as asked" in known(work, store).decided.reason
     kept = np.where(sample.labels_tyx == 1, 1, 0)
     assert mean_overlap(kept, stack(store), 0) > 0.6
     # decided once: what is stored goes on in its own size
     again = session(movie, given(sample, 1, 0))
-    assert again.stale(store) == {}
-    assert again.network.image_size == 160
+    assert Runner(again, store).stale() == {}
+    assert known(again, store).network.image_size == 160
 
 
 def test_a_size_that_sam2_cannot_run(sample, movie, tmp_path):

@@ -4,19 +4,22 @@ import pytest
 
 from napari_sam2track.errors import FormatError
 from napari_sam2track.params import AutoParams, EngineParams, FramesParams
-from napari_sam2track.prompts import Point, Prompt, PromptSet
-from napari_sam2track.session.session_file import ModelRef, read_session, session_of, write_session
+from napari_sam2track.prompts import Point, Prompt, PromptSet, prompts_to_dict
+from napari_sam2track.session.session_file import ModelRef, SessionFile, read_session, write_session
 
 
 @pytest.fixture
 def session():
-    return session_of(
+    return SessionFile(
+        software="napari-sam2track",
         source="movie.tif",
         frames=FramesParams(axes="TYX", intensity="p1,p99"),
         engine=EngineParams(mode="window", stop=8),
         auto=AutoParams(discover=5),
         model=ModelRef(name="bundled", sha256="ab"),
-        prompts=PromptSet({(4, 2): Prompt(points=(Point(1.5, 2), Point(3, 4, False)))}),
+        prompts=prompts_to_dict(
+            PromptSet({(4, 2): Prompt(points=(Point(1.5, 2), Point(3, 4, False)))})
+        ),
         fingerprint="0" * 32,
     )
 

@@ -176,7 +176,7 @@ def test_a_look_computes_in_half_precision_where_the_training_does(parts, monkey
     assert scores["any size"] > 0.2
     work._step(Optimisers(work.network, 1e-4, 0.0), 1.0)
     network, movie = Network(work._judged), parts[1][0]
-    monkeypatch.setattr(Network, "fast", property(lambda self: self))
+    monkeypatch.setattr("napari_sam2track.engine.propagation.fast_version", lambda network: network)
     with half("cpu"):
         row = movie.rows[0]
         _, y, x = row["centroid"].tolist()

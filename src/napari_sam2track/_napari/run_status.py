@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 
 from napari_sam2track.engine.results import State
-from napari_sam2track.session.session import RunStep
+from napari_sam2track.session.runner import RunStep
 
 #: Weight of the newest step in the mean of the speed.
 _NEW = 0.1

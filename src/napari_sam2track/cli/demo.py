@@ -41,13 +41,13 @@ def demo(
     """
     from napari_sam2track import samples
     from napari_sam2track.cli._progress import progress
-    from napari_sam2track.formats.provenance import provenance
+    from napari_sam2track.frames import open_frames
     from napari_sam2track.params import EngineParams, FramesParams, OutputParams
+    from napari_sam2track.progress import no_progress
     from napari_sam2track.prompts import Point, Prompt, PromptSet
-    from napari_sam2track.session import results_folder
-    from napari_sam2track.session.run_store import RunStore
+    from napari_sam2track.session.results_folder import check_folder
+    from napari_sam2track.session.run_folder import new_run
     from napari_sam2track.session.session import Session
-    from napari_sam2track.session.session_file import ModelRef, session_of
     from napari_sam2track.storage.output import check_output
 
     begin = time.perf_counter()
@@ -55,7 +55,7 @@ def demo(
     movie_path = out_dir / "movie.tif"
     info = ready_model("bundled", None)
     where = ready_device(device, threads)
-    results_folder.check_folder(results, resume=False, overwrite=overwrite)
+    check_folder(results, resume=False, overwrite=overwrite)
     for path in (movie_path, _truth_beside(movie_path)):
         check_output(path, overwrite)
     sample = samples.moving_cells()
@@ -63,46 +63,17 @@ def demo(
     clicks = samples.centre_pixels(sample.labels_tyx[0])
     prompts = PromptSet({(i, 0): Prompt(points=(Point(y, x),)) for i, (y, x) in clicks.items()})
 
-    from napari_sam2track.frames import open_frames
-    from napari_sam2track.models.download import verify
-
-    with open_frames(movie_path) as movie, results_folder.writing_to(results) as hidden:
-        results_folder.clear_run(results)
-        engine = EngineParams(direction="forward")
-        work = Session(movie, info, prompts, engine, device=where)
-        sha = verify(info)
-        note = session_of(
-            source=str(movie_path),
-            frames=FramesParams(),
-            engine=engine,
-            auto=None,
-            model=ModelRef(name=info.name, sha256=sha),
-            prompts=prompts,
-            fingerprint=movie.fingerprint(),
-            output=OutputParams(),
-        )
-        store = RunStore(hidden, (movie.n_frames, movie.height, movie.width))
-        store.begin(note)
-        for _ in progress(work.propagate(store), movie.n_frames, "Following"):
-            pass
-        followed = time.perf_counter()
-        origin = provenance(
-            source=str(movie_path),
-            frames=range(movie.n_frames),
-            parameters=engine.model_dump(),
-            model={"name": info.name, "sha256": sha},
-        )
-        outcome = results_folder.write_results(
-            results,
-            store,
-            work,
-            note,
-            origin,
-            OutputParams(),
-            lambda items, n, what: items,
-        )
-        labels = list(store.labels())
-        for sentence in results_folder.what_was_kept(results, outcome):
+    with open_frames(movie_path) as movie:
+        engine, output = EngineParams(direction="forward"), OutputParams()
+        session = Session(movie, info, prompts, engine, device=where)
+        file = session.to_file(str(movie_path), FramesParams(), output)
+        with new_run(results, session, file, str(movie_path), overwrite) as run:
+            for _ in progress(run.runner.propagate(), movie.n_frames, "Following"):
+                pass
+            followed = time.perf_counter()
+            kept = run.write(output, no_progress)
+            labels = list(run.store.labels())
+        for sentence in kept:
             typer.echo(f"Note: {sentence}", err=True)
     _report(sample, labels, prompts)
     n = len(clicks)

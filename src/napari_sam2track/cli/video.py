@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,7 +31,6 @@ from napari_sam2track.cli._inputs import (
 from napari_sam2track.cli._options import given_options, with_params
 from napari_sam2track.cli._signals import after_this_step
 from napari_sam2track.errors import (
-    FormatError,
     FramesError,
     ModelError,
     OutputError,
@@ -42,11 +41,11 @@ from napari_sam2track.params import AutoParams, EngineParams, FramesParams, Outp
 
 if TYPE_CHECKING:
     from napari_sam2track.prompts import PromptSet
-    from napari_sam2track.session.run_store import RunStore
+    from napari_sam2track.session.run_folder import RunFolder
+    from napari_sam2track.session.runner import Runner
     from napari_sam2track.session.session import Session
     from napari_sam2track.session.session_file import SessionFile
 
-SESSION = "session.json"
 _NUMBER = re.compile(r"[0-9]{1,10}")
 
 EXAMPLES = """\
@@ -160,10 +159,10 @@ def video(
         raise UsageError("--undo goes alone: it puts back what the last run replaced")
     from napari_sam2track.session import results_folder
     from napari_sam2track.session.decisions import Decisions
-    from napari_sam2track.session.run_store import RunStore
+    from napari_sam2track.session.run_folder import RunFolder, new_run, run_in
     from napari_sam2track.session.session import Session
+    from napari_sam2track.session.session_file import movie_beside
     from napari_sam2track.storage.apart import check_apart
-    from napari_sam2track.storage.scratch import scratch_folder
 
     with ExitStack() as held:
         if going_on:  # nobody else may change the run from before it is read
@@ -173,131 +172,112 @@ def video(
             held.enter_context(results_folder.writing_to(out_dir))
         goes_on_as_it_was = undo or (resume and video is None)
         replay = _replayed(session, out_dir if goes_on_as_it_was else None, said)
-        if replay is not None and session is None:
+        if replay is not None:
             frames, model, config = replay.frames, replay.model.name, replay.model.config
-            engine = replay.engine.model_copy(update=given_options(ctx, engine))
-            video = video or _source(replay, out_dir / results_folder.RUN / SESSION)
-        elif replay is not None and session is not None:
-            video = video or _source(replay, session)
-            frames, engine, model, config = (
-                replay.frames,
-                replay.engine.model_copy(update=_as_it_was(replay)),
-                replay.model.name,
-                replay.model.config,
-            )
+            if session is None:
+                engine = replay.engine.model_copy(update=given_options(ctx, engine))
+            else:
+                engine = replay.engine.model_copy(update=_as_it_was(replay))
+            video = video or movie_beside(replay, session or results_folder.session_of_run(out_dir))
         if video is None:
             raise UsageError("there is no movie; give one with --video, or a run with --session")
         movie = held.enter_context(open_movie(video, frames))
         if replay is None:
             wanted = collect_prompts(points, box, mask_prompts, prompts, movie.height, movie.width)
             if going_on and not any(said):  # the movie alone was given, or other settings
-                wanted = _run_in(out_dir).prompt_set()
+                wanted = run_in(out_dir).prompt_set()
             find = auto if auto.discover or not (wanted or any(said)) else None
         else:
             wanted = replay.prompt_set()
             find = (auto if auto.discover else replay.auto) if session is None else None
         wanted = _changed(wanted, correct, forget)
-        remembered = replay if replay is not None or not going_on else _run_in(out_dir)
+        remembered = replay if replay is not None or not going_on else run_in(out_dir)
         if remembered is not None and remembered.output is not None:
             output = remembered.output.model_copy(update=given_options(ctx, output))
-        work = Session(movie, ready_model(model, config), wanted, engine, find)
+        info = ready_model(model, config)
+        asked = Session(movie, info, wanted, engine, find)
         if session is not None and replay is not None and replay.decisions is not None:
-            work.decided = Decisions.from_dict(replay.decisions)
-        work.check()
-        work.device = ready_device(device, threads)
-        note = _session_file(work, video, frames, output)
+            asked = replace(asked, decided=Decisions.from_dict(replay.decisions))
+        asked.check()
+        asked = replace(asked, device=ready_device(device, threads))
+        file = asked.to_file(str(video.absolute()), frames, output)
         if replay is not None and session is not None:
-            _same_inputs(replay, note, session)
-        read = [video, *prompt_files(mask_prompts, prompts), *model_files(work.model)]
+            _same_inputs(replay, file, session)
+        read = [video, *prompt_files(mask_prompts, prompts), *model_files(info)]
         read += [] if session is None else [session]
         outputs = (("the output", path) for path in results_folder.output_paths(out_dir))
         check_apart(outputs, read, " or another --out-dir")
-        if not going_on:
-            if estimate:
-                with scratch_folder("sam2track-estimate") as nothing:
-                    size = (movie.n_frames, movie.height, movie.width)
-                    _tell_cost(work, work.stale(RunStore(nothing, size)))
-                return
-            results_folder.check_folder(out_dir, going_on, overwrite)
-            _ = work.network  # what is wrong with the model or the sizes is said before any trace
-            held.enter_context(results_folder.writing_to(out_dir))
-            if results_folder.has_run(out_dir) and not overwrite:  # begun since it was looked at
-                raise OutputError(f"another run has begun in {out_dir}; choose another folder")
-            results_folder.clear_run(out_dir)
-        store = RunStore(
-            out_dir / results_folder.RUN,
-            (movie.n_frames, movie.height, movie.width),
-            precise=engine.equality == "exact",
-        )
-        store.begin(note, keep=not (estimate or undo))
-
-        def write() -> None:
-            made = work.decided
-            decided = {} if made is None else {"mode": made.mode, "decisions": made.to_dict()}
-            final = note.model_copy(update=decided)
-            origin = _provenance(work, video, note.model.sha256, store.finished())
-            outcome = results_folder.write_results(
-                out_dir, store, work, final, origin, output, _watch
-            )
-            store.settle()
-            for sentence in results_folder.what_was_kept(out_dir, outcome):
-                typer.echo(f"Note: {sentence}", err=True)
-
-        if undo:
-            changed = store.undo()
-            if changed is None:
-                raise UsageError(f"there is no run in {out_dir} to undo; it has changed nothing")
-            note = _run_in(out_dir)
-            output = (note.output or output).model_copy(update=given_options(ctx, output))
-            work.set_prompts(note.prompt_set())
-            work.stale(store)  # knows what was decided
-            write()
-            typer.echo(f"{len(changed)} frames are as they were before the last run: {out_dir}")
+        if estimate and not going_on:
+            _tell_cost_of_new(asked)
             return
-        stale = work.stale(store)
-        damaged = _tell_damage(store, None)
-        _tell_cost(work, stale)
+        if going_on:
+            run = RunFolder(out_dir, asked, file, str(video), keep=not (estimate or undo))
+        else:
+            run = held.enter_context(new_run(out_dir, asked, file, str(video), overwrite))
+        if undo:
+            _undo(ctx, run, output)
+            return
+        stale = run.runner.stale()
+        damaged = _tell_damage(run, None)
+        _tell_cost(run.runner, stale)
         if estimate:
             return
         try:
-            stopped = _run(work, store, sum(map(len, stale.values())))
+            stopped = _follow(run.runner, sum(map(len, stale.values())))
         except Sam2TrackError:
-            done = len(store.finished())
+            done = len(run.store.finished())
             if done:
-                write()
+                _write(run, output)
                 typer.echo(
                     f"{done} of {movie.n_frames} frames have results, which are in {out_dir}; "
                     "--resume goes on from there, --stop N --resume ends before the trouble",
                     err=True,
                 )
             raise
-        _tell_damage(store, damaged)
-        write()
+        _tell_damage(run, damaged)
+        _write(run, output)
         if stopped:
             typer.echo(
-                f"Stopped: {len(store.finished())} of {movie.n_frames} frames have results in "
+                f"Stopped: {len(run.store.finished())} of {movie.n_frames} frames have results in "
                 f"{out_dir}; go on with --resume",
                 err=True,
             )
             raise typer.Exit(128 + stopped)
         if not output.keep_run:
             results_folder.clear_run(out_dir)
-        _tell_result(work, out_dir)
+        _tell_result(run)
 
 
-def _tell_damage(store: RunStore, told: str | None) -> str | None:
-    """Say what of the run was damaged, unless that was told; gives back what is told now."""
-    found = store.damage()
+def _undo(ctx: typer.Context, run: RunFolder, output: OutputParams) -> None:
+    """Put back what the last run replaced, and write the results of before."""
+    changed = run.undo()
+    if changed is None:
+        raise UsageError(f"there is no run in {run.folder} to undo; it has changed nothing")
+    _write(run, (run.file.output or output).model_copy(update=given_options(ctx, output)))
+    typer.echo(f"{len(changed)} frames are as they were before the last run: {run.folder}")
+
+
+def _write(run: RunFolder, output: OutputParams) -> None:
+    """Write the results, and say what of a person's was kept."""
+    from napari_sam2track.cli._progress import progress
+
+    for sentence in run.write(output, progress):
+        typer.echo(f"Note: {sentence}", err=True)
+
+
+def _tell_damage(run: RunFolder, told: str | None) -> str | None:
+    """Say what of the run was damaged, unless that was told; return what is told now."""
+    found = run.store.damage()
     if found is not None and found != told:
         typer.echo(f"Note: {found}", err=True)
     return found
 
 
-def _tell_result(work: Session, out_dir: Path) -> None:
-    """What a person wants to know at the end."""
-    decided = work.decided
+def _tell_result(run: RunFolder) -> None:
+    """Say what a person wants to know at the end."""
+    decided = run.runner.decided
     assert decided is not None
-    objects = work.all_prompts().objects
+    objects = run.runner.all_prompts().objects
     if not objects:
         typer.echo("No objects were found: give prompts, or lower --min-quality", err=True)
     events = decided.divisions
@@ -305,8 +285,8 @@ def _tell_result(work: Session, out_dir: Path) -> None:
         applied = sum(bool(d.daughters) for d in events)
         typer.echo(f"{len(events)} divisions, of which {applied} were applied: divisions.csv")
     typer.echo(
-        f"{work.frames.n_frames} frames, {len(objects)} objects, {decided.mode} mode "
-        f"({decided.reason}): {out_dir}"
+        f"{run.store.n_frames} frames, {len(objects)} objects, {decided.mode} mode "
+        f"({decided.reason}): {run.folder}"
     )
 
 
@@ -344,7 +324,9 @@ def _replayed(
     if session is not None:
         return read_session(session)
     assert folder is not None
-    return _run_in(folder)
+    from napari_sam2track.session.run_folder import run_in
+
+    return run_in(folder)
 
 
 def _check_there(folder: Path) -> None:
@@ -355,32 +337,6 @@ def _check_there(folder: Path) -> None:
         raise OutputError(
             f"there is no run in {folder} to go on with; give --video and prompts to start one"
         )
-
-
-def _run_in(folder: Path) -> SessionFile:
-    """The session of the run in a folder."""
-    from napari_sam2track.session.results_folder import RUN
-    from napari_sam2track.session.session_file import read_session
-
-    try:
-        return read_session(folder / RUN / SESSION)
-    except FormatError as error:
-        made = folder / SESSION
-        way = f"run it again with --session {made} into another folder" if made.exists() else ""
-        way = way or "start anew with --overwrite"
-        raise FormatError(f"{error}; the results themselves are not touched: {way}") from error
-
-
-def _source(replay: SessionFile, session: Path) -> Path:
-    """The movie of a session."""
-    from napari_sam2track.session.session_file import movie_of_session
-
-    path = movie_of_session(replay, session)
-    if path is None:
-        raise FramesError(
-            f"the movie of {session}, {replay.source}, is not there; say where it is with --video"
-        )
-    return path
 
 
 def _as_it_was(replay: SessionFile) -> dict[str, Any]:
@@ -405,49 +361,11 @@ def _same_inputs(replay: SessionFile, now: SessionFile, session: Path) -> None:
         )
 
 
-def _session_file(
-    work: Session, video: Path, frames: FramesParams, output: OutputParams
-) -> SessionFile:
-    from napari_sam2track.models.download import verify
-    from napari_sam2track.session.session_file import ModelRef, session_of
-
-    info = work.model
-    name = info.name if info.kind != "local" else str(info.path)
-    return session_of(
-        source=str(video.absolute()),
-        frames=frames,
-        engine=work.engine,
-        auto=work.auto,
-        prompts=work.prompts,
-        model=ModelRef(
-            name=name, config=info.config if info.kind == "local" else None, sha256=verify(info)
-        ),
-        fingerprint=work.frames.fingerprint(),
-        output=output,
-    )
-
-
-def _provenance(work: Session, video: Path, sha256: str | None, done: list[int]) -> dict[str, Any]:
-    from napari_sam2track.formats.provenance import provenance
-
-    return provenance(
-        source=str(video),
-        frames=done,
-        parameters={
-            **work.engine.model_dump(),
-            "mode_used": None if work.decided is None else work.decided.mode,
-            "auto": None if work.auto is None else work.auto.model_dump(),
-            "movie": work.frames.describe(),
-        },
-        model={"name": work.model.name, "sha256": sha256},
-    )
-
-
-def _run(work: Session, store: RunStore, total: int) -> int:
+def _follow(runner: Runner, total: int) -> int:
     """Follow all objects with a progress bar; the number of the signal that ended it, or 0."""
     from napari_sam2track.cli._progress import progress
 
-    steps = work.propagate(store)
+    steps = runner.propagate()
     with after_this_step() as told:
         for _ in progress(
             steps,
@@ -462,23 +380,32 @@ def _run(work: Session, store: RunStore, total: int) -> int:
     return 0
 
 
-def _tell_cost(work: Session, stale: dict[int, list[int]]) -> None:
+def _tell_cost_of_new(session: Session) -> None:
+    """Say what a new run would cost, without a trace."""
+    from napari_sam2track.session.run_store import RunStore
+    from napari_sam2track.session.runner import Runner
+    from napari_sam2track.storage.scratch import scratch_folder
+
+    movie = session.frames
+    with scratch_folder("sam2track-estimate") as nothing:
+        store = RunStore(nothing, (movie.n_frames, movie.height, movie.width))
+        runner = Runner(session, store)
+        _tell_cost(runner, runner.stale())
+
+
+def _tell_cost(runner: Runner, stale: dict[int, list[int]]) -> None:
     """Say what is to be done, and about what it costs, before it begins."""
     active = Counter(t for of_object in stale.values() for t in of_object)
     pairs, frames = active.total(), len(active)
     typer.echo(
         f"To compute: {pairs} object-frames ({len(stale)} objects, {frames} frames)", err=True
     )
-    if not pairs or work.decided is None:
+    if not pairs or runner.decided is None:
         return
     from napari_sam2track.engine.estimate import estimate
 
     most = max(active.values())
-    cost = estimate(work.network, work.decided.mode, pairs, most, frames, work.engine)
-    typer.echo(f"Estimate: {cost.text}", err=True)
-
-
-def _watch(items: Iterable[Any], total: int, doing: str) -> Iterable[Any]:
-    from napari_sam2track.cli._progress import progress
-
-    return progress(items, total, doing)
+    engine, mode = runner.session.engine, runner.decided.mode
+    typer.echo(
+        f"Estimate: {estimate(runner.network, mode, pairs, most, frames, engine).text}", err=True
+    )

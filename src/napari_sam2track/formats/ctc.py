@@ -200,7 +200,7 @@ def write(
     n = table.n_frames
     digits = max(3, len(str(n - 1)))
     frames = progress(_relabelled(movie.labels, table, path), n, "Writing")
-    note = make_note(movie.provenance, None, movie.scale, ())
+    note = make_note(movie.provenance, {}, movie.scale, ())
     with atomic_path(path, overwrite) as temporary:
         temporary.mkdir()
         for t, frame in enumerate(checked_frames(frames, n, np.dtype(np.uint16), path)):

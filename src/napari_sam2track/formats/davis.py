@@ -81,7 +81,7 @@ def write(
     frames = progress(map(movie.labels.read, range(n)), n, "Writing")
     digits, palette = max(5, len(str(n - 1))), _palette()
     text = PngInfo()
-    note = make_note(movie.provenance, None, Scale(), ())
+    note = make_note(movie.provenance, {}, Scale(), ())
     text.add_text(PROVENANCE, json.dumps(note))
     with atomic_path(path, overwrite) as temporary:
         temporary.mkdir()

@@ -152,5 +152,5 @@ def _metadata(movie: TrackedMovie) -> Any:
         edge_props_metadata={},
         track_node_props={"tracklet": "tracklet_id", "lineage": "lineage_id"},
         related_objects=related if movie.labels is not None else None,
-        extra=make_note(movie.provenance, None, scale, shape),
+        extra=make_note(movie.provenance, {}, scale, shape),
     )

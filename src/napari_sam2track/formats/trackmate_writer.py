@@ -77,7 +77,7 @@ def write(
     scale = movie.scale
     space, time = scale.space_unit or "pixel", scale.time_unit or "frame"
     shape = (movie.table.n_frames, *movie.table.frame_shape)
-    note = json.dumps(make_note(movie.provenance, None, scale, shape))
+    note = json.dumps(make_note(movie.provenance, {}, scale, shape))
     with (
         atomic_path(path, overwrite) as temporary,
         temporary.open("w", encoding="utf-8", newline="\n") as file,

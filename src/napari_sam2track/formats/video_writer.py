@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,20 +17,24 @@ from napari_sam2track.storage.output import atomic_path
 LONGEST = 8192
 
 
-def write_video(
-    path: Path, frames: Iterable[NDArray[np.uint8]], fps: float = 10.0, overwrite: bool = False
-) -> None:
+@contextmanager
+def video_writer(
+    path: Path, fps: float = 10.0, overwrite: bool = False
+) -> Iterator[Callable[[NDArray[np.uint8]], None]]:
     """Write RGB frames as a video that players and browsers show.
 
     Parameters
     ----------
     path
         ``.mp4``.
-    frames
-        (Y, X, 3) uint8, all of one size; longer ones than `LONGEST` are made smaller. An odd last
-        row or column is repeated, since the format wants even sizes.
     fps
         Frames per second.
+
+    Yields
+    ------
+    Callable
+        Adds a frame, (Y, X, 3) uint8, all of one size; longer ones than `LONGEST` are made
+        smaller. An odd last row or column is repeated, since the format wants even sizes.
 
     Raises
     ------
@@ -41,13 +46,15 @@ def write_video(
     with atomic_path(path, overwrite) as temporary:
         try:
             with av.open(str(temporary), "w", format="mp4") as container:
-                rate = Fraction(fps).limit_denominator(1001)
-                stream = None
-                for frame_yxc in frames:
+                stream: av.VideoStream | None = None
+
+                def add(frame_yxc: NDArray[np.uint8]) -> None:
+                    nonlocal stream
                     shown = _small_enough(frame_yxc)
                     h, w = shown.shape[:2]
                     even = np.pad(shown, ((0, h % 2), (0, w % 2), (0, 0)), mode="edge")
                     if stream is None:
+                        rate = Fraction(fps).limit_denominator(1001)
                         stream = container.add_stream("libx264", rate=rate)
                         stream.height, stream.width = even.shape[:2]
                         stream.pix_fmt = "yuv420p"
@@ -55,6 +62,8 @@ def write_video(
                         stream.thread_count = 1
                     picture = av.VideoFrame.from_ndarray(even, format="rgb24")
                     container.mux(stream.encode(picture))
+
+                yield add
                 if stream is None:
                     raise OutputError(f"cannot write {path}: there are no frames for a video")
                 container.mux(stream.encode())

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +14,18 @@ from numpy.typing import NDArray
 from napari_sam2track.errors import OutputError
 from napari_sam2track.formats.labels.label_writers import write_labels
 from napari_sam2track.formats.overlay import draw_overlay
-from napari_sam2track.formats.video_writer import write_video
-from napari_sam2track.frames import Frames
+from napari_sam2track.formats.video_writer import video_writer
 from napari_sam2track.params import OutputParams
 from napari_sam2track.progress import ProgressHook
-from napari_sam2track.prompts import PromptSet
 from napari_sam2track.session.decisions import Division
 from napari_sam2track.session.run_store import NOTE, NOTE_BEFORE, SESSION, RunStore, recover_run
-from napari_sam2track.session.session import Session
+from napari_sam2track.session.runner import Runner
 from napari_sam2track.session.session_file import SessionFile, write_session
-from napari_sam2track.session.stored_frame import STATES
+from napari_sam2track.session.stored_frame import STATES, StoredFrame
 from napari_sam2track.storage.output import disk_advice, refuse_links, remove, write_text_atomic
 from napari_sam2track.storage.together import HIDDEN, Outcome, finish, together, written
 from napari_sam2track.storage.writer_lock import HOLDER, LOCK, only_writer
-from napari_sam2track.tracks.regions import measure_regions
-from napari_sam2track.tracks.table import TrackTable
-from napari_sam2track.tracks.tracked_movie import table_of
+from napari_sam2track.tracks.regions import Regions, measure_regions
 
 RUN = HIDDEN
 LABELS = {"tif": "labels.tif", "zarr": "labels.zarr", "frames": "labels"}
@@ -75,9 +70,14 @@ def check_folder(folder: Path, resume: bool, overwrite: bool) -> None:
         )
 
 
+def session_of_run(folder: Path) -> Path:
+    """Return where the session file of the run in a folder is."""
+    return folder / RUN / SESSION
+
+
 def has_run(folder: Path) -> bool:
     """Whether there is a run to go on with."""
-    return (folder / RUN / SESSION).exists()
+    return session_of_run(folder).exists()
 
 
 @contextmanager
@@ -126,14 +126,13 @@ def output_paths(folder: Path) -> list[Path]:
 
 def write_results(
     folder: Path,
-    store: RunStore,
-    work: Session,
+    runner: Runner,
     session: SessionFile,
     note: dict[str, Any],
     contents: OutputParams,
     progress: ProgressHook,
 ) -> Outcome:
-    """Write all outputs of a run from its store, frame by frame; they appear together.
+    """Write all outputs of a run in one pass over its frames; they appear together.
 
     Those of the run before are replaced, if they are as it left them: what a person changed, or
     put there, is kept, and the new output gets a free name. Pictures are drawn of the frames that
@@ -144,31 +143,46 @@ def write_results(
     OutputError
         If the disk is full or cannot be written to; all is as it was then.
     """
-    n = store.shape[0]
-    frames, prompts = work.frames, work.all_prompts()
-    divisions = () if work.decided is None else work.decided.divisions
-    parents = {} if work.decided is None else work.plan.parents
+    store, decided = runner.store, runner.decided
+    movie, prompts, n = runner.session.frames, runner.all_prompts(), store.n_frames
+    divisions = () if decided is None else decided.divisions
+    lineage = {} if decided is None else runner.plan.parents
+    parents = _with_pixels(store, lineage) if lineage else {}
+    spans: dict[int, tuple[int, int]] = {}
     largest = max({*prompts.objects, *store.objects()}, default=0)
-    done = store.finished()
-    with together(folder) as new:
+    with together(folder) as new, ExitStack() as outputs:
+        add_rows = outputs.enter_context(_table(new / TABLE, lineage))
+        pictures = _picture_outputs(new, contents, n, outputs) if store.finished() else []
+
+        def composed() -> Iterator[NDArray[np.uint32]]:
+            """The labels of each frame, after everything else was made of them."""
+            for t in range(n):
+                stored = store.read(t)
+                labels_yx = store.empty() if stored is None else stored.labels_yx
+                if stored is not None:
+                    regions = measure_regions(labels_yx)
+                    add_rows(t, stored, regions)
+                    if parents:
+                        ids = regions.labels.tolist()
+                        spans.update({i: (spans.get(i, (t, t))[0], t) for i in ids})
+                    if pictures:
+                        drawn = draw_overlay(movie.read(t), labels_yx, prompts.at_frame(t))
+                        for add in pictures:
+                            add(t, drawn)
+                yield labels_yx
+
         write_labels(
             new / LABELS[contents.save],
-            progress(store.labels(), n, "Writing labels"),
+            progress(composed(), n, "Writing results"),
             n,
             note,
             max_id=largest,
-            table=_table_with(parents, store) if parents else None,
+            parents=parents,
+            spans=spans,
         )
-        _write_table(new / TABLE, store, parents)
         write_text_atomic(new / SESSION, write_session(session))
         if divisions:
             _write_divisions(new / DIVISIONS, divisions)
-        if contents.overlay in ("video", "both") and done:
-            drawn = progress(_pictures(store, frames, prompts), len(done), "Writing overlay")
-            write_video(new / MOVIE, (picture for _, picture in drawn), contents.fps)
-        if contents.overlay in ("frames", "both") and done:
-            drawn = progress(_pictures(store, frames, prompts), len(done), "Writing overlays")
-            _write_pictures(new / PICTURES, drawn, len(str(n - 1)))
     outcome = finish(folder)
     assert outcome is not None  # it was prepared just now
     return outcome
@@ -190,51 +204,35 @@ def what_was_kept(folder: Path, outcome: Outcome) -> list[str]:
     return told + [f"{name} is not what this run wrote; it is kept" for name in others]
 
 
-def _pictures(
-    store: RunStore, frames: Frames, prompts: PromptSet
-) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """The finished frames with their objects."""
+def _picture_outputs(
+    folder: Path, contents: OutputParams, n_frames: int, outputs: ExitStack
+) -> list[Callable[[int, NDArray[np.uint8]], None]]:
+    """Return what takes each drawn frame: a video, a folder of pictures, both or none."""
+    takers: list[Callable[[int, NDArray[np.uint8]], None]] = []
+    if contents.overlay in ("video", "both"):
+        add = outputs.enter_context(video_writer(folder / MOVIE, contents.fps))
+        takers.append(lambda t, picture: add(picture))
+    if contents.overlay in ("frames", "both"):
+        from PIL import Image
+
+        digits = max(4, len(str(n_frames - 1)))
+        (folder / PICTURES).mkdir()
+        takers.append(
+            lambda t, picture: Image.fromarray(picture).save(
+                folder / PICTURES / f"overlay_{t:0{digits}d}.png"
+            )
+        )
+    return takers
+
+
+def _with_pixels(store: RunStore, parents: Mapping[int, int]) -> dict[int, int]:
+    """Return the pairs of daughter and parent of which both show a pixel somewhere."""
+    hidden = {*parents, *parents.values()}
     for t in store.finished():
-        stored = store.read(t)
-        if stored is not None:
-            yield t, draw_overlay(frames.read(t), stored.labels_yx, prompts.at_frame(t))
-
-
-def _write_pictures(
-    folder: Path, pictures: Iterable[tuple[int, NDArray[np.uint8]]], digits: int
-) -> None:
-    from PIL import Image
-
-    folder.mkdir()
-    digits = max(4, digits)
-    for t, picture in pictures:
-        Image.fromarray(picture).save(folder / f"overlay_{t:0{digits}d}.png")
-
-
-@dataclass(frozen=True)
-class _StoredLabels:
-    """The labels of a run, see `labels.LabelFrames`."""
-
-    store: RunStore
-
-    @property
-    def n_frames(self) -> int:
-        return self.store.shape[0]
-
-    @property
-    def frame_shape(self) -> tuple[int, ...]:
-        return self.store.shape[1:]
-
-    def read(self, t: int) -> NDArray[np.uint32]:
-        frame = self.store.read(t)
-        return np.zeros(self.store.shape[1:], np.uint32) if frame is None else frame.labels_yx
-
-
-def _table_with(parents: Mapping[int, int], store: RunStore) -> TrackTable:
-    """All tracks of a run; a parent or daughter that shows no pixel is none."""
-    table = table_of(_StoredLabels(store))
-    ids = set(table.ids.tolist())
-    return replace(table, parents={d: p for d, p in parents.items() if {d, p} <= ids})
+        if hidden & store.objects_at(t):
+            stored = store.read(t)
+            hidden -= set() if stored is None else set(np.unique(stored.labels_yx).tolist())
+    return {d: p for d, p in parents.items() if not {d, p} & hidden}
 
 
 def _write_divisions(path: Path, divisions: Iterable[Division]) -> None:
@@ -246,32 +244,36 @@ def _write_divisions(path: Path, divisions: Iterable[Division]) -> None:
             writer.writerow((d.parent, d.frame, d.score, " ".join(map(str, d.daughters))))
 
 
-def _write_table(path: Path, store: RunStore, parents: Mapping[int, int]) -> None:
-    """``tracks.csv``: a row per object and frame, frame by frame."""
+@contextmanager
+def _table(
+    path: Path, parents: Mapping[int, int]
+) -> Iterator[Callable[[int, StoredFrame, Regions], None]]:
+    """Write ``tracks.csv``: a row per object and frame; yields what takes a frame."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for t in store.finished():
-            frame = store.read(t)
-            if frame is None:
-                continue
-            regions = measure_regions(frame.labels_yx)
-            where = {int(label): k for k, label in enumerate(regions.labels)}
-            for object_id, state, score, iou in frame.rows[FIELDS].tolist():
-                parent = parents.get(object_id, "")
-                row = [object_id, t, parent, STATES[state], f"{score:.4f}", f"{iou:.4f}"]
-                k = where.get(object_id)
-                if k is None:
-                    row += [0, "", "", "", "", "", ""]
-                else:
-                    _, y, x = regions.centroids[k]
-                    _, y0, x0, _, y1, x1 = regions.boxes[k].tolist()
-                    row += [int(regions.areas[k]), f"{y:.2f}", f"{x:.2f}", y0, x0, y1, x1]
-                writer.writerow(row)
+        yield lambda t, frame, regions: writer.writerows(_rows(t, frame, regions, parents))
+
+
+def _rows(
+    t: int, frame: StoredFrame, regions: Regions, parents: Mapping[int, int]
+) -> Iterator[list[Any]]:
+    where = {int(label): k for k, label in enumerate(regions.labels)}
+    for object_id, state, score, iou in frame.rows[FIELDS].tolist():
+        parent = parents.get(object_id, "")
+        row = [object_id, t, parent, STATES[state], f"{score:.4f}", f"{iou:.4f}"]
+        k = where.get(object_id)
+        if k is None:
+            row += [0, "", "", "", "", "", ""]
+        else:
+            _, y, x = regions.centroids[k]
+            _, y0, x0, _, y1, x1 = regions.boxes[k].tolist()
+            row += [int(regions.areas[k]), f"{y:.2f}", f"{x:.2f}", y0, x0, y1, x1]
+        yield row
 
 
 def clear_run(folder: Path) -> None:
     """Remove the working files of a run; what it wrote is still known to be ours."""
-    (folder / RUN / SESSION).unlink(missing_ok=True)  # first: without it there is no run
+    session_of_run(folder).unlink(missing_ok=True)  # first: without it there is no run
     for name in ("frames", "memories", "journals", "embeddings", NOTE, NOTE_BEFORE):
         remove(folder / RUN / name)

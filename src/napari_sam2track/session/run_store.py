@@ -117,7 +117,7 @@ class RunStore:
 
     # -- frames --------------------------------------------------------------------------------
 
-    def put(self, t: int, objects: Sequence[ObjectResult], keys: Mapping[int, int]) -> None:
+    def put(self, t: int, objects: Sequence[ObjectResult], keys: Mapping[int, int]) -> StoredFrame:
         """Store objects on a frame, in place of what was known of them there.
 
         Parameters
@@ -128,9 +128,14 @@ class RunStore:
             What was found.
         keys
             Object id to the key of what it follows from.
+
+        Returns
+        -------
+        StoredFrame
+            All that is stored of the frame now.
         """
         new = StoredFrame.of(*self.shape[1:], objects, keys, self._precise)
-        self._exchange(t, new)
+        return self._exchange(t, new)
 
     def remove(self, t: int, objects: Iterable[int]) -> None:
         """Forget objects on a frame."""
@@ -141,18 +146,19 @@ class RunStore:
     def _nothing(self) -> StoredFrame:
         return StoredFrame.of(*self.shape[1:], precise=self._precise)
 
-    def _exchange(self, t: int, new: StoredFrame, without: Iterable[int] = ()) -> None:
+    def _exchange(self, t: int, new: StoredFrame, without: Iterable[int] = ()) -> StoredFrame:
         old = self.read(t)
         known = self._nothing if old is None else old
         without = set(without) & set(known.rows["id"].tolist())
         if not len(new.rows) and not without:
-            return
+            return known
         touched = without | set(new.rows["id"].tolist())
         # what is computed again because it was damaged is no change that could be undone
         if self._journal is not None and t not in self._damaged_frames:
             self._note_old(self._journal, t, known, touched)
         frame = known.replaced(new, without)
         self._put_frame(t, frame)
+        return frame
 
     def _put_frame(self, t: int, frame: StoredFrame) -> None:
         path = self._frame_path(t)
@@ -188,11 +194,20 @@ class RunStore:
                 self._damage["frame"] += 1
             return None
 
+    @property
+    def n_frames(self) -> int:
+        """Number of frames of the movie."""
+        return self.shape[0]
+
+    def empty(self) -> NDArray[np.uint32]:
+        """Return labels (Y, X) of a frame without objects."""
+        return np.zeros(self.shape[1:], np.uint32)
+
     def labels(self) -> Iterator[NDArray[np.uint32]]:
         """The labels of all frames in turn; unfinished frames are empty."""
-        for t in range(self.shape[0]):
+        for t in range(self.n_frames):
             frame = self.read(t)
-            yield np.zeros(self.shape[1:], np.uint32) if frame is None else frame.labels_yx
+            yield self.empty() if frame is None else frame.labels_yx
 
     def finished(self) -> list[int]:
         """The frames that are there, in order, but for those that are known to be damaged."""
@@ -201,10 +216,14 @@ class RunStore:
 
     def key(self, object_id: int, t: int) -> int | None:
         """The key of what an object on a frame follows from; None if it is not known there."""
+        return self._known_keys().get(t, {}).get(object_id)
+
+    def _known_keys(self) -> dict[int, dict[int, int]]:
+        """Frame to object to key; all frames are read when this is first asked for."""
         if self._keys is None:
             frames = ((u, self.read(u)) for u in self.finished())
             self._keys = {u: frame.keys for u, frame in frames if frame is not None}
-        return self._keys.get(t, {}).get(object_id)
+        return self._keys
 
     def damage(self) -> str | None:
         """What was found to be damaged so far and is computed again, in words; None if nothing was.
@@ -218,9 +237,11 @@ class RunStore:
 
     def objects(self) -> set[int]:
         """All objects of which something is stored."""
-        self.key(0, 0)  # reads them
-        assert self._keys is not None
-        return {i for keys in self._keys.values() for i in keys}
+        return {i for keys in self._known_keys().values() for i in keys}
+
+    def objects_at(self, t: int) -> set[int]:
+        """The objects of which something is stored on a frame."""
+        return set(self._known_keys().get(t, {}))
 
     # -- undo ----------------------------------------------------------------------------------
 

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from napari_sam2track.errors import FormatError
+from napari_sam2track.errors import FormatError, FramesError
 from napari_sam2track.params import AutoParams, EngineParams, FramesParams, OutputParams
-from napari_sam2track.prompts import PromptSet, prompts_from_json, prompts_to_dict
+from napari_sam2track.prompts import PromptSet, prompts_from_json
 
 FORMAT = "sam2track-session"
 #: Engine parameters that decide which frames are computed, not what comes out on them.
@@ -138,31 +138,20 @@ def read_session(path: Path) -> SessionFile:
         raise FormatError(f"{path}: {place}: {first['msg']}") from error
 
 
-def session_of(
-    *,
-    source: str,
-    frames: FramesParams,
-    model: ModelRef,
-    engine: EngineParams,
-    auto: AutoParams | None,
-    prompts: PromptSet,
-    fingerprint: str | None,
-    output: OutputParams | None = None,
-) -> SessionFile:
-    """A session of this version of the software."""
-    from napari_sam2track import __version__
+def movie_beside(session: SessionFile, path: Path) -> Path:
+    """Return the movie of a session; see `movie_of_session`.
 
-    return SessionFile(
-        software=f"napari-sam2track {__version__}",
-        source=source,
-        frames=frames,
-        model=model,
-        engine=engine,
-        auto=auto,
-        prompts=prompts_to_dict(prompts),
-        fingerprint=fingerprint,
-        output=output,
-    )
+    Raises
+    ------
+    FramesError
+        If it is not there.
+    """
+    found = movie_of_session(session, path)
+    if found is None:
+        raise FramesError(
+            f"the movie of {path}, {session.source}, is not there; say where it is with --video"
+        )
+    return found
 
 
 def movie_of_session(session: SessionFile, path: Path) -> Path | None:

@@ -17,8 +17,10 @@ from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Prompt, PromptSet
 from napari_sam2track.session.decisions import Decisions, Division
 from napari_sam2track.session.run_store import RunStore
-from napari_sam2track.session.session import RunStep, Session
+from napari_sam2track.session.runner import Runner, RunStep
+from napari_sam2track.session.session import Session
 from napari_sam2track.session.stale import Plan
+from napari_sam2track.session.stored_frame import StoredFrame
 from napari_sam2track.tracks.editing.changes import Change
 from napari_sam2track.tracks.table import TrackTable
 from napari_sam2track.workspace.annotations import Annotations, changed_keys
@@ -101,10 +103,15 @@ class Workspace(LabelsWorkspace):
             if note is None:
                 return None
             whole = {"start": 0, "stop": None, "direction": "both"}
-            session = self._snapshot(self.session.engine.model_copy(update=whole))
-            session.decided = Decisions.from_dict(note)
-            self._plan = session.plan
+            session = self.asked(self.session.engine.model_copy(update=whole))
+            self._plan = session.plan(Decisions.from_dict(note))
         return self._plan
+
+    @property
+    def decided(self) -> Decisions | None:
+        """What the first run decided; None before it."""
+        plan = self.plan()
+        return None if plan is None else plan.decided
 
     def suggested(self) -> tuple[Division, ...]:
         """Divisions that runs saw and did not apply."""
@@ -174,8 +181,8 @@ class Workspace(LabelsWorkspace):
 
     def looker(self, key: Key) -> tuple[Prompt, Callable[[], ObjectResult]]:
         """A prompt, and what sees its object in another thread."""
-        prompt, session, store = self.said.prompts[key], self._snapshot(), self.store
-        return prompt, lambda: session.look(store, *key)
+        runner = Runner(self.asked(), self.store)
+        return self.said.prompts[key], lambda: runner.look(*key)
 
     def accept_look(self, key: Key, prompt: Prompt, result: ObjectResult) -> bool:
         """Show what was seen of an object, unless its prompt is another one by now."""
@@ -237,12 +244,12 @@ class Workspace(LabelsWorkspace):
                 f"no object has a prompt within frames {start} to {last}; widen the range"
             )
         engine = {"start": start, "stop": stop, "direction": direction}
-        work = self._snapshot(self.session.engine.model_copy(update=engine))
-        work.free_from = self.next_id
+        session = self.asked(self.session.engine.model_copy(update=engine))
+        runner = Runner(replace(session, free_from=self.next_id), self.store)
         what = f"follow {len(ids)} objects" if len(ids) > 1 else f"follow object {min(ids)}"
         note = UndoNote(what, self.said, self.said, self._journal.begin())
         self._busy = self.history.mark(note)
-        return work.propagate(self.store, ids)
+        return runner.propagate(ids)
 
     def receive(self, progress: RunStep) -> None:
         """Write what a run found on a frame."""
@@ -253,9 +260,10 @@ class Workspace(LabelsWorkspace):
         if plan is not None and not set(ids) <= set(plan.prompts.objects):
             self._plan = None  # objects were found since
         removed = self.store.take_removed()
-        for t in sorted({progress.frame, *removed}):
-            self._results.enter(t, self.store.read(t))
-            self._write(t)
+        changed = {progress.frame: progress.stored} | {t: self.store.read(t) for t in removed}
+        for t, stored in sorted(changed.items()):
+            self._results.enter(t, stored)
+            self._show(t, stored)
         self.refresh(*((None, None) if removed else (ids, progress.frame)))
 
     def end_run(self) -> None:
@@ -265,8 +273,9 @@ class Workspace(LabelsWorkspace):
         note = step.note
         self._plan = None
         for t in self.store.take_removed():
-            self._results.enter(t, self.store.read(t))
-            self._write(t)
+            stored = self.store.read(t)
+            self._results.enter(t, stored)
+            self._show(t, stored)
         self._link_found()
         self._busy = None
         self.store.close_journal()
@@ -294,8 +303,8 @@ class Workspace(LabelsWorkspace):
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _snapshot(self, engine: EngineParams | None = None) -> Session:
-        """A session of what is said now, which shares the network with all others."""
+    def asked(self, engine: EngineParams | None = None) -> Session:
+        """Return a session of what is said now, which shares the network with all others."""
         return replace(
             self.session,
             prompts=self.said.prompts,
@@ -333,16 +342,27 @@ class Workspace(LabelsWorkspace):
                 self._write(t, {i}, noted=False)
 
     def _write(self, t: int, gone: Collection[int] = (), noted: bool = True) -> None:
+        """Show a frame as it is stored; see `_show`."""
+        self._show(t, self.store.read(t), gone, noted)
+
+    def _show(
+        self,
+        t: int,
+        stored: StoredFrame | None,
+        gone: Collection[int] = (),
+        noted: bool = True,
+    ) -> None:
         """Compose a frame anew from what was found, and write what differs.
 
         Parameters
         ----------
+        stored
+            What runs found on it; None for nothing.
         gone
             Objects whose pixels vanish unless a run found them.
         noted
             Whether the change can be undone with the last step.
         """
-        stored = self.store.read(t)
         alive = {*self.said.prompts.objects, *gone}
         plan, ended = self.plan(), set[int]()
         if plan is not None:

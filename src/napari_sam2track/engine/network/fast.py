@@ -25,9 +25,10 @@ _KNOWN: WeakKeyDictionary[Network, FastNetwork] = WeakKeyDictionary()
 def fast_version(network: Network) -> Network:
     """Return the same network for inference, rounding differently; its weights must stay.
 
-    The network itself where that could not be tried: on devices other than the CPU.
+    The network itself where it computes in its own way already, and where this could not be tried:
+    on devices other than the CPU.
     """
-    if network.device.type != "cpu" or isinstance(network, FastNetwork):
+    if network.device.type != "cpu" or type(network) is not Network:
         return network
     if network not in _KNOWN:
         _KNOWN[network] = FastNetwork(network.model)

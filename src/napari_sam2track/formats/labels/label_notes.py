@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from napari_sam2track.labels import Scale
-from napari_sam2track.tracks.lineage import spans
-from napari_sam2track.tracks.table import TrackTable
 
 #: Keys of our note: where it comes from, and what the pixels cannot say.
 PROVENANCE, TRACKS = "napari_sam2track", "sam2track_tracks"
@@ -96,10 +94,12 @@ class LabelNote:
 
 
 def make_note(
-    provenance: Mapping[str, Any], table: TrackTable | None, scale: Scale, shape: tuple[int, ...]
+    provenance: Mapping[str, Any],
+    parents: Mapping[int, int],
+    scale: Scale,
+    shape: tuple[int, ...],
 ) -> dict[str, Any]:
-    """Our note, ready for JSON; of `table` the parents are kept."""
-    parents = {} if table is None else table.parents
+    """Return our note, ready for JSON."""
     return {
         PROVENANCE: dict(provenance),
         TRACKS: {
@@ -140,16 +140,18 @@ def note_in_text(text: str) -> LabelNote:
         return LabelNote()
 
 
-def label_properties(table: TrackTable) -> list[dict[str, int]]:
-    """OME-Zarr's ``properties`` of labels: parent (0 for none), first and last frame."""
+def label_properties(
+    parents: Mapping[int, int], spans: Mapping[int, tuple[int, int]]
+) -> list[dict[str, int]]:
+    """Return OME-Zarr's ``properties`` of labels: parent (0 for none), first and last frame."""
     return [
         {
             "label-value": track,
-            "parent": int(table.parents.get(track, 0)),
+            "parent": int(parents.get(track, 0)),
             "begin": begin,
             "end": end,
         }
-        for track, (begin, end) in spans(table).items()
+        for track, (begin, end) in sorted(spans.items())
     ]
 
 

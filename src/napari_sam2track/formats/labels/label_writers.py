@@ -23,7 +23,6 @@ from napari_sam2track.formats.labels.label_notes import (
 )
 from napari_sam2track.labels import Scale
 from napari_sam2track.storage.output import atomic_path
-from napari_sam2track.tracks.table import TrackTable
 
 #: Classic TIFF has 32-bit offsets; some room is left for the pages' descriptions.
 _CLASSIC_TIFF_BYTES = 4 * 2**30 - 2**25
@@ -38,7 +37,8 @@ def write_labels(
     *,
     max_id: int,
     scale: Scale | None = None,
-    table: TrackTable | None = None,
+    parents: Mapping[int, int] | None = None,
+    spans: Mapping[int, tuple[int, int]] | None = None,
     kind: str | None = None,
 ) -> None:
     """Write a movie of labels; its kind is in its name.
@@ -61,8 +61,11 @@ def write_labels(
         The largest label value: up to 65,535 gives 16 bits, more gives 32.
     scale
         Size of a frame and of a pixel.
-    table
-        The tracks, whose parents are kept as metadata.
+    parents
+        Daughter to mother, kept as metadata.
+    spans
+        First and last frame of every track, for the ``properties`` of OME-Zarr. It is looked at
+        after the last frame, so that it may grow while the frames are taken.
     kind
         ``.tif``, ``.zarr`` or "" (a folder), whatever the name is.
 
@@ -94,22 +97,24 @@ def write_labels(
             shape,
             dtype,
             scale,
-            make_note(metadata, table, scale, shape),
-            [] if table is None else label_properties(table),
+            make_note(metadata, parents or {}, scale, shape),
+            parents or {},
+            spans or {},
         )
         writer(temporary, contents)
 
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What is written: frames, their shape (with time first), type, scale, note, properties."""
+    """What is written: frames, their shape (with time first), type, scale, note, lineage."""
 
     frames: Iterator[NDArray[Any]]
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     scale: Scale
     note: dict[str, Any]
-    properties: list[dict[str, int]]
+    parents: Mapping[int, int]
+    spans: Mapping[int, tuple[int, int]]
 
 
 def checked_frames(
@@ -205,17 +210,15 @@ def _write_zarr(path: Path, contents: Contents) -> None:
         axes.append(axis | ({"unit": unit} if unit else {}))
     sizes = [{"type": "scale", "scale": [float(s) for s in scale.of_axes(ndim)]}]
     datasets = [{"path": "0", "coordinateTransformations": sizes}]
-    label = {"properties": contents.properties} if contents.properties else {}
-    attributes = {
-        "ome": {
-            "version": "0.5",
-            "multiscales": [{"name": "labels", "axes": axes, "datasets": datasets}],
-            "image-label": label,
-        },
-        **contents.note,
-    }
-    group = zarr.create_group(str(path), zarr_format=3, attributes=attributes)
+    group = zarr.create_group(str(path), zarr_format=3)
     write_zarr_array(group, "0", contents.frames, contents.shape, contents.dtype)
+    properties = label_properties(contents.parents, contents.spans)
+    ome: dict[str, Any] = {
+        "version": "0.5",
+        "multiscales": [{"name": "labels", "axes": axes, "datasets": datasets}],
+        "image-label": {"properties": properties} if properties else {},
+    }
+    group.attrs.put({"ome": ome, **contents.note})
 
 
 def write_zarr_array(

@@ -15,6 +15,7 @@ from napari_sam2track.formats.labels.open_labels import open_labels
 from napari_sam2track.labels import checked_id
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.progress import ProgressHook
+from napari_sam2track.tracks.lineage import spans
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
 
@@ -91,6 +92,7 @@ def _write(
         overwrite,
         max_id=movie.table.max_id,
         scale=movie.scale,
-        table=movie.table,
+        parents=movie.table.parents,
+        spans=spans(movie.table),
         kind=kind,
     )
