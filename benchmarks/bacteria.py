@@ -33,6 +33,7 @@ from napari_sam2track.params import AutoParams, EngineParams, LinkParams
 from napari_sam2track.prompts import masks_from_labels
 from napari_sam2track.session.decisions import Decisions
 from napari_sam2track.session.run_store import RunStore
+from napari_sam2track.session.runner import Runner
 from napari_sam2track.session.session import Session
 from napari_sam2track.tracks.tracked_movie import (
     RelabelledFrames,
@@ -97,11 +98,12 @@ def finish(work: Session) -> tuple[NDArray[np.uint32], Decisions]:
     movie = work.frames
     with tempfile.TemporaryDirectory() as name:
         store = RunStore(Path(name), (movie.n_frames, movie.height, movie.width))
-        for _ in work.propagate(store):
+        runner = Runner(work, store)
+        for _ in runner.propagate():
             pass
         labels = np.stack(list(store.labels()))
-    assert work.decided is not None
-    return labels, work.decided
+    assert runner.decided is not None
+    return labels, runner.decided
 
 
 def tracked(labels: NDArray[np.uint32], parents: dict[int, int]) -> TrackedMovie:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Prompt, masks_from_labels
 from napari_sam2track.samples import moving_cells
 from napari_sam2track.session.run_store import RunStore
+from napari_sam2track.session.runner import Runner
 from napari_sam2track.session.session import Session
 
 
@@ -48,8 +50,9 @@ def main() -> None:
         before = [store.read(t) for t in range(args.frames)]
         chosen, at = prompts.objects[len(prompts) // 2], args.frames // 2
         truth = sample.labels_tyx[at] == chosen
-        work.set_prompts(work.prompts.put(chosen, at, Prompt(mask=Mask.from_frame(truth))))
-        stale = work.stale(store)
+        mask = Prompt(mask=Mask.from_frame(truth))
+        work = replace(work, prompts=work.prompts.put(chosen, at, mask))
+        stale = Runner(work, store).stale()
         wanted = {(i, t) for i, frames in stale.items() for t in frames}
         again, computed = timed(work, store)
         assert computed == wanted, "other pairs than the stale ones were computed"
@@ -69,7 +72,8 @@ def main() -> None:
 def timed(work: Session, store: RunStore) -> tuple[float, set[tuple[int, int]]]:
     """Seconds of a run, and the (object, frame) pairs that it computed."""
     begin = time.perf_counter()
-    computed = {(o.object_id, s.frame) for s in work.propagate(store) for o in s.result.objects}
+    steps = Runner(work, store).propagate()
+    computed = {(o.object_id, step.frame) for step in steps for o in step.result.objects}
     return time.perf_counter() - begin, computed
 
 

@@ -25,8 +25,10 @@ from napari_sam2track.models import find_model
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Point, Prompt, PromptSet
 from napari_sam2track.samples import centre_pixels, moving_cells
+from napari_sam2track.session import run_store
 from napari_sam2track.session.run_store import RunStore
-from napari_sam2track.session.session import Session, run_store
+from napari_sam2track.session.runner import Runner
+from napari_sam2track.session.session import Session
 
 
 @contextmanager
@@ -62,10 +64,9 @@ def main() -> None:
         for turn in range(args.pairs + 1):  # the first warms up
             for name, (fsync, seals) in ways.items():
                 with tempfile.TemporaryDirectory(dir=args.folder) as folder, without(fsync, seals):
-                    work.decided = None
                     store = RunStore(Path(folder), (movie.n_frames, movie.height, movie.width))
                     begin = time.perf_counter()
-                    for _ in work.propagate(store):
+                    for _ in Runner(work, store).propagate():
                         pass
                     if turn:
                         seconds[name].append(time.perf_counter() - begin)

@@ -535,13 +535,13 @@ def preload() -> None:
     """Import what commands import late, so that forked processes have it."""
     from napari_sam2track import engine, formats
     from napari_sam2track.models import build_network, bundled_model, load_config
-    from napari_sam2track.session.session import session
+    from napari_sam2track.session.runner import Runner
 
     build_network(load_config(bundled_model()))
     for package in (engine, formats):
-        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
-    assert session
+    assert Runner
 
 
 def main() -> None:

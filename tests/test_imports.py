@@ -23,14 +23,15 @@ ROOT = Path(napari_sam2track.__file__).parent
 
 #: Lowest first. A part imports itself and parts of lower levels; "" is the package itself.
 LEVELS = (
-    {"", "errors", "params", "samples", "progress"},
-    {"labels", "masks", "storage"},
+    {"", "errors", "samples", "progress"},
+    {"labels", "masks", "params", "storage"},
     {"frames", "prompts"},
     {"models", "tracks"},
     {"engine", "formats", "linking"},
     {"session", "evaluation"},
     {"training", "workspace"},
-    {"cli", "_napari"},
+    {"api", "_napari"},
+    {"cli"},
     {"_widgets"},
     {"__main__"},
 )

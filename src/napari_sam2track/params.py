@@ -7,15 +7,37 @@ a form's label; a description is one sentence that reads well after an option's 
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_sam2track.errors import UsageError
 
 
 class Params(BaseModel):
     """What all groups of parameters share: they are values, and unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def named(cls, given: Mapping[str, Any]) -> Self:
+        """Return parameters of which some are given by name.
+
+        Raises
+        ------
+        UsageError
+            If there is no such parameter, or a value cannot be meant.
+        """
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(map(str, first["loc"]))
+            if first["type"] == "extra_forbidden":
+                known = ", ".join(cls.model_fields)
+                raise UsageError(f"there is no parameter {name!r}; known are {known}") from error
+            raise UsageError(f"{name}={first['input']!r}: {first['msg']}") from error
 
 
 class LinkParams(Params):

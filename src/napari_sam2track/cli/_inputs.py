@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_sam2track.errors import FormatError, ModelError, UsageError
+from napari_sam2track.errors import FormatError, UsageError
 from napari_sam2track.params import FramesParams
 
 if TYPE_CHECKING:
@@ -163,20 +163,6 @@ def open_movie(path: Path, params: FramesParams) -> Frames:
     return open_frames(
         path, axes=params.axes, channel=params.channel, intensity=params.intensity, z=params.z
     )
-
-
-def ready_model(name: str, config: str | None) -> ModelInfo:
-    """The entry of a model whose weights are on this machine."""
-    from napari_sam2track.models.download import Status, status
-    from napari_sam2track.models.registry import find_model
-
-    info = find_model(name, config)
-    if status(info) is Status.MISSING and info.kind == "meta":
-        raise ModelError(
-            f"the model {info.name} is not on this machine yet; fetch it with: "
-            f"sam2track models download {info.name}"
-        )
-    return info
 
 
 def ready_device(name: str, threads: int | None) -> str:

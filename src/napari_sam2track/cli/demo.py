@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_sam2track.cli._inputs import Device, Overwrite, Threads, ready_device, ready_model
+from napari_sam2track.cli._inputs import Device, Overwrite, Threads, ready_device
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,20 +40,15 @@ def demo(
     Works offline with the bundled model, in well under a minute on a laptop.
     """
     from napari_sam2track import samples
+    from napari_sam2track.api import follow
     from napari_sam2track.cli._progress import progress
-    from napari_sam2track.frames import open_frames
-    from napari_sam2track.params import EngineParams, FramesParams, OutputParams
-    from napari_sam2track.progress import no_progress
     from napari_sam2track.prompts import Point, Prompt, PromptSet
     from napari_sam2track.session.results_folder import check_folder
-    from napari_sam2track.session.run_folder import new_run
-    from napari_sam2track.session.session import Session
     from napari_sam2track.storage.output import check_output
 
     begin = time.perf_counter()
     results = out_dir / "results"
     movie_path = out_dir / "movie.tif"
-    info = ready_model("bundled", None)
     where = ready_device(device, threads)
     check_folder(results, resume=False, overwrite=overwrite)
     for path in (movie_path, _truth_beside(movie_path)):
@@ -62,24 +57,20 @@ def demo(
     _write_movie(movie_path, sample, overwrite)
     clicks = samples.centre_pixels(sample.labels_tyx[0])
     prompts = PromptSet({(i, 0): Prompt(points=(Point(y, x),)) for i, (y, x) in clicks.items()})
-
-    with open_frames(movie_path) as movie:
-        engine, output = EngineParams(direction="forward"), OutputParams()
-        session = Session(movie, info, prompts, engine, device=where)
-        file = session.to_file(str(movie_path), FramesParams(), output)
-        with new_run(results, session, file, str(movie_path), overwrite) as run:
-            for _ in progress(run.runner.propagate(), movie.n_frames, "Following"):
-                pass
-            followed = time.perf_counter()
-            kept = run.write(output, no_progress)
-            labels = list(run.store.labels())
-        for sentence in kept:
-            typer.echo(f"Note: {sentence}", err=True)
+    with follow(
+        movie_path,
+        prompts=prompts,
+        device=where,
+        out=results,
+        overwrite=overwrite,
+        progress=progress,
+        direction="forward",
+    ) as run:
+        labels = [run.labels[t] for t in range(len(run.labels))]
     _report(sample, labels, prompts)
-    n = len(clicks)
     typer.echo(
-        f"\n{n} cells, one click each, {len(labels)} frames: followed in "
-        f"{followed - begin:.1f} s, {time.perf_counter() - begin:.1f} s in all"
+        f"\n{len(clicks)} cells, one click each, {len(labels)} frames: "
+        f"{time.perf_counter() - begin:.1f} s in all"
     )
     typer.echo(f"Results: {results} (labels.tif, tracks.csv, overlay.mp4, session.json)")
     typer.echo(f"Look at them in napari:  napari {movie_path} {results / 'labels.tif'}")

@@ -22,7 +22,6 @@ from napari_sam2track.cli._inputs import (
     open_movie,
     prompt_files,
     ready_device,
-    ready_model,
 )
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.errors import UsageError
@@ -117,6 +116,7 @@ def image(
             raise UsageError(
                 'there are no prompts; click on the object, as in --points "120,85:pos"'
             )
+        from napari_sam2track.models.download import ready_model
         from napari_sam2track.prompts import validate_prompts
 
         validate_prompts(wanted, movie.n_frames, movie.height, movie.width)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from napari_sam2track.cli._inputs import Config, Model, Threads, ready_model
+from napari_sam2track.cli._inputs import Config, Model, Threads
 from napari_sam2track.errors import Sam2TrackError
 
 EXAMPLES = """\
@@ -40,6 +40,7 @@ def selftest(
     from rich.table import Table
 
     from napari_sam2track.models.device import set_threads
+    from napari_sam2track.models.download import ready_model
     from napari_sam2track.models.loading import load_network
 
     info = ready_model(model, config)

@@ -14,9 +14,6 @@ from napari_sam2track.errors import UsageError
 from napari_sam2track.params import LinkParams, WriteParams
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from napari_sam2track.formats.labels.label_stack import LabelStack
     from napari_sam2track.linking import LockedLink
     from napari_sam2track.tracks.table import TrackTable
 
@@ -99,19 +96,12 @@ def track(
     frame are decided together, divisions among them; a daughter gets its
     mother as parent.
     """
+    from napari_sam2track.api import linked
     from napari_sam2track.cli._progress import progress
     from napari_sam2track.formats.labels.open_labels import open_labels
-    from napari_sam2track.formats.tracks_files import (
-        files_of,
-        files_read,
-        format_of_output,
-        losses,
-        write_tracks,
-    )
-    from napari_sam2track.linking import link_all, separate
+    from napari_sam2track.formats.tracks_files import files_of, files_read, format_of_output
     from napari_sam2track.storage.apart import check_apart
     from napari_sam2track.storage.output import check_output
-    from napari_sam2track.tracks.tracked_movie import RelabelledFrames, TrackedMovie, relabelled
 
     chosen = format_of_output(out, format)
     inputs = [pred_dir, *([] if lock_from is None else files_read(lock_from))]
@@ -119,21 +109,9 @@ def track(
     check_output(out, overwrite)
     with open_labels(pred_dir, axes=axes) as stack:
         locked = _locked(lock_from, lock, (stack.n_frames, stack.frame_shape))
-        frames, split = separate(stack, link.binary)
-        table = link_all(frames, link, locked, progress=progress)
-        # Tables tell which label of the masks an object had; where there are new masks, their
-        # labels are the tracks.
-        keeps_labels = chosen.name in ("json", "csv")
-        movie = TrackedMovie(
-            table if keeps_labels else relabelled(table),
-            labels=RelabelledFrames(frames, table),
-            scale=stack.scale,
-            provenance=_note(stack, link, split, locked),
-        )
-        write_tracks(
-            out, movie, format=chosen.name, overwrite=overwrite, options=write, progress=progress
-        )
-        lost = [] if keeps_labels else losses(movie, chosen)
+        tracks, split = linked(stack, link, locked, progress)
+        lost = tracks.write(out, chosen, write, overwrite, progress)
+    table = tracks.current.table
     typer.echo(_summary(table, out, split))
     for text in lost:
         typer.echo(f"Not kept: {text}")
@@ -177,19 +155,6 @@ def _locked(
                 f"masks are {size[0]} of {size[1]}; give the result for these masks"
             )
         return locked_links(movie.table, ids)
-
-
-def _note(
-    stack: LabelStack, link: LinkParams, split: bool, locked: Sequence[LockedLink]
-) -> dict[str, object]:
-    """Where the result comes from."""
-    from napari_sam2track.formats.provenance import provenance
-
-    return provenance(
-        source=stack.source,
-        frames=stack.frame_numbers,
-        parameters={**link.model_dump(), "split_binary": split, "locked_links": len(locked)},
-    )
 
 
 def _summary(table: TrackTable, out: Path, split: bool) -> str:

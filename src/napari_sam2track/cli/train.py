@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_sam2track.cli._inputs import Device, Threads, model_files, ready_device, ready_model
+from napari_sam2track.cli._inputs import Device, Threads, model_files, ready_device
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.cli._signals import exit_code
 from napari_sam2track.errors import Sam2TrackError, UsageError
@@ -79,6 +79,8 @@ def train(
     from napari_sam2track.storage.apart import check_apart
 
     path = _target(out)
+    from napari_sam2track.models.download import ready_model
+
     model = ready_model(base, config)
     check_apart([("--out", path)], [*data, *model_files(model)])
     chosen = ready_device(device, threads)

@@ -26,7 +26,6 @@ from napari_sam2track.cli._inputs import (
     open_movie,
     prompt_files,
     ready_device,
-    ready_model,
 )
 from napari_sam2track.cli._options import given_options, with_params
 from napari_sam2track.cli._signals import after_this_step
@@ -157,6 +156,7 @@ def video(
         raise UsageError("--correct and --forget change a run that is there; say --resume as well")
     if undo and (changes or any(said) or resume or session or estimate):
         raise UsageError("--undo goes alone: it puts back what the last run replaced")
+    from napari_sam2track.models.download import ready_model
     from napari_sam2track.session import results_folder
     from napari_sam2track.session.decisions import Decisions
     from napari_sam2track.session.run_folder import RunFolder, new_run, run_in

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,12 +25,35 @@ from napari_sam2track.storage.output import atomic_paths
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 COLUMNS = (
     *("track_id", "frame", "label", "y", "x", "area"),
     *("bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1", "iou", "parent_id"),
 )
 #: Those that a movie with depth has beside.
 DEPTH_COLUMNS = ("z", "bbox_z0", "bbox_z1")
+#: Where they stand in a box of a `DETECTION`.
+_BOX_COLUMNS = {1: "y0", 2: "x0", 4: "y1", 5: "x1"}
+
+
+def table_to_pandas(table: TrackTable) -> pd.DataFrame:
+    """Return a table of tracks with the columns of a CSV; ``parent_id`` is 0 without a parent."""
+    import pandas as pd
+
+    rows, parents = table.detections, table.parents
+    columns: dict[str, Any] = {
+        **{"track_id": rows["track"], "frame": rows["frame"], "label": rows["label"]},
+        **{"y": rows["centroid"][:, 1], "x": rows["centroid"][:, 2], "area": rows["area"]},
+        **{f"bbox_{name}": rows["bbox"][:, k] for k, name in _BOX_COLUMNS.items()},
+        "iou": rows["iou"],
+        "parent_id": np.array([parents.get(i, 0) for i in rows["track"].tolist()], np.uint32),
+    }
+    if len(table.frame_shape) == 3:
+        columns |= {"z": rows["centroid"][:, 0]}
+        columns |= {"bbox_z0": rows["bbox"][:, 0], "bbox_z1": rows["bbox"][:, 3]}
+    return pd.DataFrame(columns)
 
 
 def note_path(path: Path) -> Path:

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from enum import Enum
 from functools import cache
 from importlib import resources
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from napari_sam2track.errors import ModelError, OutputError
-from napari_sam2track.models.registry import ModelInfo
+from napari_sam2track.models.registry import ModelInfo, find_model
 from napari_sam2track.storage.output import atomic_path
 
 CACHE_VARIABLE = "SAM2TRACK_CACHE"
@@ -72,6 +73,23 @@ def status(info: ModelInfo, thorough: bool = False) -> Status:
         "meta": Status.DOWNLOADED,
         "local": Status.LOCAL,
     }[info.kind]
+
+
+def ready_model(name: str | PathLike[str], config: str | None = None) -> ModelInfo:
+    """Return the entry of a model whose weights are on this machine; see `find_model`.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or its weights are not here yet.
+    """
+    info = find_model(Path(name) if isinstance(name, PathLike) else name, config)
+    if status(info) is Status.MISSING and info.kind == "meta":
+        raise ModelError(
+            f"the model {info.name} is not on this machine yet; fetch it with: "
+            f"sam2track models download {info.name}"
+        )
+    return info
 
 
 def verify(info: ModelInfo) -> str:

@@ -18,24 +18,18 @@ from napari_sam2track.formats.video_writer import video_writer
 from napari_sam2track.params import OutputParams
 from napari_sam2track.progress import ProgressHook
 from napari_sam2track.session.decisions import Division
+from napari_sam2track.session.object_table import table_writer
 from napari_sam2track.session.run_store import NOTE, NOTE_BEFORE, SESSION, RunStore, recover_run
 from napari_sam2track.session.runner import Runner
 from napari_sam2track.session.session_file import SessionFile, write_session
-from napari_sam2track.session.stored_frame import STATES, StoredFrame
 from napari_sam2track.storage.output import disk_advice, refuse_links, remove, write_text_atomic
 from napari_sam2track.storage.together import HIDDEN, Outcome, finish, together, written
 from napari_sam2track.storage.writer_lock import HOLDER, LOCK, only_writer
-from napari_sam2track.tracks.regions import Regions, measure_regions
+from napari_sam2track.tracks.regions import measure_regions
 
 RUN = HIDDEN
 LABELS = {"tif": "labels.tif", "zarr": "labels.zarr", "frames": "labels"}
 TABLE, DIVISIONS, MOVIE, PICTURES = "tracks.csv", "divisions.csv", "overlay.mp4", "overlays"
-COLUMNS = (
-    *("track_id", "frame", "parent_id", "state", "score", "iou", "area", "y", "x"),
-    *("bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"),
-)
-
-FIELDS = ["id", "state", "score", "iou"]
 
 
 def check_folder(folder: Path, resume: bool, overwrite: bool) -> None:
@@ -151,7 +145,7 @@ def write_results(
     spans: dict[int, tuple[int, int]] = {}
     largest = max({*prompts.objects, *store.objects()}, default=0)
     with together(folder) as new, ExitStack() as outputs:
-        add_rows = outputs.enter_context(_table(new / TABLE, lineage))
+        add_rows = outputs.enter_context(table_writer(new / TABLE, lineage))
         pictures = _picture_outputs(new, contents, n, outputs) if store.finished() else []
 
         def composed() -> Iterator[NDArray[np.uint32]]:
@@ -242,34 +236,6 @@ def _write_divisions(path: Path, divisions: Iterable[Division]) -> None:
         writer.writerow(("parent_id", "frame", "score", "daughters"))
         for d in sorted(divisions, key=lambda d: (d.frame, d.parent)):
             writer.writerow((d.parent, d.frame, d.score, " ".join(map(str, d.daughters))))
-
-
-@contextmanager
-def _table(
-    path: Path, parents: Mapping[int, int]
-) -> Iterator[Callable[[int, StoredFrame, Regions], None]]:
-    """Write ``tracks.csv``: a row per object and frame; yields what takes a frame."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        yield lambda t, frame, regions: writer.writerows(_rows(t, frame, regions, parents))
-
-
-def _rows(
-    t: int, frame: StoredFrame, regions: Regions, parents: Mapping[int, int]
-) -> Iterator[list[Any]]:
-    where = {int(label): k for k, label in enumerate(regions.labels)}
-    for object_id, state, score, iou in frame.rows[FIELDS].tolist():
-        parent = parents.get(object_id, "")
-        row = [object_id, t, parent, STATES[state], f"{score:.4f}", f"{iou:.4f}"]
-        k = where.get(object_id)
-        if k is None:
-            row += [0, "", "", "", "", "", ""]
-        else:
-            _, y, x = regions.centroids[k]
-            _, y0, x0, _, y1, x1 = regions.boxes[k].tolist()
-            row += [int(regions.areas[k]), f"{y:.2f}", f"{x:.2f}", y0, x0, y1, x1]
-        yield row
 
 
 def clear_run(folder: Path) -> None:

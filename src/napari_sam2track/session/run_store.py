@@ -16,6 +16,7 @@ import json
 import struct
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -203,11 +204,9 @@ class RunStore:
         """Return labels (Y, X) of a frame without objects."""
         return np.zeros(self.shape[1:], np.uint32)
 
-    def labels(self) -> Iterator[NDArray[np.uint32]]:
-        """The labels of all frames in turn; unfinished frames are empty."""
-        for t in range(self.n_frames):
-            frame = self.read(t)
-            yield self.empty() if frame is None else frame.labels_yx
+    def labels(self) -> StoredLabels:
+        """Return the labels of all frames; unfinished frames are empty."""
+        return StoredLabels(self)
 
     def finished(self) -> list[int]:
         """The frames that are there, in order, but for those that are known to be damaged."""
@@ -506,6 +505,31 @@ class RunStore:
             f"cannot write to {self.folder} ({error.strerror}: {disk_advice(error)}); what was "
             "finished is kept: go on with --resume"
         )
+
+
+@dataclass(frozen=True)
+class StoredLabels:
+    """The labels of a run, composed when they are read; see `labels.LabelFrames`."""
+
+    store: RunStore
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return self.store.n_frames
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """Shape (Y, X) of a frame."""
+        return self.store.shape[1:]
+
+    def read(self, t: int) -> NDArray[np.uint32]:
+        """Frame `t`, uint32."""
+        frame = self.store.read(t)
+        return self.store.empty() if frame is None else frame.labels_yx
+
+    def __iter__(self) -> Iterator[NDArray[np.uint32]]:
+        return map(self.read, range(self.n_frames))
 
 
 def recover_run(folder: Path) -> None:

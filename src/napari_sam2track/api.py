@@ -1,0 +1,432 @@
+"""The Python API: ``import napari_sam2track as st`` offers what stands here.
+
+Arrays are (t, y, x), points (t, y, x) in pixels with the centre of a pixel at the integer. Ids of
+objects, values of labels and ids of tracks are the same numbers, from 1. All errors are
+`Sam2TrackError`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2track.errors import FormatError, FramesError, UsageError
+from napari_sam2track.formats import tracks_files
+from napari_sam2track.formats.editable_tracks import Tracks
+from napari_sam2track.formats.labels.label_stack import LabelStack, from_arrays
+from napari_sam2track.formats.labels.open_labels import open_labels
+from napari_sam2track.formats.provenance import provenance
+from napari_sam2track.frames import Frames
+from napari_sam2track.frames import open_frames as open_movie
+from napari_sam2track.linking import LockedLink, link_all, separate
+from napari_sam2track.models.device import choose_device, keep_freed_memory
+from napari_sam2track.models.download import ready_model
+from napari_sam2track.params import (
+    AutoParams,
+    EngineParams,
+    FramesParams,
+    LinkParams,
+    MaskParams,
+    OutputParams,
+    Params,
+    ReadParams,
+)
+from napari_sam2track.progress import ProgressHook, no_progress
+from napari_sam2track.prompts import PromptSet
+from napari_sam2track.prompts.from_numbers import Click, prompts_from_numbers
+from napari_sam2track.session.results_folder import session_of_run, writing_to
+from napari_sam2track.session.run import Run
+from napari_sam2track.session.run_folder import RunFolder, new_run, run_in
+from napari_sam2track.session.session import Session
+from napari_sam2track.session.session_file import SessionFile, movie_beside
+from napari_sam2track.storage.scratch import scratch_folder
+from napari_sam2track.tracks.tracked_movie import RelabelledFrames, TrackedMovie
+
+__all__ = ["follow", "link", "linked", "open_movie", "open_run", "open_tracks", "segment"]
+
+#: What a movie in memory is called.
+_ARRAY = "array"
+
+
+def follow(
+    movie: Any,
+    points: Mapping[int, Iterable[Click]] | None = None,
+    boxes: Mapping[int, Any] | None = None,
+    masks: Mapping[int, Any] | None = None,
+    *,
+    prompts: PromptSet | None = None,
+    model: str | PathLike[str] = "bundled",
+    device: str = "auto",
+    out: str | PathLike[str] | None = None,
+    overwrite: bool = False,
+    progress: ProgressHook | None = None,
+    **engine: Any,
+) -> Run:
+    """Follow objects through a movie.
+
+    Parameters
+    ----------
+    movie
+        A path (see `open_movie`), or an array (T, Y, X) or (T, Y, X, 3) of numpy, dask or zarr,
+        which is read frame by frame.
+    points
+        Object id to clicks: (t, y, x), or (t, y, x, 0) for one that says no.
+    boxes
+        Object id to a box (t, y0, x0, y1, x1), or to several on different frames.
+    masks
+        Frame to a label image (Y, X), whose values are object ids.
+    prompts
+        Prompts as values, beside those. Without any prompt objects are looked for on the first
+        frame.
+    model
+        A name of ``sam2track models list``, or a file of weights.
+    device
+        As torch names it; "auto": the best there is.
+    out
+        Folder for the results that ``sam2track video`` writes; None: a temporary one, which is
+        gone when the run is closed.
+    overwrite
+        Replace the results of a run in `out`.
+    progress
+        Called as ``progress(steps, total, "Following")``; it passes the steps on, as
+        ``lambda steps, total, doing: tqdm(steps, doing, total)`` does.
+    **engine
+        Fields of `EngineParams` by name, such as ``direction="forward"``; also how objects are
+        found (``discover=20``), how the movie is read (``axes``, ``channel``, ``intensity``,
+        ``z``) and what is written (``save``, ``overlay``, ``fps``).
+
+    Returns
+    -------
+    Run
+        Finished; close it, or use it in a ``with`` block.
+
+    Raises
+    ------
+    Sam2TrackError
+        `PromptError` if prompts do not fit the movie, `FramesError` if it cannot be read,
+        `ModelError`, `OutputError` if `out` holds something, `UsageError` if a parameter is none.
+
+    Examples
+    --------
+    >>> import napari_sam2track as st
+    >>> from napari_sam2track.samples import moving_cells
+    >>> movie = moving_cells(n_frames=4, height=96, width=96, n_cells=3).images_tyx
+    >>> with st.follow(movie, boxes={5: (0, 30, 40, 52, 62)}, direction="forward") as run:
+    ...     run.labels.shape, run.states.shape
+    ((4, 96, 96), (1, 4))
+    """
+    hook = progress or no_progress
+    keep_freed_memory()
+    looked_at, followed, auto, output = _parameters(
+        engine, FramesParams, EngineParams, AutoParams, OutputParams
+    )
+    held = ExitStack()
+    try:
+        frames = held.enter_context(_opened(movie, looked_at))
+        said = prompts_from_numbers(points, boxes, masks).merge(prompts or PromptSet())
+        session = Session(
+            frames,
+            ready_model(model),
+            said,
+            followed,
+            auto if auto.discover or not said else None,
+            choose_device(device).device,
+        )
+        session.check()
+        source = _source(movie)
+        folder = Path(out) if out is not None else held.enter_context(scratch_folder("sam2track"))
+        file = session.to_file(source, looked_at, output)
+        run_folder = held.enter_context(new_run(folder, session, file, source, overwrite))
+        run = Run(run_folder, None if out is None else output, held)
+        run.resume(hook)
+    except BaseException:
+        held.close()
+        raise
+    return run
+
+
+def open_run(
+    folder: str | PathLike[str], movie: Any = None, *, device: str = "auto", **engine: Any
+) -> Run:
+    """Open the run in a folder of results, to look at it, correct it or go on with it.
+
+    Parameters
+    ----------
+    folder
+        That `follow` or ``sam2track video`` wrote.
+    movie
+        The same movie, where it was in memory or has moved; None: where it was.
+    device
+        As torch names it; "auto": the best there is.
+    **engine
+        Fields of `EngineParams` that are to change, such as ``stop``.
+
+    Raises
+    ------
+    Sam2TrackError
+        `FormatError` if there is no run, or it cannot be gone on with on these pixels or with
+        these parameters; `FramesError` if the movie is not there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import napari_sam2track as st
+    >>> from napari_sam2track.samples import moving_cells
+    >>> movie = moving_cells(n_frames=4, height=96, width=96, n_cells=3).images_tyx
+    >>> folder = tempfile.mkdtemp()
+    >>> st.follow(movie, points={1: [(0, 40, 50)]}, out=folder, overlay="none").close()
+    >>> with st.open_run(folder, movie) as run:
+    ...     run.forget(1)
+    Traceback (most recent call last):
+    napari_sam2track.errors.PromptError: there are no prompts, so nothing to follow; ...
+    """
+    folder = Path(folder)
+    if not session_of_run(folder).exists():
+        raise FormatError(f"there is no run in {folder} to open; follow(..., out=...) makes one")
+    held = ExitStack()
+    try:
+        held.enter_context(writing_to(folder))
+        file = run_in(folder)
+        source = movie_beside(file, session_of_run(folder)) if movie is None else movie
+        frames = held.enter_context(_opened(source, file.frames))
+        _check_pixels(frames, file, folder)
+        session = Session(
+            frames,
+            ready_model(file.model.name, file.model.config),
+            file.prompt_set(),
+            EngineParams.named({**file.engine.model_dump(), **engine}),
+            file.auto,
+            choose_device(device).device,
+        )
+        asked = session.to_file(_source(source), file.frames, file.output)
+        run_folder = RunFolder(folder, session, asked, _source(source))
+        run_folder.runner.recall()
+        return Run(run_folder, file.output or OutputParams(), held)
+    except BaseException:
+        held.close()
+        raise
+
+
+def segment(
+    image: Any,
+    points: Mapping[int, Iterable[Sequence[float]]] | None = None,
+    boxes: Mapping[int, Sequence[float]] | None = None,
+    *,
+    model: str | PathLike[str] = "bundled",
+    device: str = "auto",
+    **mask: Any,
+) -> NDArray[np.uint32]:
+    """Outline objects in one image.
+
+    Parameters
+    ----------
+    image
+        A path, or an array (Y, X) or (Y, X, 3).
+    points
+        Object id to clicks: (y, x), or (y, x, 0) for one that says no.
+    boxes
+        Object id to a box (y0, x0, y1, x1).
+    model, device
+        As for `follow`.
+    **mask
+        Fields of `MaskParams` by name, such as ``fill_holes``, or how the image is read
+        (``channel``, ``intensity``).
+
+    Returns
+    -------
+    ndarray
+        Labels (Y, X), uint32; the values are the object ids.
+
+    Raises
+    ------
+    Sam2TrackError
+        `PromptError` if there is no prompt, or one does not fit; `FramesError`, `ModelError`.
+
+    Examples
+    --------
+    >>> import napari_sam2track as st
+    >>> from napari_sam2track.samples import moving_cells
+    >>> image = moving_cells(n_frames=1, height=96, width=96, n_cells=3).images_tyx[0]
+    >>> st.segment(image, points={3: [(40, 50)]}).max()
+    np.uint32(3)
+    """
+    from napari_sam2track.engine.network.network import Network
+    from napari_sam2track.engine.single_image import segment as segment_image
+    from napari_sam2track.models.loading import load_network
+
+    looked_at, params = _parameters(mask, FramesParams, MaskParams)
+    clicks = {i: [(0, *click) for click in given] for i, given in (points or {}).items()}
+    prompts = prompts_from_numbers(clicks, {i: (0, *box) for i, box in (boxes or {}).items()})
+    still = image if isinstance(image, str | PathLike) else np.asarray(image)[None]
+    if looked_at.axes is None and not isinstance(still, str | PathLike):
+        looked_at = looked_at.model_copy(update={"axes": "TYX" if still.ndim == 3 else "TYXC"})
+    with _opened(still, looked_at) as frames:
+        if frames.n_frames != 1:
+            raise FramesError(f"{frames.name} has {frames.n_frames} frames; follow() is for movies")
+        network = Network(load_network(ready_model(model), choose_device(device).device))
+        session = Session(frames, ready_model(model), prompts)
+        session.check()
+        return segment_image(network, frames, 0, prompts, params).labels_yx
+
+
+def link(masks: Any, *, progress: ProgressHook | None = None, **link: Any) -> Tracks:
+    """Link masks of single frames into tracks: every object keeps one id over time.
+
+    Parameters
+    ----------
+    masks
+        A path (see ``sam2track track``), or an array (T, Y, X) or (T, Z, Y, X) of labels of
+        numpy, dask or zarr, which is read frame by frame. Labels need not agree between frames.
+    progress
+        Called as ``progress(frames, n, "Linking")``; it passes the frames on.
+    **link
+        Fields of `LinkParams` by name, such as ``min_iou`` and ``max_gap``.
+
+    Returns
+    -------
+    Tracks
+        Its labels are made of the masks when they are read.
+
+    Raises
+    ------
+    Sam2TrackError
+        `FormatError` if the masks are none, `UsageError` if a parameter is none.
+
+    Examples
+    --------
+    >>> import napari_sam2track as st
+    >>> from napari_sam2track.samples import dividing_nuclei
+    >>> tracks = st.link(dividing_nuclei().labels_tyx[:6], max_gap=2)
+    >>> tracks.labels.shape[0], len(tracks.table) > 0
+    (6, True)
+    """
+    params = LinkParams.named(link)
+    stack = (
+        open_labels(Path(masks))
+        if isinstance(masks, str | PathLike)
+        else from_arrays(masks, _ARRAY)
+    )
+    try:
+        return linked(stack, params, progress=progress or no_progress)[0]
+    except BaseException:
+        stack.close()
+        raise
+
+
+def linked(
+    stack: LabelStack,
+    params: LinkParams,
+    locked: Collection[LockedLink] = (),
+    progress: ProgressHook = no_progress,
+) -> tuple[Tracks, bool]:
+    """Link a stack of labels; see `link`.
+
+    Parameters
+    ----------
+    stack
+        It is closed with the tracks.
+    locked
+        Links that a person decided on.
+
+    Returns
+    -------
+    tuple
+        The tracks, and whether masks were binary and split into connected parts.
+    """
+    frames, split = separate(stack, params.binary)
+    table = link_all(frames, params, tuple(locked), progress=progress)
+    note = provenance(
+        source=stack.source,
+        frames=stack.frame_numbers,
+        parameters={**params.model_dump(), "split_binary": split, "locked_links": len(locked)},
+    )
+    labels = RelabelledFrames(frames, table)
+    return Tracks(TrackedMovie(table, labels, stack.scale, note, stack.close)), split
+
+
+def open_tracks(
+    path: str | PathLike[str],
+    format: str | None = None,
+    *,
+    progress: ProgressHook | None = None,
+    **read: Any,
+) -> Tracks:
+    """Open tracks in any of the formats that are read.
+
+    Parameters
+    ----------
+    path
+        A file or folder: GEFF, TrackMate, a Cell Tracking Challenge folder, JSON, CSV, labels.
+    format
+        Where that is not found out: the names of ``sam2track convert``.
+    progress
+        Called as ``progress(frames, n, what)``; it passes the frames on.
+    **read
+        Fields of `ReadParams`: ``join``, ``merges``, ``visible``, ``axes``.
+
+    Raises
+    ------
+    FormatError
+        If it is missing, damaged or of no known format.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> import napari_sam2track as st
+    >>> from napari_sam2track.samples import dividing_nuclei
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "tracks.geff")
+    >>> st.link(dividing_nuclei().labels_tyx[:6]).save(path)
+    >>> with st.open_tracks(path) as tracks:
+    ...     tracks.labels.shape[0]
+    6
+    """
+    options = ReadParams.named(read)
+    hook = progress or no_progress
+    movie = tracks_files.open_tracks(Path(path), format, options=options, progress=hook)
+    for text in movie.provenance.get("notes", ()):
+        warnings.warn(str(text), stacklevel=2)
+    return Tracks(movie)
+
+
+# -- inside ----------------------------------------------------------------------------------------
+
+
+def _parameters(given: Mapping[str, Any], *kinds: type[Params]) -> tuple[Any, ...]:
+    """Return one value of each kind, of the fields that are given by name.
+
+    Raises
+    ------
+    UsageError
+        If a name is none of theirs, or a value cannot be meant.
+    """
+    known = {name for kind in kinds for name in kind.model_fields}
+    for name in sorted(set(given) - known):
+        raise UsageError(f"there is no parameter {name!r}; known are {', '.join(sorted(known))}")
+    return tuple(
+        kind.named({name: given[name] for name in given if name in kind.model_fields})
+        for kind in kinds
+    )
+
+
+def _opened(movie: Any, params: FramesParams) -> Frames:
+    return open_movie(movie, params.axes, params.channel, params.intensity, params.z, name=_ARRAY)
+
+
+def _source(movie: Any) -> str:
+    return str(Path(movie).absolute()) if isinstance(movie, str | PathLike) else _ARRAY
+
+
+def _check_pixels(frames: Frames, file: SessionFile, folder: Path) -> None:
+    """Refuse a movie that is not the one of a run."""
+    if file.fingerprint not in (None, frames.fingerprint()):
+        raise FormatError(
+            f"the movie {frames.name} is not the one of the run in {folder}: its pixels differ; "
+            "give that one"
+        )
