@@ -105,7 +105,7 @@ def test_labels_with_parents(sam2track, ctc, tmp_path):
 
     path = converted(sam2track, ctc, "a.zarr")
     content = json.loads((path / "zarr.json").read_text())
-    note = make_note({}, None, Scale(), (3, 8, 10))
+    note = make_note({}, {}, Scale(), (3, 8, 10))
     note["sam2track_tracks"]["parents"] = {"1": 1}
     content["attributes"].update(note)
     (path / "zarr.json").write_text(json.dumps(content))

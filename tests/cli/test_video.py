@@ -675,16 +675,16 @@ def test_an_output_of_a_free_name_is_no_input_either(sam2track, run_in):
 
 def test_a_run_that_began_meanwhile(sam2track, movie_path, run_in, monkeypatch, tmp_path):
     """Two first runs into one new folder: the one that comes later does not clear the other."""
-    from napari_sam2track.session import results_folder
+    from napari_sam2track.session import run_folder
 
-    out, check = tmp_path / "out", results_folder.check_folder
+    out, check = tmp_path / "out", run_folder.check_folder
 
-    def then_another_begins(*args):
-        check(*args)
+    def then_another_begins(*args, **options):
+        check(*args, **options)
         monkeypatch.undo()
         run_in("--overlay", "none")
 
-    monkeypatch.setattr(results_folder, "check_folder", then_another_begins)
+    monkeypatch.setattr(run_folder, "check_folder", then_another_begins)
     result = sam2track("video", "--video", movie_path, "--out-dir", out, "--points", "40,40")
     assert result.exit_code == 1
     assert "another run has begun in" in result.stderr.lower()
