@@ -61,7 +61,7 @@ def add_dock(viewer: Any, name: str) -> Any:
 
 
 def start(dock: Any) -> Any:
-    until(lambda: dock._found is not None)
+    until(lambda: dock.setup.found is not None)
     dock.start(False)
     until(lambda: dock.project is not None)
     dock.viewer.dims.set_current_step(0, 0)
@@ -83,8 +83,8 @@ def bedroom(data: Path) -> None:
         rgb = np.stack([movie.read(t) for t in range(movie.n_frames)])
     viewer = napari.Viewer()
     viewer.add_image(rgb, rgb=True, name="bedroom", axis_labels=("t", "y", "x"))
-    dock = add_dock(viewer, "SAM2 Track")
-    until(lambda: dock._found is not None)
+    dock = add_dock(viewer, "SAM2 Segment and follow")
+    until(lambda: dock.setup.found is not None)
     shot(viewer, "dock-1-start.png")
     project = start(dock)
     for i, (y0, x0, y1, x1) in ((1, (168, 335, 300, 450)), (2, (297, 532, 418, 690))):
@@ -121,7 +121,7 @@ def bacteria(data: Path) -> None:
     for layer in list(viewer.layers):
         if type(layer).__name__ == "Tracks":
             layer.visible = False
-    dock = add_dock(viewer, "SAM2 Tracks")
+    dock = add_dock(viewer, "SAM2 Curate tracks")
     until(lambda: dock.project is not None)
     dock.suspects.find()
     until(lambda: not dock.project.background.busy)
@@ -141,7 +141,7 @@ def bacteria(data: Path) -> None:
 def animation() -> None:
     """The main job on the sample: a click for each of five cells, and the run."""
     viewer = napari.Viewer()
-    dock = add_dock(viewer, "SAM2 Track")
+    dock = add_dock(viewer, "SAM2 Segment and follow")
     dock.try_it()
     until(lambda: dock.project is not None)
     project = dock.project

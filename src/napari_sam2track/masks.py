@@ -9,6 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+#: Two pieces of a mask: least area of the smaller one over that of the larger one.
+LEAST_RATIO = 0.4
+#: Two pieces of a mask: least part of the mask's area that the two make up together.
+LEAST_SHARE = 0.9
+
 #: Smallest logit of a pixel that float16 does not round to the background.
 LEAST_LOGIT = np.float16(6e-5)
 #: Pixels for which logits are computed at once: what is needed meanwhile is five times as much.
@@ -311,4 +316,29 @@ def tidy(patch_yx: NDArray[np.float32], fill_holes: int, min_part: int) -> NDArr
             drop[0] = False
             drop[1 + int(area[1:].argmax())] = False
             out = np.where(drop[parts], np.float32(-0.1), out)
+    return out
+
+
+def two_pieces(mask: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
+    """The two pieces of comparable area that a mask consists of, as 1 and 2; None if it does not.
+
+    Parameters
+    ----------
+    mask
+        (Y, X) or (Z, Y, X), bool. Crumbs may make up a tenth of it; they are 0.
+    """
+    from scipy import ndimage as ndi
+
+    pieces, n = ndi.label(mask)
+    if n < 2:
+        return None
+    areas = np.bincount(pieces.ravel())[1:]
+    large, small = np.argsort(-areas, kind="stable")[:2]
+    if areas[small] < LEAST_RATIO * areas[large]:
+        return None
+    if areas[small] + areas[large] < LEAST_SHARE * areas.sum():
+        return None
+    first, second = sorted((int(large), int(small)))
+    out = np.zeros(mask.shape, np.uint8)
+    out[pieces == first + 1], out[pieces == second + 1] = 1, 2
     return out

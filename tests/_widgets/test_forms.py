@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QApplication, QComboBox, QLabel
 
 from napari_sam2track import params
 from napari_sam2track._widgets.forms import ParamsForm
-from napari_sam2track._widgets.texts import wrapped
+from napari_sam2track._widgets.parts import wrapped
 from napari_sam2track.errors import UsageError
 
 MODELS = [

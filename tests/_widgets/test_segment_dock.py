@@ -33,7 +33,7 @@ def dock(window, sample):
 
     window.viewer.add_image(sample.images_tyx, name="cells")
     dock = SegmentDock(window.viewer)
-    window.viewer.window.add_dock_widget(dock, area="right", name="SAM2 Track")
+    window.viewer.window.add_dock_widget(dock, area="right", name="SAM2 Segment and follow")
     dock.window().resize(1300, 1000)
     window.settle()
     return dock
@@ -41,7 +41,7 @@ def dock(window, sample):
 
 @pytest.fixture
 def project(dock, window):
-    window.until(lambda: dock._found is not None)
+    window.until(lambda: dock.setup.found is not None)
     dock.start(False)
     window.until(lambda: dock.project is not None)
     window.viewer.dims.set_current_step(0, 0)
@@ -231,7 +231,7 @@ def test_closing_in_the_middle_of_a_run_loses_nothing(dock, project, window, cen
 
     again = SegmentDock(window.viewer)
     window.viewer.window.add_dock_widget(again, area="right", name="again")
-    window.until(lambda: again._found is not None)
+    window.until(lambda: again.setup.found is not None)
     assert "There is work on this image" in again.image._offer.text()
     again.start(True)
     window.until(lambda: again.project is not None)
@@ -305,12 +305,12 @@ def open_work(window, layer, **panel):
     from napari_sam2track._widgets.segment_dock import SegmentDock
 
     dock = SegmentDock(window.viewer)
-    window.viewer.window.add_dock_widget(dock, area="right", name="SAM2 Track")
+    window.viewer.window.add_dock_widget(dock, area="right", name="SAM2 Segment and follow")
     dock.window().resize(1300, 1000)
     dock.image.set_image(layer)
     for name, value in panel.items():
         getattr(dock.image, f"_{name}").set_value(value)
-    window.until(lambda: dock._found is not None)
+    window.until(lambda: dock.setup.found is not None)
     dock.start(False)
     window.until(lambda: dock.project is not None or "✖" in dock.message.text())
     return dock
@@ -329,7 +329,7 @@ def test_a_plane_of_a_stack_over_time(window, sample, centres):
     assert dock.image._form.isRowVisible(dock.image._plane)
     dock.close_work() if dock.project else None
     dock.image._plane.setValue(1)
-    window.until(lambda: dock._found is not None and dock._found.geometry.plane == 1)
+    window.until(lambda: dock.setup.found is not None and dock.setup.found.geometry.plane == 1)
     dock.start(False)
     window.until(lambda: dock.project is not None)
     project = dock.project
@@ -438,7 +438,7 @@ def test_starting_anew_on_labels_of_earlier_work_keeps_them(dock, project, windo
     shown = frame(project, 0)
     labels = project.labels
     dock.close_work()
-    window.until(lambda: dock._found is not None)
+    window.until(lambda: dock.setup.found is not None)
     dock.image._labels.set_value(labels)
     dock.start(False)
     window.until(lambda: dock.project is not None)

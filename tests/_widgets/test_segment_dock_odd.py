@@ -26,11 +26,11 @@ def open_dock(window, layer=None):
     from napari_sam2track._widgets.segment_dock import SegmentDock
 
     dock = SegmentDock(window.viewer)
-    window.viewer.window.add_dock_widget(dock, area="right", name="SAM2 Track")
+    window.viewer.window.add_dock_widget(dock, area="right", name="SAM2 Segment and follow")
     dock.window().resize(1300, 1000)
     if layer is not None:
         dock.image.set_image(layer)
-    window.until(lambda: dock._found is not None)
+    window.until(lambda: dock.setup.found is not None)
     return dock
 
 
@@ -138,7 +138,7 @@ def test_two_docks_that_found_the_same_pixels_work_in_two_folders(window, sample
     # and each goes on with its own layers
     labels = first.labels
     docks[0].close_work()
-    window.until(lambda: docks[0]._found is not None)
+    window.until(lambda: docks[0].setup.found is not None)
     again = begin(window, docks[0], go_on=True)
     assert again.labels == labels and (frame(again, 0) == 1).any()
 
@@ -155,7 +155,7 @@ def test_starting_anew_leaves_the_old_labels_as_they_were(dock, project, window,
     click_on(window, project, 1, centres[1])
     old, shown = project.labels, frame(project, 0)
     dock.close_work()
-    window.until(lambda: dock._found is not None)
+    window.until(lambda: dock.setup.found is not None)
     new = begin(window, dock)
     click_on(window, new, 1, centres[2])
     np.testing.assert_array_equal(np.asarray(old.data[0]), shown)
@@ -174,7 +174,7 @@ def test_the_contrast_is_that_at_the_start_and_stays_when_work_is_gone_on_with(
     window.until(lambda: not project.status.active)
     dock.close_work()
     layer.contrast_limits = usual
-    window.until(lambda: dock._found is not None)
+    window.until(lambda: dock.setup.found is not None)
     again = begin(window, dock, go_on=True)
     assert again.work.frames.intensity[0] == (100, 9000)
     assert again.work.stale() == {}

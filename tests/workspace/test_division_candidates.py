@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from napari_sam2track.engine.divisions import two_pieces
 from napari_sam2track.errors import EditError
 from napari_sam2track.labels import ArrayLabels
+from napari_sam2track.masks import two_pieces
 from napari_sam2track.samples import dividing_nuclei
+from napari_sam2track.tracks.editing.part_in_two import PartInTwo
 from napari_sam2track.tracks.tracked_movie import table_of
-from napari_sam2track.workspace.division_candidates import DivisionCandidate, PartInTwo, scan_steps
+from napari_sam2track.workspace.division_candidates import DivisionCandidate, scan_steps
 from napari_sam2track.workspace.labels_workspace import LabelsWorkspace
 
 N = 8

@@ -1,4 +1,4 @@
-"""The dock "SAM2 Tracks": link labels, edit tracks, go through suspects, lineage and divisions."""
+"""The dock "SAM2 Curate tracks": link, edit, go through suspects, lineage and divisions."""
 
 from __future__ import annotations
 
@@ -22,16 +22,14 @@ from napari_sam2track._widgets.keys import REDO, UNDO, KeyBindings
 from napari_sam2track._widgets.layer_choice import LayerChoice
 from napari_sam2track._widgets.lineage_panel import LineagePanel
 from napari_sam2track._widgets.link_panel import LinkPanel
-from napari_sam2track._widgets.parts import Words, button, fill_dock, group, row
+from napari_sam2track._widgets.parts import Words, button, fill_dock, group, row, tell, wrapped
 from napari_sam2track._widgets.suspects_panel import SuspectsPanel
-from napari_sam2track._widgets.telling import tell
-from napari_sam2track._widgets.texts import wrapped
 from napari_sam2track.errors import Sam2TrackError
 from napari_sam2track.tracks.editing.edits import SetParent
 from napari_sam2track.tracks.editing.track_state import TrackState
 
 _HINT = (
-    "Choose a Labels layer: a result of SAM2 Track, of Cellpose, or any other. Its values are "
+    "Choose a Labels layer: a result of SAM2, of Cellpose, or any other. Its values are "
     "tracks; link it first if they are not."
 )
 
@@ -115,7 +113,9 @@ class CurateDock(DockBase):
         known = _project_of(layer)
         if known is not None:
             self._set_project(known)
-            self.message.say("These labels are those of the dock SAM2 Track: undo goes over both.")
+            self.message.say(
+                "These labels are those of the dock SAM2 Segment and follow: undo goes over both."
+            )
             return
         try:
             opened = LayerToOpen.of(layer)

@@ -11,7 +11,12 @@ from napari_sam2track._napari.background import Job
 from napari_sam2track._napari.project import Project
 from napari_sam2track._widgets.parts import Words, button, row
 from napari_sam2track._widgets.rows_table import Row, RowsTable
-from napari_sam2track.workspace.division_candidates import DivisionCandidate, scan_steps, suggested
+from napari_sam2track.workspace.division_candidates import (
+    DivisionCandidate,
+    scan_steps,
+    still_open,
+    suggested,
+)
 
 
 class DivisionsPanel(QWidget):
@@ -153,19 +158,10 @@ class DivisionsPanel(QWidget):
     def _renew(self) -> None:
         """Show what may still be a division."""
         project = self._project
-        found: list[DivisionCandidate] = []
+        self.candidates = []
         if project is not None and project.is_open:
-            places, parents = project.work.state.places, project.work.state.parents
-            mothers = set(parents.values())
-            for one in (*suggested(project.work.suggested()), *self._scanned):
-                gone = one.frame not in places.frames(one.parent) and len(one.others) < 2
-                known = one.parent in mothers or any(i in parents for i in one.others)
-                missing = any(i not in places for i in (one.parent, *one.others))
-                refused = any(one.is_like(*pair) for pair in project.refused)
-                twice = any(one.is_like(c.parent, c.frame) for c in found)
-                if not (gone or known or missing or refused or twice):
-                    found.append(one)
-        self.candidates = sorted(found, key=lambda c: (-c.score, c.frame, c.parent))
+            every = (*suggested(project.work.suggested()), *self._scanned)
+            self.candidates = still_open(every, project.work.state, project.refused)
         self.table.set_rows(
             [
                 Row(

@@ -11,8 +11,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QVBoxL
 from napari_sam2track._napari.project import Project
 from napari_sam2track._napari.track_tools import ACTIONS, TOOLS, TrackTools
 from napari_sam2track._widgets.keys import KeyBindings
-from napari_sam2track._widgets.parts import Words, button, row
-from napari_sam2track._widgets.texts import wrapped
+from napari_sam2track._widgets.parts import Words, button, row, wrapped
 
 _COLUMNS = 3
 

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QWidget
 
-from napari_sam2track._widgets.texts import wrapped
+from napari_sam2track._widgets.parts import wrapped
 from napari_sam2track.errors import UsageError
 from napari_sam2track.params import Params
 

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from napari_sam2track._napari.project import Project
 from napari_sam2track._napari.tracks_layer import TracksLayer
 from napari_sam2track._widgets.lineage_tree import LineageTree
-from napari_sam2track._widgets.texts import wrapped
+from napari_sam2track._widgets.parts import wrapped
 
 #: Milliseconds after the last edit.
 _AFTER = 150

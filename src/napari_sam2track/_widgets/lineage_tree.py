@@ -10,7 +10,7 @@ from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from napari_sam2track._widgets.lineage_view import RGBA, LineageView
-from napari_sam2track._widgets.texts import wrapped
+from napari_sam2track._widgets.parts import wrapped
 from napari_sam2track.tracks.lineage import Parents, Spans, lineage_ids
 
 Choice = Literal["all", "lineage", "families"]

@@ -11,7 +11,7 @@ from qtpy.QtGui import QColor, QFont, QFontMetrics, QPainter, QPalette, QPen, QW
 from qtpy.QtWidgets import QWidget
 
 from napari_sam2track._widgets.lineage_layout import known_parents, layout
-from napari_sam2track._widgets.texts import wrapped
+from napari_sam2track._widgets.parts import wrapped
 from napari_sam2track._widgets.time_view import NOTCH, TimeView
 from napari_sam2track.tracks.lineage import Parents, Spans, ancestors, children, descendants
 

@@ -1,8 +1,9 @@
-"""Small pieces that the docks are made of."""
+"""Small pieces that the docks are made of, and how they speak."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import escape
 from typing import Any
 
 from qtpy.QtCore import Qt
@@ -91,3 +92,21 @@ class Words(QLabel):
         mark = {"error": "✖ ", "warning": "⚠ "}.get(level, "") if text else ""
         self.setText(mark + text)
         self.setVisible(bool(text))
+
+
+def wrapped(text: str) -> str:
+    """Return a tooltip's text that Qt breaks into lines, which it does with rich text only."""
+    return f"<qt>{escape(text)}</qt>" if text else ""
+
+
+def tell(level: str, text: str) -> None:
+    """Show a warning or an error in napari's own way; the docks show the rest.
+
+    The progress of a run is shown in the dock alone: adding a bar to napari's activity dialog
+    handles all waiting events at once, within whatever was going on, and held the window for
+    140 ms.
+    """
+    from napari.utils.notifications import Notification, notification_manager
+
+    if level in ("warning", "error"):
+        notification_manager.dispatch(Notification(text, severity=level))

@@ -10,7 +10,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
 from qtpy.QtGui import QColor, QKeyEvent
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
-from napari_sam2track._widgets.texts import wrapped
+from napari_sam2track._widgets.parts import wrapped
 
 _ROLE = Qt.ItemDataRole
 

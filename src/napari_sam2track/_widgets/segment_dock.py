@@ -1,9 +1,8 @@
-"""The dock "SAM2 Track": click, propagate, correct."""
+"""The dock "SAM2 Segment and follow": click, propagate, correct."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,32 +17,23 @@ from napari_sam2track._napari.adopted_layers import (
 )
 from napari_sam2track._napari.background import Background, Job
 from napari_sam2track._napari.movie_project import MovieProject
-from napari_sam2track._napari.project_setup import (
-    Found,
-    Ready,
-    check_free,
-    check_labels,
-    find_work,
-    look_up,
-    make_ready,
-)
+from napari_sam2track._napari.project_setup import Found, Ready, find_work
+from napari_sam2track._napari.project_start import ProjectStart, StartRequest, StartState
 from napari_sam2track._napari.run_status import RunStatus
 from napari_sam2track._napari.sample_prompts import load_sample, prompt_sample
 from napari_sam2track._napari.session_export import save_session
 from napari_sam2track._napari.settings import settings
 from napari_sam2track._napari.ui_scheduler import QtPump
-from napari_sam2track._napari.work_folder import give_back
 from napari_sam2track._widgets.dock_base import DockBase
 from napari_sam2track._widgets.help_panel import HelpPanel
 from napari_sam2track._widgets.image_panel import ImagePanel
 from napari_sam2track._widgets.keys import REDO, UNDO, KeyBindings
 from napari_sam2track._widgets.model_panel import ModelPanel
 from napari_sam2track._widgets.objects_panel import ObjectsPanel
-from napari_sam2track._widgets.parts import Words, button, fill_dock, group, row
+from napari_sam2track._widgets.parts import Words, button, fill_dock, group, row, tell
 from napari_sam2track._widgets.review_panel import ReviewPanel
 from napari_sam2track._widgets.run_panel import RunPanel
-from napari_sam2track._widgets.telling import tell
-from napari_sam2track.errors import Sam2TrackError, UsageError
+from napari_sam2track.errors import Sam2TrackError
 from napari_sam2track.models.registry import find_model
 
 _HINT = (
@@ -70,8 +60,7 @@ class SegmentDock(DockBase):
         self.pump.attach(self.background)
         chosen = settings()
         self._keys, self._bindings = chosen.keys, KeyBindings()
-        self._found: Found | None = None
-        self._trying = self._opening = self._looking = self._closed = False
+        self.setup = ProjectStart(self.background, self)
         self.message = Words(_HINT)
         self.image = ImagePanel(napari_viewer)
         self.model = ModelPanel(self.background, chosen.device, chosen.cache_memory)
@@ -132,27 +121,21 @@ class SegmentDock(DockBase):
 
     def _image_changed(self) -> None:
         """Look for saved work on the image, in the background."""
-        self._found, self._looking = None, False
         self.image.set_offer("")
         layer = self.image.image()
         if self.project is not None or layer is None:
+            self.setup.forget()
             return
         try:
-            found = find_work(layer, self.image.value())
+            self.setup.look_at(layer, self.image.value())
         except (Sam2TrackError, ValueError) as error:
             self.message.say(str(error), "warning")
             return
         self.message.say(_HINT)
-        self._looking = True
-        self.background.submit(
-            Job(lambda: look_up(found), self._offer, on_error=self._not_found, key="look up")
-        )
         self._show_picture()
 
-    def _offer(self, found: Found) -> None:
-        if self.project is not None or self._opening or self._closed:
-            return
-        self._found, self._looking = found, False
+    def start_found(self, found: Found) -> None:
+        """Offer saved work."""
         if found.earlier is not None:
             saved = found.earlier.saved.replace("T", " ")[:16]
             n = len(found.earlier.said().prompts.objects)
@@ -160,33 +143,35 @@ class SegmentDock(DockBase):
                 f"There is work on this image, saved {saved} UTC: {n} prompted "
                 f"{'object' if n == 1 else 'objects'}."
             )
-        if self._trying:
-            self.start(False)
 
-    def start(self, go_on: bool) -> None:
-        """Begin work on the chosen image."""
-        layer, labels = self.image.image(), self.image.labels()
-        if self.project is not None or layer is None or self._opening:
-            return
-        if self._found is None:
-            if not self._looking:
-                self._image_changed()
-            self._start_when_found(go_on)
+    def start(self, go_on: bool, then: Callable[[MovieProject], object] | None = None) -> None:
+        """Begin work on the chosen image.
+
+        Parameters
+        ----------
+        go_on
+            With saved work, if there is some.
+        then
+            Called with the project once it is open.
+        """
+        layer = self.image.image()
+        if self.project is not None or layer is None:
             return
         if self.model.missing:
             self.say("error", self.model.missing)
             return
-        go_on = go_on and self._found.earlier is not None
+        asked = StartRequest(layer, self.image.value(), self.image.labels(), go_on, then)
         try:
-            found = self._as_now(self._found, layer, go_on)
-            if labels is not None:
-                check_labels(labels, found.geometry)
-                check_free(labels)
+            self.setup.start(asked)
         except (Sam2TrackError, ValueError) as error:
             self.say("error", str(error))
             return
-        array = None if labels is None else labels.data
-        if go_on and found.earlier is not None:
+        if self.setup.state is StartState.READING:
+            self.message.say("Reading the image…")
+
+    def start_opening(self, request: StartRequest, found: Found) -> None:
+        """Choose the model of work that is gone on with, and let nothing else be chosen."""
+        if request.go_on and found.earlier is not None:
             earlier = found.earlier
             try:
                 model = find_model(earlier.model.name)
@@ -194,49 +179,22 @@ class SegmentDock(DockBase):
                 self.say("warning", f"{error}. The chosen model is used")
             else:
                 self.model.set_value(model, earlier.engine, earlier.device)
-        self._opening = True
         self.image.setEnabled(False)
         self.message.say("Opening…")
-        self.background.submit(
-            Job(
-                lambda: make_ready(found, go_on, array),
-                partial(self._opened, layer, labels),
-                on_error=self._fail_to_open,
-            )
-        )
 
-    def _start_when_found(self, go_on: bool) -> None:
-        """Start as soon as the image is read; if it cannot be, that is said already."""
-        if self._found is not None:
-            self.start(go_on)
-        elif self._looking:
-            self.message.say("Reading the image…")
-            self.pump.later("start", 100, partial(self._start_when_found, go_on))
+    def start_measured(self, done: int, total: int) -> None:
+        """Show how far the labels are measured."""
+        self.message.say(f"Measuring labels: frame {done} of {total}")
 
-    def _as_now(self, found: Found, layer: Any, go_on: bool) -> Found:
-        """An image as it is by now: since it was found its contrast or place may be others.
-
-        Work that is gone on with sees the contrast of before, else nothing of it would hold.
-        """
-        params = self.image.value()
-        if go_on and found.earlier is not None and params.intensity is None:
-            params = params.model_copy(update={"intensity": found.earlier.frames.intensity})
-        now = find_work(layer, params)
-        if now.geometry.shape != found.geometry.shape:
+    def start_failed(self, error: BaseException, was: StartState) -> None:
+        """Say why, and look at the image again if it could be read before."""
+        if was is not StartState.READING:
             self._image_changed()
-            raise UsageError("the image is another one by now: it is read again; then press Start")
-        return replace(found, frames=now.frames, geometry=now.geometry, params=params)
+        self._fail(error)  # last: it is to be read
 
-    def _opened(self, layer: Any, labels: Any, ready: Any) -> None:
-        if self._closed:  # the dock was closed meanwhile
-            if isinstance(ready, Ready):
-                give_back(ready.found.folder)
-            return
-        if not isinstance(ready, Ready):
-            done, total = ready
-            self.message.say(f"Measuring labels: frame {done} of {total}")
-            return
-        self._opening = False
+    def start_opened(self, request: StartRequest, ready: Ready) -> None:
+        """Begin work."""
+        layer, labels = request.layer, request.labels
         self.image.setEnabled(True)
         points = self.image.points()
         if points is not None and points.ndim != ready.found.geometry.ndim:
@@ -277,27 +235,13 @@ class SegmentDock(DockBase):
         self.message.say("Click on an object.")
         if restored is not None and not ready.going_on:
             project.say_prompts(restored.prompts)  # with masks, which no layer shows
-        if self._trying:
-            self._trying = False
-            prompt_sample(project)
-            project.propagate(direction="forward")
-
-    def _not_found(self, error: BaseException) -> None:
-        self._looking = self._trying = False
-        self._fail(error)
+        if request.then is not None:
+            request.then(project)
 
     def _fail(self, error: BaseException) -> None:
-        if self._closed:
-            return
-        self.image.setEnabled(True)
-        self.say("error", str(error) or type(error).__name__)
-
-    def _fail_to_open(self, error: BaseException) -> None:
-        if self._closed:
-            return
-        self._opening = self._trying = False
-        self._image_changed()
-        self._fail(error)  # last: it is to be read
+        if self.setup.state is not StartState.CLOSED:
+            self.image.setEnabled(True)
+            self.say("error", str(error) or type(error).__name__)
 
     def _show_picture(self, event: Any = None) -> None:
         """Show what SAM2 sees of the frame that is looked at."""
@@ -327,11 +271,11 @@ class SegmentDock(DockBase):
 
     def try_it(self) -> None:
         """The main job on a sample: load, click, follow."""
-        self._trying = True
         layer = load_sample(self.viewer)
         self.model.set_value(find_model("bundled"), self.model.engine(), "auto")
         self.image.set_image(layer)
         self._image_changed()
+        self.start(False, then=_follow_sample)
 
     # -- while work goes on --------------------------------------------------------------------
 
@@ -403,6 +347,11 @@ class SegmentDock(DockBase):
         self._image_changed()
 
 
+def _follow_sample(project: MovieProject) -> None:
+    prompt_sample(project)
+    project.propagate(direction="forward")
+
+
 class _Held:
     """What is closed when the dock is gone; the dock itself is not touched then."""
 
@@ -412,7 +361,7 @@ class _Held:
 
 def _close(held: _Held) -> None:
     dock = held.dock
-    dock._closed = True
+    dock.setup.close()
     dock.viewer.dims.events.current_step.disconnect(dock._show_picture)
     project, dock.project = dock.project, None
     if project is not None:

@@ -11,6 +11,7 @@ from qtpy.QtCore import QLineF, QPoint, QRect, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPalette, QPen, qRgba
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QWidget
 
+from napari_sam2track._widgets.parts import wrapped
 from napari_sam2track._widgets.strip_image import (
     COLOURS,
     LOWEST,
@@ -23,7 +24,6 @@ from napari_sam2track._widgets.strip_image import (
     hatched,
     pooled,
 )
-from napari_sam2track._widgets.texts import wrapped
 from napari_sam2track._widgets.time_view import TimeView
 
 #: Height of a row, in pixels: as much as there is room for.

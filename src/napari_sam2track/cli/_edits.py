@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from napari_sam2track.cli._words import counted
+from napari_sam2track.cli._progress import counted
 from napari_sam2track.errors import EditError, FormatError
 from napari_sam2track.params import WriteParams
 

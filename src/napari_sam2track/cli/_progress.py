@@ -118,3 +118,8 @@ class DownloadBar:
     def close(self) -> None:
         """Leave the terminal as it was; may be called twice."""
         self._bar.stop()
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number of things in words: "1 frame", "30 frames"."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"

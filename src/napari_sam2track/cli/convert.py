@@ -10,7 +10,7 @@ import typer
 
 from napari_sam2track.cli._inputs import FromFormat, Overwrite
 from napari_sam2track.cli._options import with_params
-from napari_sam2track.cli._words import counted
+from napari_sam2track.cli._progress import counted
 from napari_sam2track.params import ReadParams, WriteParams
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import typer
 
 from napari_sam2track.cli._inputs import Overwrite
 from napari_sam2track.cli._options import with_params
-from napari_sam2track.cli._words import counted
+from napari_sam2track.cli._progress import counted
 from napari_sam2track.errors import UsageError
 from napari_sam2track.params import LinkParams, WriteParams
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from napari_sam2track.cli._words import counted
+from napari_sam2track.cli._progress import counted
 
 EXAMPLES = """\
 [bold]Examples[/bold]

@@ -6,19 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_sam2track.masks import Mask, Patch
+from napari_sam2track.masks import Mask, Patch, two_pieces
 
 #: Two parts that lie apart must last for so many frames.
 LASTING = 3
 #: What has lasted for more frames than this was told when it had not (four are enough): each frame
 #: looks back a bounded number of frames, however long an object stays in two parts.
 LOOK_BACK = 16
-#: Least area of the smaller part over that of the larger one.
-LEAST_RATIO = 0.4
-#: Least part of the mask's area that the two make up together.
-LEAST_SHARE = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,31 +55,6 @@ class FoundDivision:
     frame: int
     parts: tuple[Mask, Mask]
     score: float
-
-
-def two_pieces(mask: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
-    """The two pieces of comparable area that a mask consists of, as 1 and 2; None if it does not.
-
-    Parameters
-    ----------
-    mask
-        (Y, X) or (Z, Y, X), bool. Crumbs may make up a tenth of it; they are 0.
-    """
-    from scipy import ndimage as ndi
-
-    pieces, n = ndi.label(mask)
-    if n < 2:
-        return None
-    areas = np.bincount(pieces.ravel())[1:]
-    large, small = np.argsort(-areas, kind="stable")[:2]
-    if areas[small] < LEAST_RATIO * areas[large]:
-        return None
-    if areas[small] + areas[large] < LEAST_SHARE * areas.sum():
-        return None
-    first, second = sorted((int(large), int(small)))
-    out = np.zeros(mask.shape, np.uint8)
-    out[pieces == first + 1], out[pieces == second + 1] = 1, 2
-    return out
 
 
 def two_parts(patch: Patch) -> Two | None:

@@ -14,11 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from napari_sam2track.engine.clicks import Clicks, decode_clicks
-from napari_sam2track.engine.divisions import LEAST_RATIO, LOOK_BACK, Patches, Two, two_parts
+from napari_sam2track.engine.divisions import LOOK_BACK, Patches, Two, two_parts
 from napari_sam2track.engine.network.batches import Batcher
 from napari_sam2track.engine.views.views import Movie, WindowView
 from napari_sam2track.engine.views.windows import MaskExtent
 from napari_sam2track.masks import (
+    LEAST_RATIO,
     Mask,
     Patch,
     compose_labels,

@@ -16,9 +16,9 @@ from napari_sam2track.masks import Mask
 from napari_sam2track.prompts import Prompt
 from napari_sam2track.tracks.editing.changes import Change
 from napari_sam2track.tracks.editing.edits import Delete, Divide, Merge, Relabel, Split, Swap
+from napari_sam2track.tracks.editing.part_in_two import PartInTwo
 from napari_sam2track.tracks.editing.track_state import Edit, TrackState
 from napari_sam2track.workspace.annotations import Annotations
-from napari_sam2track.workspace.division_candidates import PartInTwo
 
 
 def follow(
