@@ -155,10 +155,12 @@ class LinkRun:
         work = self._project.work
         written = False
         for t in range(work.labels.n_frames):
-            frame = linked.frame(t)
-            if not np.array_equal(frame, work.labels.read(t)):
-                work.replace_frame(t, frame)
-                written = True
+            if linked.changes(t):
+                old = work.labels.read(t)
+                new = linked.renamed(t, old)
+                if not np.array_equal(new, old):
+                    work.replace_frame(t, new, old)
+                    written = True
             yield t
         table = relabelled(linked.table)
         if not written and dict(table.parents) == dict(work.state.parents):

@@ -35,11 +35,16 @@ class SeparatedFrames:
 
     def read(self, t: int) -> NDArray[np.uint32]:
         """Frame `t` with its connected parts numbered from 1, uint32."""
-        from scipy import ndimage
+        return connected_parts(self.frames.read(t))
 
-        mask = self.frames.read(t) != 0
-        parts, _ = ndimage.label(mask, structure=np.ones((3,) * mask.ndim, bool))
-        return np.asarray(parts, np.uint32)
+
+def connected_parts(masks: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Number the connected parts of everything but 0, corners included, from 1; uint32."""
+    from scipy import ndimage
+
+    mask = masks != 0
+    parts, _ = ndimage.label(mask, structure=np.ones((3,) * mask.ndim, bool))
+    return np.asarray(parts, np.uint32)
 
 
 def is_binary(frames: LabelFrames) -> bool:

@@ -304,9 +304,11 @@ class LabelsWorkspace:
         note = UndoNote(title, self.said, self.said, self._journal.begin())
         self._busy, self._relabelling = self.history.mark(note), True
 
-    def replace_frame(self, t: int, labels_yx: NDArray[np.uint32]) -> None:
-        """Write one of them."""
-        self._note_frame(t, self.labels.read(t))
+    def replace_frame(
+        self, t: int, labels_yx: NDArray[np.uint32], old_yx: NDArray[np.uint32]
+    ) -> None:
+        """Write one of them, in place of what it shows now."""
+        self._note_frame(t, old_yx)
         whole = tuple(slice(0, n) for n in self.labels.frame_shape)
         self.labels.write_box(t, whole, labels_yx)
         self.labels_changed.emit(frozenset([t]))

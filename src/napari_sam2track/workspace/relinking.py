@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import EditError
 from napari_sam2track.labels import LabelFrames
-from napari_sam2track.linking import Linker, locked_links, separate
+from napari_sam2track.linking import Linker, connected_parts, locked_links, separate
 from napari_sam2track.params import LinkParams
 from napari_sam2track.prompts import Prompt, PromptSet
 from napari_sam2track.tracks.table import TrackTable
@@ -26,24 +26,27 @@ class Linked:
 
     Attributes
     ----------
-    frames
-        The masks that were linked: the labels, or their connected parts.
     split
-        Whether they are connected parts.
+        Whether the connected parts of the labels were linked, not the labels.
     table
-        Tracks with their final ids and parents; ``label`` is that of `frames`.
+        Tracks with their final ids and parents; ``label`` is that of what was linked.
     ids
         (label of the layer, frame) to the id that it has now; of several parts the largest.
     """
 
-    frames: LabelFrames
     split: bool
     table: TrackTable
     ids: Mapping[Key, int]
 
-    def frame(self, t: int) -> NDArray[np.uint32]:
-        """Frame ``t`` with the ids of the tracks."""
-        return map_labels(self.frames.read(t), *self.table.frame_map(t))
+    def changes(self, t: int) -> bool:
+        """Whether frame ``t`` may get other ids than it has."""
+        labels, tracks = self.table.frame_map(t)
+        return self.split or not np.array_equal(labels, tracks)
+
+    def renamed(self, t: int, old: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """Return frame ``t`` with the ids of the tracks, made of what it shows now."""
+        masks = connected_parts(old) if self.split else old
+        return map_labels(masks, *self.table.frame_map(t))
 
 
 def link_steps(
@@ -94,7 +97,7 @@ def link_steps(
     rows = table.detections
     old = np.full(len(rows), value, np.uint32) if split else rows["label"]
     ids = keep_ids(rows["track"], old, rows["frame"], first_new)
-    yield Linked(frames, split, _renamed(table, ids), _by_label(rows, old, ids))
+    yield Linked(split, _renamed(table, ids), _by_label(rows, old, ids))
 
 
 def keep_ids(
