@@ -81,10 +81,10 @@ def test_a_locked_track_stays_though_it_jumps():
     labels[:2, 2:8, 2:8] = 1
     labels[2:, 30:36, 30:36] = 1
     labels[:, 20:24, 2:6] = 2
-    assert len(np.unique(link(ArrayLabels(labels)).frame(3))) == 3
-    assert 1 not in link(ArrayLabels(labels)).frame(3)
+    assert len(np.unique(link(ArrayLabels(labels)).renamed(3, labels[3]))) == 3
+    assert 1 not in link(ArrayLabels(labels)).renamed(3, labels[3])
     held = link(ArrayLabels(labels), locked=[1, 77])
-    np.testing.assert_array_equal(held.frame(3), labels[3])
+    np.testing.assert_array_equal(held.renamed(3, labels[3]), labels[3])
 
 
 def test_binary_masks_are_separated_but_not_a_prompted_object():
