@@ -44,10 +44,7 @@ KNOW_TORCH = {"engine", "models", "training"}
 #: Module and what it imports: why.
 TORCH_ELSEWHERE = {
     ("cli.info", "torch"): "prints its version",
-    (
-        "session.run_store",
-        "torch",
-    ): "the engine's state consists of tensors, and is read back as weights",
+    ("session.run_memories", "torch"): "the engine's state is tensors, read back as weights",
 }
 
 #: What one install of the plugin brings, whatever of it is imported so far.

@@ -170,7 +170,9 @@ def test_napari_saves_and_opens_again(viewer, tmp_path):
         assert lines.graph == tracks.graph
 
 
-@pytest.mark.parametrize("module", ["reader", "writer", "sample_data", "settings", "restoring"])
+@pytest.mark.parametrize(
+    "module", ["reader", "writer", "sample_data", "settings", "session_layers"]
+)
 def test_importing_loads_neither_torch_nor_a_toolkit(module):
     """napari imports them in its own thread, when a file is opened."""
     code = (

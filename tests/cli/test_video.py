@@ -603,12 +603,12 @@ def test_damaged_frames_are_computed_again(sam2track, run_in):
         content = bytearray(path.read_bytes())
         content[100] ^= 1
         path.write_bytes(content)
-    for path in (out / ".run" / "memories").rglob("*.pt"):
+    for path in (out / ".run" / "memories").rglob("*.mem"):
         path.write_bytes(path.read_bytes()[:100])
     (out / ".run" / "note.json").write_text("")
     done = sam2track("video", "--out-dir", out, "--resume")
     assert done.exit_code == 0, done.output
-    assert "2 frames and 1 note of decisions of the run in" in done.stderr
+    assert re.search(r"2 frames, \d memor(y|ies) and 1 note of decisions of the run", done.stderr)
     assert "damaged: computed again" in done.stderr
     assert "To compute: 6 object-frames" in done.stderr
     np.testing.assert_array_equal(tifffile.imread(out / "labels.tif"), before)

@@ -114,7 +114,7 @@ def test_stopped_and_resumed_equals_uninterrupted(
         next(steps)
     with monkeypatch.context() as no_time:
         if killed:  # leaves no time to save anything
-            no_time.setattr(RunStore, "save_memory", lambda *_: None)
+            no_time.setattr(RunStore, "save_memories", lambda *_: None)
         steps.close()
     store, again = run(session(movie, prompts), tmp_path)
     assert len(again) == N - stop_after
@@ -131,8 +131,8 @@ def test_killed_while_a_corrected_object_is_behind_others(sample, movie, prompts
     for _ in range(3):
         next(steps)
     steps.close()
-    for path in (tmp_path / "two" / "memories").rglob("*.pt"):
-        if int(path.stem.split("-")[1]) not in (0, 4):  # as a kill leaves them
+    for path in (tmp_path / "two" / "memories").rglob("*.mem"):
+        if int(path.stem.split("-")[0][:-1]) not in (0, 4):  # as a kill leaves them
             path.unlink()
     run(session(movie, prompts | correction), tmp_path / "two")
     assert rows(other) == rows(straight)

@@ -12,7 +12,8 @@ from napari_sam2track.masks import Patch
 from napari_sam2track.params import EngineParams, FramesParams
 from napari_sam2track.prompts import Point, Prompt, PromptSet, prompts_to_dict
 from napari_sam2track.session.decisions import Decisions
-from napari_sam2track.session.run_store import DamagedMemoryError, RunStore
+from napari_sam2track.session.run_memories import DamagedMemoryError
+from napari_sam2track.session.run_store import RunStore
 from napari_sam2track.session.session_file import ModelRef, SessionFile
 
 SHAPE = (4, 6, 8)
@@ -234,10 +235,10 @@ def test_foreign_files_among_the_frames(tmp_path):
 def test_a_damaged_memory_is_not_named_again(tmp_path, how):
     store = RunStore(tmp_path / ".run", SHAPE)
     for t in (0, 16):
-        store.save_memory(3, 7, 1, t, {"bank": {}, "at": t})
+        store.save_memories(t, 1, {(3, 7): {"bank": {}, "at": t}})
     assert store.memories(3, 7, 1) == [0, 16]
     assert store.load_memory(3, 7, 1, 16) == {"bank": {}, "at": 16}
-    (path,) = (tmp_path / ".run" / "memories").rglob("*-000016.pt")
+    (path,) = (tmp_path / ".run" / "memories").rglob("000016f-*.mem")
     damage(path, how)
     with pytest.raises(DamagedMemoryError):
         store.load_memory(3, 7, 1, 16)

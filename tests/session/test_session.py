@@ -121,7 +121,7 @@ def test_a_run_that_was_killed_goes_on_from_what_is_stored(
     killed = Runner(session(movie, prompts), part).propagate()
     done = [next(killed).done for _ in range(after)][-1]
     with monkeypatch.context() as no_time:  # a kill leaves no time to save anything
-        no_time.setattr(RunStore, "save_memory", lambda *_: None)
+        no_time.setattr(RunStore, "save_memories", lambda *_: None)
         killed.close()
     resumed, again = run(session(movie, prompts), tmp_path / "part")
     assert again[-1].done == steps[-1].done - done
@@ -252,7 +252,7 @@ def test_found_objects_survive_a_kill(movie, tmp_path, monkeypatch):
     for _ in range(7):
         next(steps)
     with monkeypatch.context() as no_time:  # a kill leaves no time to save anything
-        no_time.setattr(RunStore, "save_memory", lambda *_: None)
+        no_time.setattr(RunStore, "save_memories", lambda *_: None)
         steps.close()
     resumed, _ = run(auto(), tmp_path / "part")
     np.testing.assert_array_equal(stack(resumed), stack(whole))

@@ -143,6 +143,7 @@ def write_results(
     lineage = {} if decided is None else runner.plan.parents
     parents = _with_pixels(store, lineage) if lineage else {}
     spans: dict[int, tuple[int, int]] = {}
+    nothing_yx = np.zeros(store.shape[1:], np.uint32)
     largest = max({*prompts.objects, *store.objects()}, default=0)
     with together(folder) as new, ExitStack() as outputs:
         add_rows = outputs.enter_context(table_writer(new / TABLE, lineage))
@@ -152,7 +153,7 @@ def write_results(
             """The labels of each frame, after everything else was made of them."""
             for t in range(n):
                 stored = store.read(t)
-                labels_yx = store.empty() if stored is None else stored.labels_yx
+                labels_yx = nothing_yx if stored is None else stored.labels_yx
                 if stored is not None:
                     regions = measure_regions(labels_yx)
                     add_rows(t, stored, regions)

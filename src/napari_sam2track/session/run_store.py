@@ -11,35 +11,28 @@ computed again; what cannot be read at all may be whole, and is an error.
 
 from __future__ import annotations
 
-import io
 import json
 import struct
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_sam2track.engine.results import ObjectResult
 from napari_sam2track.errors import FormatError, OutputError
 from napari_sam2track.session.decisions import Decisions
 from napari_sam2track.session.run_journals import RunJournals
+from napari_sam2track.session.run_memories import RunMemories
 from napari_sam2track.session.session_file import SessionFile, read_session, write_session
-from napari_sam2track.session.stored_frame import StoredFrame
+from napari_sam2track.session.stored_frame import StoredFrame, StoredLabels
 from napari_sam2track.storage.durable import write_whole
 from napari_sam2track.storage.output import disk_advice, refuse_links
 from napari_sam2track.storage.seals import BrokenSealError, checksum, sealed, unsealed
 
 #: What a run is, what it decided by itself, and what it had decided one step before.
 SESSION, NOTE, NOTE_BEFORE = "session.json", "note.json", "note.before.json"
-
-
-class DamagedMemoryError(Exception):
-    """A memory that is not what was written; from now on the store does not name it any more."""
 
 
 class RunStore:
@@ -64,7 +57,7 @@ class RunStore:
         self._removed: set[int] = set()
         self._noted: int | None = None
         self._damaged_frames: set[int] = set()
-        self._damaged_memories: set[Path] = set()
+        self._memories = RunMemories(folder / "memories")
         self._damage: Counter[str] = Counter()
         refuse_links(folder, *(folder / name for name in ("frames", "memories", "journals")))
         (folder / "frames").mkdir(parents=True, exist_ok=True)
@@ -200,13 +193,9 @@ class RunStore:
         """Number of frames of the movie."""
         return self.shape[0]
 
-    def empty(self) -> NDArray[np.uint32]:
-        """Return labels (Y, X) of a frame without objects."""
-        return np.zeros(self.shape[1:], np.uint32)
-
     def labels(self) -> StoredLabels:
         """Return the labels of all frames; unfinished frames are empty."""
-        return StoredLabels(self)
+        return StoredLabels(self.read, self.shape)
 
     def finished(self) -> list[int]:
         """The frames that are there, in order, but for those that are known to be damaged."""
@@ -229,10 +218,12 @@ class RunStore:
 
         Frames are looked at when the first key is asked for, memories when they are needed.
         """
-        found = [f"{n} {what}{'s' if n > 1 else ''}" for what, n in sorted(self._damage.items())]
+        counts = self._damage + Counter(memory=self._memories.n_damaged)
+        found = [_several(n, what) for what, n in sorted(counts.items())]
         if not found:
             return None
-        return f"{' and '.join(found)} of the run in {self.folder.parent} damaged: computed again"
+        listed = " and ".join([", ".join(found[:-1]), found[-1]] if found[1:] else found)
+        return f"{listed} of the run in {self.folder.parent} damaged: computed again"
 
     def objects(self) -> set[int]:
         """All objects of which something is stored."""
@@ -373,38 +364,22 @@ class RunStore:
 
     # -- memories and notes --------------------------------------------------------------------
 
-    def save_memory(self, object_id: int, key: int, step: int, t: int, state: Any) -> None:
-        """Keep what is remembered of an object after frame ``t`` of a pass.
-
-        It is not waited for until it is on the disk: if it is lost, more is computed again.
-        """
-        import torch
-
-        path = self._memory_path(object_id, key, step, t)
-        content = io.BytesIO()
-        torch.save(state, content)
-        part = path.with_suffix(".part")
+    def save_memories(self, t: int, step: int, states: Mapping[tuple[int, int], Any]) -> None:
+        """Keep what is remembered of objects after a frame of a pass; see `RunMemories.save`."""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(sealed(content.getvalue()))
-            part.replace(path)
+            self._memories.save(t, step, states)
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise self._cannot_write(error) from error
-        self._damaged_memories.discard(path)
 
     def memories(self, object_id: int, key: int, step: int) -> list[int]:
         """The frames of which there are memories."""
-        folder = self._memory_path(object_id, key, step, 0).parent
-        found = (
-            p
-            for p in folder.glob(f"{key:016x}{_sign(step)}-*.pt")
-            if p not in self._damaged_memories
-        )
-        return sorted(int(p.stem.split("-")[1]) for p in found)
+        try:
+            return self._memories.frames(object_id, key, step)
+        except OSError as error:
+            raise _cannot_read(self._memories.folder, error) from error
 
     def load_memory(self, object_id: int, key: int, step: int, t: int) -> dict[str, Any]:
-        """What `save_memory` kept.
+        """What `save_memories` kept of an object.
 
         Raises
         ------
@@ -413,21 +388,10 @@ class RunStore:
         FormatError
             If the system does not let it be read.
         """
-        import torch
-
-        path = self._memory_path(object_id, key, step, t)
         try:
-            content = io.BytesIO(unsealed(self._read(path)))
-            state: dict[str, Any] = torch.load(content, map_location="cpu", weights_only=True)
-        except (BrokenSealError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
-            self._damaged_memories.add(path)
-            self._damage["memory"] += 1
-            raise DamagedMemoryError from error
-        return state
-
-    def _memory_path(self, object_id: int, key: int, step: int, t: int) -> Path:
-        name = f"{key:016x}{_sign(step)}-{t:06d}.pt"
-        return self.folder / "memories" / str(object_id) / name
+            return self._memories.load(object_id, key, step, t)
+        except OSError as error:
+            raise _cannot_read(self._memories.folder, error) from error
 
     def save_note(self, note: Mapping[str, Any]) -> None:
         """Keep what was decided in the run, as JSON."""
@@ -489,10 +453,7 @@ class RunStore:
         try:
             return path.read_bytes()
         except OSError as error:
-            raise FormatError(
-                f"{path} cannot be read ({error.strerror}), though it may be whole; see to its "
-                "permissions and its disk, and keep it"
-            ) from error
+            raise _cannot_read(path, error) from error
 
     def _write(self, path: Path, content: bytes) -> None:
         try:
@@ -507,31 +468,6 @@ class RunStore:
         )
 
 
-@dataclass(frozen=True)
-class StoredLabels:
-    """The labels of a run, composed when they are read; see `labels.LabelFrames`."""
-
-    store: RunStore
-
-    @property
-    def n_frames(self) -> int:
-        """Number of frames."""
-        return self.store.n_frames
-
-    @property
-    def frame_shape(self) -> tuple[int, ...]:
-        """Shape (Y, X) of a frame."""
-        return self.store.shape[1:]
-
-    def read(self, t: int) -> NDArray[np.uint32]:
-        """Frame `t`, uint32."""
-        frame = self.store.read(t)
-        return self.store.empty() if frame is None else frame.labels_yx
-
-    def __iter__(self) -> Iterator[NDArray[np.uint32]]:
-        return map(self.read, range(self.n_frames))
-
-
 def recover_run(folder: Path) -> None:
     """Finish or clear up what a process that was killed had begun in the folder of a run."""
     # Frames are moved and not looked at, so their size does not matter.
@@ -543,8 +479,16 @@ def _frames(folder: Path) -> list[Path]:
     return sorted(p for p in folder.glob("*.frame") if p.stem.isascii() and p.stem.isdecimal())
 
 
-def _sign(step: int) -> str:
-    return "f" if step > 0 else "b"
+def _cannot_read(path: Path, error: OSError) -> FormatError:
+    return FormatError(
+        f"{error.filename or path} cannot be read ({error.strerror}), though it may be whole; see "
+        "to its permissions and its disk, and keep it"
+    )
+
+
+def _several(n: int, what: str) -> str:
+    plural = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{n} {what if n == 1 else plural}"
 
 
 def _checksum(text: str) -> str:

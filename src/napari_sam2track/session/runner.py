@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_sam2track.engine.tasks import whole_tasks
 from napari_sam2track.errors import PromptError
@@ -252,12 +252,15 @@ class Runner:
         return RunStep(self._done, self._total, result.frame, result, stored)
 
     def _keep_memories(self, run: Pass, every: bool = False) -> None:
+        """Store what is remembered of the frame that was finished last, if it is worth it."""
+        states: dict[tuple[int, int], Any] = {}
+        t = 0
         for task, t, state in run.memories(every):
             keys = {s.prompted: s.key for s in task.segments}
             if task.state is not None:
                 keys = {**task.state.get("keys", {}), **keys}
-            known = {**state, "keys": keys}
-            self.store.save_memory(task.object_id, task.key_of(t), task.step, t, known)
+            states[task.object_id, task.key_of(t)] = {**state, "keys": keys}
+        self.store.save_memories(t, run.step, states)
 
     def _forward(self, run: Pass) -> Iterator[RunStep]:
         """Go through the forward pass, in which objects are looked for and divisions found."""

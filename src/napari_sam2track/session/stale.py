@@ -12,7 +12,8 @@ from napari_sam2track.engine.tasks import Segment, Task, key_of, segments, tasks
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import PromptSet
 from napari_sam2track.session.decisions import Decisions, Division
-from napari_sam2track.session.run_store import DamagedMemoryError, RunStore
+from napari_sam2track.session.run_memories import DamagedMemoryError
+from napari_sam2track.session.run_store import RunStore
 
 #: Object id to frames.
 Kept = Mapping[int, Collection[int]]

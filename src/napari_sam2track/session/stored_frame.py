@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -186,3 +186,37 @@ class StoredFrame:
         at += logits.nbytes
         touched = np.frombuffer(content, np.uint32, n_ids, at)
         return cls(height, width, rows, logits), set(touched.tolist())
+
+
+@dataclass(frozen=True)
+class StoredLabels:
+    """The labels of a run, composed when they are read; see `labels.LabelFrames`.
+
+    Attributes
+    ----------
+    frame
+        Gives a stored frame; None if nothing of it was finished.
+    shape
+        (n_frames, height, width).
+    """
+
+    frame: Callable[[int], StoredFrame | None]
+    shape: tuple[int, int, int]
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return self.shape[0]
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """Shape (Y, X) of a frame."""
+        return self.shape[1:]
+
+    def read(self, t: int) -> NDArray[np.uint32]:
+        """Frame `t`, uint32; empty if nothing of it was finished."""
+        stored = self.frame(t)
+        return np.zeros(self.frame_shape, np.uint32) if stored is None else stored.labels_yx
+
+    def __iter__(self) -> Iterator[NDArray[np.uint32]]:
+        return map(self.read, range(self.n_frames))
