@@ -91,7 +91,9 @@ def bedroom(data: Path) -> None:
         project.set_current(i)
         corners = [[0, y0, x0], [0, y0, x1], [0, y1, x1], [0, y1, x0]]
         project.prompts.boxes.add_rectangles(np.array(corners, float))
-        until(lambda i=i: i in project.work.said.prompts.objects and not project.work.unseen())
+        until(
+            lambda i=i: i in project.work.annotations.prompts.objects and not project.work.unseen()
+        )
         idle(0.2)
     project.rename(1, "shorts")
     project.rename(2, "pillow")

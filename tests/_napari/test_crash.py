@@ -80,7 +80,7 @@ def test_killed_work_is_offered_again(tmp_path):
         found = next(look_up(find_work(image, FramesParams())))
         assert found.earlier is not None and found.earlier.names == {1: "anna"}
         *_, ready = make_ready(found, True)
-    assert found.earlier.said().prompts.objects == (1,)
+    assert found.earlier.annotations().prompts.objects == (1,)
     y, x = centre_pixels(sample.labels_tyx[0])[1]
     assert np.asarray(ready.labels[0])[y, x] == 1
     assert ready.table.ids.tolist() == [1] and len(ready.table) == 5

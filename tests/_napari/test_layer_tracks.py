@@ -146,7 +146,12 @@ def test_track_0_is_not_the_background():
 def test_what_is_no_track():
     with pytest.raises(FormatError, match=r"'half' has the frame 0.5; whole numbers"):
         movie_of_tracks(Tracks(np.array([[1, 0.5, 2, 2]]), name="half"))
-    for wrong, said in ((1.5, r"1\.5"), (-1, "-1"), (2.0**32, "4294967296"), (1e300, r"1e\+300")):
+    for wrong, said in (
+        (1.5, r"1\.5"),
+        (-1, "-1"),
+        (2.0**32, "4294967296"),
+        (1e300, r"1e\+300"),
+    ):
         odd = LayerValues("odd", PLACES * [0, 1, 1, 1] + [wrong, 0, 0, 0], (1, 1, 1))
         with pytest.raises(FormatError, match=f"a track id of the layer 'odd' is {said}; ids are"):
             movie_of_tracks(odd)

@@ -461,7 +461,7 @@ def test_both_docks_share_one_history_and_prompts_follow(both, window):
     tracks.edit.choose("split")
     window.click(tracks, centre(project, 1))
     assert spans(project)[3] == (3, 5)
-    assert set(project.work.said.prompts.of_object(3)) == {3}
+    assert set(project.work.annotations.prompts.of_object(3)) == {3}
     project.propagate()
     window.until(lambda: not project.status.active and project.work.stale() == {})
     assert spans(project)[1] == (0, 2) and spans(project)[3] == (3, 5)

@@ -102,7 +102,9 @@ def test_click_propagate_correct_by_painting_and_undo(dock, project, window, sam
     window.drag(dock, (y, x), (y + 12, x + 12), (y + 16, x + 14))
     window.until(lambda: (frame(project, 4) != before[4]).any())
     assert row(project, 2)[4:] == [CORRECTED] + [STALE] * (N - 5)
-    assert (4 in project.work.said.prompts.of_object(2)) and project.labels.selected_label == 2
+    assert (
+        4 in project.work.annotations.prompts.of_object(2)
+    ) and project.labels.selected_label == 2
     painted = frame(project, 4)
     window.key(dock, Qt.Key.Key_S, SHIFT)
     window.until(lambda: not project.status.active and project.work.stale() == {})
@@ -123,7 +125,7 @@ def test_a_point_is_taken_at_once_and_coloured_once(project, monkeypatch, centre
         type(project.prompts), "recolour", lambda self: (colours.append(1), recolour(self))
     )
     project.prompts.points.add([0, *centres[1]])
-    assert (1, 0) in project.work.said.prompts  # nobody turned the event loop
+    assert (1, 0) in project.work.annotations.prompts  # nobody turned the event loop
     assert project.background.busy
     assert len(colours) == 1
 
@@ -238,7 +240,7 @@ def test_closing_in_the_middle_of_a_run_loses_nothing(dock, project, window, cen
     window.settle()
     for t, labels in shown.items():
         np.testing.assert_array_equal(again.project.plane.read(t), labels)
-    assert again.project.work.said.prompts.objects == (1,)
+    assert again.project.work.annotations.prompts.objects == (1,)
     assert len(again.project.prompts.points.data) == 1
     assert len(window.viewer.layers) == 4  # those that are there are gone on with
     window.viewer.window.remove_dock_widget(again)
@@ -419,7 +421,7 @@ def test_a_session_goes_to_the_command_line_and_comes_back(window, sample, centr
     window.viewer.open(out, plugin="napari-sam2track")
     image = next(x for x in window.viewer.layers if type(x.data).__name__ == "LazyFrames")
     again = open_work(window, image)
-    assert again.project.work.said.prompts.objects == (1,)
+    assert again.project.work.annotations.prompts.objects == (1,)
     np.testing.assert_array_equal(again.project.plane.read(3), theirs[3])
     assert "prompts" in again.project.prompts.points.name
 
@@ -443,7 +445,7 @@ def test_starting_anew_on_labels_of_earlier_work_keeps_them(dock, project, windo
     dock.start(False)
     window.until(lambda: dock.project is not None)
     np.testing.assert_array_equal(frame(dock.project, 0), shown)
-    assert not dock.project.work.said.prompts
+    assert not dock.project.work.annotations.prompts
 
 
 def test_two_images_of_the_same_pixels_do_not_share_a_folder(window, sample, work_root):

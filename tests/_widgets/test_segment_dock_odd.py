@@ -102,7 +102,7 @@ def test_the_only_click_undone_and_painted_over(dock, project, window, centres):
     viewer.reset_view()
     window.settle()
     window.drag(dock, centres[1], np.add(centres[1], 9))
-    (prompt,) = (p for _, p in project.work.said.prompts.items())
+    (prompt,) = (p for _, p in project.work.annotations.prompts.items())
     assert prompt.mask is not None and not len(points.data)
 
 
@@ -124,7 +124,7 @@ def test_nothing_is_written_under_a_brush(dock, project, window, centres):
     assert before == after and busy
     window.until(lambda: not project.status.active)
     assert project.status.done >= N - 1
-    assert project.work.said.prompts[1, project.frame].mask is not None
+    assert project.work.annotations.prompts[1, project.frame].mask is not None
     assert "changed elsewhere" not in dock.message.text()
 
 
@@ -210,7 +210,7 @@ def test_points_of_a_person_stay_where_they_are_in_the_world(window, sample, cen
     dock.image._points.set_value(points)
     project = begin(window, dock)
     window.until(lambda: (frame(project, 0) == 1).any())
-    (prompt,) = (p for _, p in project.work.said.prompts.items())
+    (prompt,) = (p for _, p in project.work.annotations.prompts.items())
     np.testing.assert_allclose((prompt.points[0].y, prompt.points[0].x), centres[1], atol=1e-6)
     np.testing.assert_allclose(points.data_to_world(points.data[0]), place, atol=1e-6)
     inside = frame(project, 0) == 1

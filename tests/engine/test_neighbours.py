@@ -20,8 +20,8 @@ def patch(box, logit=2.0):
     return Patch(np.full((y1 - y0, x1 - x0), logit, np.float32), y0, x0).half()
 
 
-def claim(object_id, box, right=1.0, firm=False, logit=2.0):
-    return Claim(object_id, patch(box, logit), right, firm)
+def claim(object_id, box, claim_strength=1.0, firm=False, logit=2.0):
+    return Claim(object_id, patch(box, logit), claim_strength, firm)
 
 
 def gone(*claims):
@@ -38,8 +38,8 @@ def test_ties_go_to_the_lower_id():
 
 
 def test_touching_objects_share_pixels_by_the_overlap_rule():
-    left, right = claim(1, (0, 10, 0, 10), logit=1.0), claim(2, (0, 10, 8, 20), logit=3.0)
-    found = resolve([left, right])
+    left, claim_strength = claim(1, (0, 10, 0, 10), logit=1.0), claim(2, (0, 10, 8, 20), logit=3.0)
+    found = resolve([left, claim_strength])
     assert set(found) == {1}
     ceded = found[1].ceded
     assert ceded[:, 8:].all()
@@ -111,8 +111,8 @@ def test_what_is_ceded_is_what_is_painted_as_others(drawn):
         np.testing.assert_array_equal(expected, np.zeros_like(mask) if ceded is None else ceded)
     for c in claims:  # nobody gives way to nobody
         if found.get(c.object_id, UNTOUCHED).gone:
-            assert c.right < PROMPTED
-            assert any(k.right >= c.right for k in kept)
+            assert c.claim_strength < PROMPTED
+            assert any(k.claim_strength >= c.claim_strength for k in kept)
 
 
 def result(box, ceded=None):
@@ -137,7 +137,7 @@ def test_claims_are_what_is_stored():
     stored = Claim.of(faint).patch.logits_yx
     assert stored.dtype == np.float16
     assert (stored > 0).all()
-    assert Claim.of(faint).right == 0.5
+    assert Claim.of(faint).claim_strength == 0.5
 
 
 @pytest.mark.parametrize("n", [200, 1500])

@@ -67,7 +67,7 @@ def rows(store):
     for t in store.finished():
         for key, o in store.read(t).results():
             ceded = None if o.ceded is None else o.ceded.tolist()
-            known = (o.state, o.score, o.iou, o.right, o.firm, ceded)
+            known = (o.state, o.score, o.iou, o.claim_strength, o.firm, ceded)
             place = (o.patch.y0, o.patch.x0, o.patch.logits_yx.tolist())
             out[o.object_id, t] = (key, *known, *place)
     return out
@@ -79,7 +79,7 @@ def whole(movie, prompts, tmp_path_factory):
     store, _ = run(session(movie, prompts), tmp_path_factory.mktemp("whole"))
     results = [o for t in store.finished() for _, o in store.read(t).results()]
     assert any(o.ceded is not None for o in results)
-    assert any(o.state == State.LOST and o.right > 0 for o in results)  # it gave way
+    assert any(o.state == State.LOST and o.claim_strength > 0 for o in results)  # it gave way
     return rows(store)
 
 

@@ -81,11 +81,11 @@ def test_claims_come_back(tmp_path, precise):
     put(store, 0, (4, np.s_[0:4, 0:4], 2.0))  # the others are carried over
     (key, a), (_, b), (other, c) = store.read(0).results()
     assert (key, a.object_id, a.state) == (7, 3, State.PROPAGATED)
-    assert (a.right, a.firm) == (1.25, True)
+    assert (a.claim_strength, a.firm) == (1.25, True)
     np.testing.assert_array_equal(a.ceded, ceded)
     assert (a.patch.logits_yx > 0).all()
-    assert (b.right, b.firm, b.ceded) == (0.0, False, None)
-    assert (other, c.right, c.firm, c.ceded) == (8, np.inf, True, None)
+    assert (b.claim_strength, b.firm, b.ceded) == (0.0, False, None)
+    assert (other, c.claim_strength, c.firm, c.ceded) == (8, np.inf, True, None)
     assert (store.read(0).patch_of(3).y0, store.read(0).patch_of(3).x0) == (1, 2)
     store.remove(0, [4, 5])
     assert (store.read(0).labels_yx == 3).sum() == 12

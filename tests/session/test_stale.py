@@ -11,8 +11,8 @@ def test_what_was_found_begins_there_however_it_is_corrected():
     click = Prompt(points=(Point(3.0, 4.0),))
     decided = Decisions("window", "", 256, found=PromptSet({(2, 5): click}))
 
-    def wanted(said):
-        segments = Plan(PromptSet(said), decided, EngineParams(), 9, b"").segments(2)
+    def wanted(given):
+        segments = Plan(PromptSet(given), decided, EngineParams(), 9, b"").segments(2)
         return sorted(t for s in segments for t in s.frames)
 
     assert wanted({}) == [5, 6, 7, 8, 9]

@@ -179,7 +179,7 @@ def test_runs_follow_the_daughters_and_leave_the_mother(tmp_path):
         work.end_run()
 
     place = centre_pixels(sample.labels_tyx[0])[1]
-    work.set_prompts(work.said.prompts.add(1, 0, Prompt(points=(Point(*place),))))
+    work.set_prompts(work.annotations.prompts.add(1, 0, Prompt(points=(Point(*place),))))
     run()
     for t in range(3, n):  # a furrow
         box, mask = work.state.mask(1, t)
@@ -190,7 +190,7 @@ def test_runs_follow_the_daughters_and_leave_the_mother(tmp_path):
     assert (found.parent, found.frame) == (1, 3)
     work.edit(found.edits(work.follows), "divide")
     assert dict(work.state.parents) == {2: 1, 3: 1}
-    prompts = work.said.prompts
+    prompts = work.annotations.prompts
     assert set(prompts.of_object(2)) == set(prompts.of_object(3)) == {3}
     assert set(prompts.of_object(1)) == {0}
     assert set(work.stale()) == {2, 3}
@@ -202,4 +202,4 @@ def test_runs_follow_the_daughters_and_leave_the_mother(tmp_path):
     np.testing.assert_array_equal(labels.array[:3], divided[:3])
     for _ in range(2):
         work.undo()
-    assert (labels.array[4] == 1).any() and work.said.prompts.objects == (1,)
+    assert (labels.array[4] == 1).any() and work.annotations.prompts.objects == (1,)

@@ -14,7 +14,13 @@ from napari_sam2track.tracks.tracked_movie import table_of
 from napari_sam2track.workspace.annotations import Annotations
 from napari_sam2track.workspace.frame_sets import FrameSets
 from napari_sam2track.workspace.labels_workspace import LabelsWorkspace
-from napari_sam2track.workspace.relinking import Linked, check_ids, keep_ids, link_steps, said_after
+from napari_sam2track.workspace.relinking import (
+    Linked,
+    annotations_after,
+    check_ids,
+    keep_ids,
+    link_steps,
+)
 
 
 def ids_of(rows, first_new=100):
@@ -100,9 +106,9 @@ def test_binary_masks_are_separated_but_not_a_prompted_object():
 def test_what_was_said_goes_with_the_label():
     click, mask = Prompt(points=(Point(1, 1),)), Prompt(mask=Mask(np.ones((2, 2), bool), 0, 0))
     prompts = PromptSet({(1, 0): click, (1, 5): mask, (2, 0): click, (9, 3): click})
-    said = Annotations(prompts, FrameSets({1: {2, 5}, 9: {3}}), FrameSets({1: {5}}))
+    annotations = Annotations(prompts, FrameSets({1: {2, 5}, 9: {3}}), FrameSets({1: {5}}))
     ids = {(1, 0): 1, (1, 2): 1, (1, 4): 20, (2, 0): 2, (2, 4): 1}
-    after = said_after(said, ids)
+    after = annotations_after(annotations, ids)
     # (1, 5) is not drawn: it goes where 1 was in frame 4
     assert dict(after.prompts.items()) == {
         (1, 0): click,
@@ -135,7 +141,7 @@ def relabel(work, stop_after=None):
             return
         old = work.labels.read(t)
         work.replace_frame(t, linked.renamed(t, old), old)
-    work.end_relabel(linked.table, said_after(work.said, linked.ids))
+    work.end_relabel(linked.table, annotations_after(work.annotations, linked.ids))
 
 
 def test_linking_is_one_step_to_undo(work, truth):

@@ -44,7 +44,7 @@ def centres(sample):
 
 def click(work, object_id, t, place, positive=True):
     prompt = Prompt(points=(Point(*place, positive),))
-    return work.set_prompts(work.said.prompts.add(object_id, t, prompt))
+    return work.set_prompts(work.annotations.prompts.add(object_id, t, prompt))
 
 
 def look(work, keys):
@@ -79,13 +79,13 @@ def test_a_click_shows_the_object_and_undo_takes_it_away(work, sample, centres):
     look(work, click(work, 2, 0, centres[2]))
     shown = work.labels.array.copy()
     assert work.undo().title == "prompts"
-    assert work.said.prompts.objects == (1,)
+    assert work.annotations.prompts.objects == (1,)
     assert not (work.labels.array == 2).any() and (work.labels.array == 1).any()
     work.redo()
-    assert work.said.prompts.objects == (1, 2)
+    assert work.annotations.prompts.objects == (1, 2)
     np.testing.assert_array_equal(work.labels.array, shown)
     work.undo(), work.undo()
-    assert not work.labels.array.any() and not work.said.prompts
+    assert not work.labels.array.any() and not work.annotations.prompts
     with pytest.raises(EditError, match="nothing to undo"):
         work.undo()
 
@@ -176,10 +176,10 @@ def test_an_older_answer_is_dropped(work, centres):
 def test_a_deleted_prompt_takes_its_pixels_along_but_not_those_of_a_run(followed):
     work, before = followed, followed.labels.array.copy()
     prompt = Prompt(points=(Point(60, 60),))
-    look(work, work.set_prompts(work.said.prompts.add(7, 2, prompt)))
-    work.set_prompts(work.said.prompts.remove(7))
+    look(work, work.set_prompts(work.annotations.prompts.add(7, 2, prompt)))
+    work.set_prompts(work.annotations.prompts.remove(7))
     assert not (work.labels.array == 7).any()
-    work.set_prompts(work.said.prompts.remove(1))
+    work.set_prompts(work.annotations.prompts.remove(1))
     np.testing.assert_array_equal(work.labels.array == 1, before == 1)
 
 
@@ -187,8 +187,8 @@ def test_a_split_stays_split(followed):
     work, before = followed, followed.labels.array.copy()
     step = work.edit([Split(2, 3)], "split")
     new = max(step.summary().tracks)
-    assert work.said.prompts.objects == (1, 2, 3, new)
-    assert list(work.said.prompts.of_object(new)) == [3]
+    assert work.annotations.prompts.objects == (1, 2, 3, new)
+    assert list(work.annotations.prompts.of_object(new)) == [3]
     assert row(work, 2) == [PROMPTED, PROPAGATED, PROPAGATED] + [ABSENT] * 3
     assert row(work, new) == [ABSENT] * 3 + [PROMPTED, CORRECTED, CORRECTED]
     after = work.labels.array.copy()
@@ -199,7 +199,7 @@ def test_a_split_stays_split(followed):
     np.testing.assert_array_equal(work.labels.array, after)
     work.undo()
     np.testing.assert_array_equal(work.labels.array, before)
-    assert work.said.prompts.objects == (1, 2, 3)
+    assert work.annotations.prompts.objects == (1, 2, 3)
     assert row(work, 2) == [PROMPTED] + [PROPAGATED] * 5
 
 
@@ -228,12 +228,12 @@ def test_merged_and_deleted_tracks_do_not_come_back(followed):
     new = max(work.edit([Split(2, 3)], "split").summary().tracks)
     work.edit([Merge(2, new)], "merge")
     work.edit([Delete(3)], "delete")
-    assert work.said.prompts.objects == (1, 2)
-    assert list(work.said.prompts.of_object(2)) == [0, 3]
+    assert work.annotations.prompts.objects == (1, 2)
+    assert list(work.annotations.prompts.of_object(2)) == [0, 3]
     after = work.labels.array.copy()
     prompt = Prompt(points=(Point(5, 5),))
-    look(work, work.set_prompts(work.said.prompts.add(9, 1, prompt)))
-    work.set_prompts(work.said.prompts.remove(9))
+    look(work, work.set_prompts(work.annotations.prompts.add(9, 1, prompt)))
+    work.set_prompts(work.annotations.prompts.remove(9))
     run(work) if work.stale() else None
     np.testing.assert_array_equal(work.labels.array, after)
     assert 3 not in work.store.objects() or work.stale() == {}
@@ -241,24 +241,24 @@ def test_merged_and_deleted_tracks_do_not_come_back(followed):
 
 def test_objects_that_are_drawn_and_such_that_are_only_prompted_go_and_come_back_at_once(followed):
     work, before = followed, followed.labels.array.copy()
-    work.set_prompts(work.said.prompts.add(9, 1, Prompt(points=(Point(5, 5),))))
-    said, steps = work.said, len(work.history.steps)
+    work.set_prompts(work.annotations.prompts.add(9, 1, Prompt(points=(Point(5, 5),))))
+    annotations, steps = work.annotations, len(work.history.steps)
     work.delete([9, 2])
-    assert work.said.prompts.objects == (1, 3)
+    assert work.annotations.prompts.objects == (1, 3)
     assert not (work.labels.array == 2).any()
     assert len(work.history.steps) == steps + 1
     assert work.undo().title == "delete 9, 2"
     np.testing.assert_array_equal(work.labels.array, before)
-    assert work.said == said
+    assert work.annotations == annotations
     work.delete([9])
-    assert work.said.prompts.objects == (1, 2, 3)
+    assert work.annotations.prompts.objects == (1, 2, 3)
 
 
 def test_what_is_entered_frame_by_frame_is_what_is_entered_at_once(work, centres):
     for i in centres:
         click(work, i, 0, centres[i])
     run(work, stop_after=4)
-    work.say(work.said.accepted(2, [1, 3]), "accept")
+    work.say(work.annotations.accepted(2, [1, 3]), "accept")
     work.edit([Split(3, 2)], "split")
     click(work, 1, 3, (5, 5), positive=False)
     run(work, stop_after=2)
@@ -273,14 +273,14 @@ def test_what_is_entered_frame_by_frame_is_what_is_entered_at_once(work, centres
 
 def test_approved_frames_stay(followed, centres):
     work = followed
-    work.say(work.said.accepted(1, [3, 4]), "accept")
+    work.say(work.annotations.accepted(1, [3, 4]), "accept")
     assert row(work, 1) == [PROMPTED, PROPAGATED, PROPAGATED, APPROVED, APPROVED, PROPAGATED]
     before = work.labels.array.copy()
     click(work, 1, 0, (centres[1][0] + 2, centres[1][1]))
     assert work.stale() == {1: [0, 1, 2, 5]}
     run(work)
     np.testing.assert_array_equal(work.labels.array[3:5] == 1, before[3:5] == 1)
-    work.say(work.said.reopened(1, [3, 4]), "open again")
+    work.say(work.annotations.reopened(1, [3, 4]), "open again")
     assert work.stale() == {1: [3, 4]}
 
 
@@ -337,7 +337,7 @@ def test_a_division_that_is_applied_ends_the_parent_and_links_its_daughters(divi
     engine = EngineParams(divisions="apply")
     work = Workspace(open_frames(dividing), labels, tmp_path, find_model("bundled"), engine)
     mask = Mask.from_frame(dividing[0] > 0)
-    work.set_prompts(work.said.prompts.add(1, 0, Prompt(mask=mask)))
+    work.set_prompts(work.annotations.prompts.add(1, 0, Prompt(mask=mask)))
     labels.array[:, :5, :5] = 77  # of somebody else
     work.state.reread(range(9))
     run(work)

@@ -94,7 +94,7 @@ class Saving:
     def _content(self) -> Any:
         """What makes the file; the prompts are turned to text in the other thread."""
         project, work = self._project, self._project.work
-        info, said = work.session.model, work.said
+        info, annotations = work.session.model, work.annotations
         about: dict[str, Any] = {
             "image": self._name,
             "source": self._source,
@@ -110,7 +110,7 @@ class Saving:
         }
 
         def content() -> WorkFile:
-            return work_of(said, **about)
+            return work_of(annotations, **about)
 
         return content
 

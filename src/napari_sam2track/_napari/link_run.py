@@ -15,7 +15,7 @@ from napari_sam2track._napari.project import Project
 from napari_sam2track.errors import EditError, Sam2TrackError, UsageError
 from napari_sam2track.params import LinkParams
 from napari_sam2track.tracks.tracked_movie import relabelled
-from napari_sam2track.workspace.relinking import Linked, check_ids, link_steps, said_after
+from napari_sam2track.workspace.relinking import Linked, annotations_after, check_ids, link_steps
 
 #: Seconds for which frames are written before the window has its turn.
 _SLICE = 0.03
@@ -68,7 +68,7 @@ class LinkRun:
             before,
             work.locked,
             work.next_id,
-            bool(work.said.prompts.objects),
+            bool(work.annotations.prompts.objects),
         )
         self._say("Linking…", True, 0, before.n_frames)
         self._job = Job(steps, self._take, self._end, self._fail)
@@ -167,7 +167,7 @@ class LinkRun:
             work.drop_relabel()
             self._written("Linked: the labels are these tracks already")
             return
-        work.end_relabel(table, said_after(work.said, linked.ids))
+        work.end_relabel(table, annotations_after(work.annotations, linked.ids))
         self._project.touched()
         parts = " (connected parts of binary masks)" if linked.split else ""
         self._written(

@@ -35,9 +35,6 @@ from napari_sam2track.workspace.annotations import Annotations
 from napari_sam2track.workspace.state_grid import STATES
 from napari_sam2track.workspace.workspace import Key, Workspace
 
-#: Milliseconds after the last change of a prompt before it is looked at.
-_SETTLE = 0
-
 
 def _leave_one_core() -> None:
     """Let the window have a core of its own; called in the thread that computes."""
@@ -119,7 +116,7 @@ class MovieProject(Project):
             model,
             engine,
             device,
-            said=None if earlier is None else earlier.said(),
+            annotations=None if earlier is None else earlier.annotations(),
             parents=drawn if earlier is None else earlier.parents,
             table=ready.table,
         )
@@ -139,14 +136,14 @@ class MovieProject(Project):
         self.colours = Colours(labels)
         self.place = ViewerPosition(viewer, labels, geometry)
         self.prompts = PromptBinding(
-            viewer, geometry, name, self.colours.of, self.work.said.prompts, points, boxes
+            viewer, geometry, name, self.colours.of, self.work.annotations.prompts, points, boxes
         )
         for layer in (self.prompts.points, self.prompts.boxes):
             layer.metadata[KEY] = {"work": str(ready.found.folder)}
         self.saving = Saving(self, name, pump)
         self._connect()
         if earlier is not None:
-            self.prompts.show(self.work.said.prompts)
+            self.prompts.show(self.work.annotations.prompts)
         elif points is not None:
             self.read_prompts()
         self.set_current(min(self.work.objects, default=1))
@@ -159,7 +156,7 @@ class MovieProject(Project):
     # -- life ----------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        self.work.said_changed.connect(self._on_said)
+        self.work.annotations_changed.connect(self._on_annotations)
         self.work.labels_changed.connect(self._on_labels)
         self.work.grid_changed.connect(self._on_grid)
         self.prompts.clicked.connect(self.read_prompts)
@@ -208,8 +205,8 @@ class MovieProject(Project):
 
     # -- what is shown -------------------------------------------------------------------------
 
-    def _on_said(self, said: Annotations) -> None:
-        self.prompts.show(said.prompts)
+    def _on_annotations(self, annotations: Annotations) -> None:
+        self.prompts.show(annotations.prompts)
         self.saving.later()
 
     def _on_labels(self, frames: frozenset[int]) -> None:
@@ -295,13 +292,13 @@ class MovieProject(Project):
     # -- prompts -------------------------------------------------------------------------------
 
     def _on_prompts(self) -> None:
-        self.pump.later("prompts", _SETTLE, self.read_prompts)
+        self.pump.later("prompts", 0, self.read_prompts)  # several changes are read once
 
     def read_prompts(self) -> None:
         """Take what the layers of prompts say now, without waiting for them to settle."""
         if not self.is_open:
             return
-        keys = self.work.set_prompts(self.prompts.read(self.work.said.prompts), "prompts")
+        keys = self.work.set_prompts(self.prompts.read(self.work.annotations.prompts), "prompts")
         self._look_at(keys)
 
     def say_prompts(self, prompts: PromptSet) -> None:
@@ -326,7 +323,7 @@ class MovieProject(Project):
     def segment(self) -> None:
         """Look again at all prompts on this frame."""
         self.read_prompts()
-        keys = [key for key in self.work.said.prompts if key[1] == self.frame]
+        keys = [key for key in self.work.annotations.prompts if key[1] == self.frame]
         if not keys:
             self.tell("info", "There is no prompt on this frame: click on an object first")
         self._look_at(keys)
@@ -335,10 +332,10 @@ class MovieProject(Project):
         """Take away the prompts of the current object on this frame."""
         key = self.current, self.frame
         self.read_prompts()
-        if key not in self.work.said.prompts:
+        if key not in self.work.annotations.prompts:
             self.tell("info", f"Object {key[0]} has no prompt on frame {key[1]}")
             return
-        self.work.set_prompts(self.work.said.prompts.remove(*key), "clear prompts")
+        self.work.set_prompts(self.work.annotations.prompts.remove(*key), "clear prompts")
 
     def take_layer(self, layer: Any) -> None:
         """Take every label of a Labels layer on this frame as the mask of an object there."""
@@ -351,7 +348,7 @@ class MovieProject(Project):
         except Sam2TrackError as error:
             self.fail(error)
             return
-        known = dict(self.work.said.prompts.items())
+        known = dict(self.work.annotations.prompts.items())
         self._look_at(self.work.set_prompts(PromptSet({**known, **dict(given.items())}), "masks"))
 
     def accept(self, frames: Iterable[int] | None = None) -> None:
@@ -365,11 +362,11 @@ class MovieProject(Project):
             if not known:
                 self.tell("info", f"Object {i} is not on this frame, so there is nothing to accept")
                 return
-        said = self.work.said
-        if set(wanted) <= said.approved.of(i):
-            self.work.say(said.reopened(i, wanted), f"open object {i} again")
+        annotations = self.work.annotations
+        if set(wanted) <= annotations.approved.of(i):
+            self.work.say(annotations.reopened(i, wanted), f"open object {i} again")
         else:
-            self.work.say(said.accepted(i, wanted), f"accept object {i}")
+            self.work.say(annotations.accepted(i, wanted), f"accept object {i}")
 
     # -- runs ----------------------------------------------------------------------------------
 
@@ -445,7 +442,7 @@ class MovieProject(Project):
         self._ended(True)
         self.fail(error)
 
-    # -- the way back --------------------------------------------------------------------------
+    # -- steps ---------------------------------------------------------------------------------
 
     def touched(self) -> None:
         """Save a little later."""

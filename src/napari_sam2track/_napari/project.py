@@ -1,4 +1,4 @@
-"""What docks know of labels that are worked on: edits, the way back, and where one looks."""
+"""What docks know of labels that are worked on: edits, undo, and where one looks."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Project:
     pump: UiScheduler
     background: Background
     #: Goes on with a long step back, for so many frames; None: there is none.
-    _rest: Callable[[int], None] | None = None
+    _later_steps: Callable[[int], None] | None = None
     #: What is listened to: napari's emitters, and who listens; empty once it is closed.
     _connected: Sequence[tuple[Any, Callable[..., Any]]] = ()
 
@@ -180,7 +180,7 @@ class Project:
         if chosen >= 1 and chosen != self.current:
             self.set_current(chosen)
 
-    # -- edits and the way back ----------------------------------------------------------------
+    # -- edits and undo -------------------------------------------------------------------------
 
     def lock(self, object_id: int, locked: bool) -> None:
         """Protect an object from runs, and its links from linking."""
@@ -234,21 +234,21 @@ class Project:
 
     def undo(self, *_: Any) -> None:
         """Take the last step back."""
-        self._go(self.work.undoing, "Undone")
+        self._step(self.work.undo_steps, "Undone")
 
     def redo(self, *_: Any) -> None:
         """Do again what was taken back."""
-        self._go(self.work.redoing, "Done again")
+        self._step(self.work.redo_steps, "Done again")
 
-    def _go(self, make: Callable[[], Generator[Any, None, UndoNote | None]], word: str) -> None:
-        if self._rest is not None:
+    def _step(self, make: Callable[[], Generator[Any, None, UndoNote | None]], word: str) -> None:
+        if self._later_steps is not None:
             self.fail(UsageError("a step is being taken back; wait until that is done"))
             return
         self._before_step()
         steps = make()
 
         def some(most: int) -> None:
-            self._rest = None
+            self._later_steps = None
             try:
                 for _ in range(most):
                     next(steps)
@@ -260,15 +260,15 @@ class Project:
             except Sam2TrackError as error:
                 self.fail(error)
             else:
-                self._rest = some
-                self.pump.later("steps", 0, self._go_on)
+                self._later_steps = some
+                self.pump.later("steps", 0, self._next_steps)
 
         some(_AT_ONCE)
 
-    def _go_on(self, most: int = _AT_ONCE) -> None:
-        if self._rest is not None:
-            self._rest(most)
+    def _next_steps(self, most: int = _AT_ONCE) -> None:
+        if self._later_steps is not None:
+            self._later_steps(most)
 
     def _finish_step(self) -> None:
         """Go the rest of a step back now: what is closed, and saved, is not half undone."""
-        self._go_on(sys.maxsize)
+        self._next_steps(sys.maxsize)

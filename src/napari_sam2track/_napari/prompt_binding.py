@@ -188,14 +188,14 @@ class PromptBinding:
         """Colours of all points and boxes from what they say."""
         with self._silence():
             if len(self.points.data):
-                owners, labels = self._shown = self._said()
+                owners, labels = self._shown = self._annotations()
                 self.points.border_color = border_colours(labels)
                 self.points.face_color = self._colours(np.array(owners, np.int64))
             if len(self.boxes.data):
                 ids = np.array(ids_of(self.boxes.features, self.current), np.int64)
                 self.boxes.edge_color = self._colours(ids)
 
-    def _said(self) -> tuple[list[int], list[str]]:
+    def _annotations(self) -> tuple[list[int], list[str]]:
         """Ids and labels of all points."""
         features = self.points.features
         return list(ids_of(features, self.current)), list(labels_of(features))
@@ -253,6 +253,6 @@ class PromptBinding:
     def _on_features(self, event: Any) -> None:
         if self._quiet:
             return
-        if event.source != self.points or self._said() != self._shown:
+        if event.source != self.points or self._annotations() != self._shown:
             self.recolour()  # not twice: napari tells of the features of a new point after it
         self.edited.emit()

@@ -111,8 +111,8 @@ def border_colours(labels: Sequence[str]) -> NDArray[np.float64]:
 
 def is_positive(label: Any) -> bool:
     """What a label says; positive if it says nothing that is known."""
-    said = parse_label(str(label))
-    return True if said is None else said
+    annotations = parse_label(str(label))
+    return True if annotations is None else annotations
 
 
 def ids_of(features: pd.DataFrame, default: int) -> list[int]:

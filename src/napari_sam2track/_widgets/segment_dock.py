@@ -138,7 +138,7 @@ class SegmentDock(DockBase):
         """Offer saved work."""
         if found.earlier is not None:
             saved = found.earlier.saved.replace("T", " ")[:16]
-            n = len(found.earlier.said().prompts.objects)
+            n = len(found.earlier.annotations().prompts.objects)
             self.image.set_offer(
                 f"There is work on this image, saved {saved} UTC: {n} prompted "
                 f"{'object' if n == 1 else 'objects'}."

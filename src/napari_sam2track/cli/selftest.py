@@ -32,7 +32,7 @@ def selftest(
 ) -> None:
     """Compare with SAM2's own video predictor: same weights, same frames, on the CPU.
 
-    Points, boxes, masks, objects that begin later, corrections and the way back,
+    Points, boxes, masks, objects that begin later, corrections and the backward pass,
     each in the modes exact and fast. Prints the differences; exits with 1 if
     they are larger than promised.
     """

@@ -23,7 +23,7 @@ INSIDE = 0.6
 #: From this agreement with what was expected on (0 to 1, see `WindowMotion.agreement`), a claim is
 #: firm.
 FIRM = 0.4
-#: The right of an object that a person prompted on this frame: it gives way to nobody.
+#: The claim strength of an object that a person prompted on this frame: it gives way to nobody.
 PROMPTED = math.inf
 
 
@@ -38,7 +38,7 @@ class Claim:
     patch
         What it claims, with float16 logits: as they are stored, so that it makes no difference
         whether they were.
-    right
+    claim_strength
         How good its claim is, see `PROMPTED`.
     firm
         It was seen on the frame before, and this is where and how large it was expected to be.
@@ -46,13 +46,13 @@ class Claim:
 
     object_id: int
     patch: Patch
-    right: float
+    claim_strength: float
     firm: bool
 
     @classmethod
     def of(cls, result: ObjectResult) -> Claim:
         """The claim of an object of which the result is known."""
-        return cls(result.object_id, result.patch.half(), result.right, result.firm)
+        return cls(result.object_id, result.patch.half(), result.claim_strength, result.firm)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -93,7 +93,7 @@ def resolve(claims: Sequence[Claim]) -> dict[int, Verdict]:
     dict
         Object id to verdict, for those that are not alone.
     """
-    ranked = sorted((c for c in claims if c.patch), key=lambda c: (-c.right, c.object_id))
+    ranked = sorted((c for c in claims if c.patch), key=lambda c: (-c.claim_strength, c.object_id))
     near = _meeting([c.patch for c in ranked])
     areas: dict[int, int] = {}
     gone: set[int] = set()
@@ -101,7 +101,7 @@ def resolve(claims: Sequence[Claim]) -> dict[int, Verdict]:
         if not near[k]:
             continue
         area = areas[k] = int(np.count_nonzero(claim.patch.logits_yx > 0))
-        if claim.right == PROMPTED:
+        if claim.claim_strength == PROMPTED:
             continue
         for other in near[k]:
             if other > k or other in gone:

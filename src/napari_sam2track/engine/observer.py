@@ -41,7 +41,7 @@ class Seen:
     prompted: bool
     entry: Entry
     verdict: Verdict = UNTOUCHED
-    right: float = 0.0
+    claim_strength: float = 0.0
     firm: bool = False
 
 
@@ -356,7 +356,7 @@ class Observer:
                 self._brush.patch(logits[n], view) if given is None else self._brush.given(given)
             )
             seen = Seen(view, patch, float(scores[n]), float(ious[n]), prompted, entries[n])
-            out.append(replace(seen, right=PROMPTED, firm=True) if prompted else seen)
+            out.append(replace(seen, claim_strength=PROMPTED, firm=True) if prompted else seen)
         return out
 
 

@@ -285,7 +285,7 @@ class Pass:
                 f.motion = f.motion.seen(shape)
         state = f.note(shape is not None, seen.prompted)
         known = (f.object_id, state, seen.score, seen.iou, seen.patch)
-        return ObjectResult(*known, seen.right, seen.firm, seen.verdict.ceded)
+        return ObjectResult(*known, seen.claim_strength, seen.firm, seen.verdict.ceded)
 
     def _among(
         self, t: int, group: list[Follower], told: list[tuple[Follower, Seen]]
@@ -322,7 +322,10 @@ class Pass:
             for f, raw, old in zip(group, raws, again, strict=True)
         ]
         seen = self._observer.remember(t, raws, verdicts)
-        ranked = [replace(s, right=r, firm=firm) for s, (r, firm) in zip(seen, ranks, strict=True)]
+        ranked = [
+            replace(s, claim_strength=r, firm=firm)
+            for s, (r, firm) in zip(seen, ranks, strict=True)
+        ]
         return list(zip(group, ranked, strict=True))
 
     def _rank(self, f: Follower, raw: Raw) -> tuple[float, bool]:
@@ -330,8 +333,8 @@ class Pass:
         if f.motion is None:
             return 0.0, False
         good = f.motion.agreement(_shape(raw.patch), self.movie.height, self.movie.width)
-        right = float(np.float32(good * raw.iou + f.motion.on_track))  # as it is stored
-        return right, f.motion.on_track and good > FIRM
+        claim_strength = float(np.float32(good * raw.iou + f.motion.on_track))  # as it is stored
+        return claim_strength, f.motion.on_track and good > FIRM
 
 
 def _shape(patch: Patch) -> MaskExtent | None:

@@ -42,7 +42,7 @@ class ObjectResult:
         Predicted IoU of its mask, 0 to 1.
     patch
         Its own mask, whatever others claim of it; empty if it gave way to a neighbour.
-    right, firm
+    claim_strength, firm
         How good its claim on the mask is, see `neighbours.Claim`.
     ceded
         Bool, of the shape of the mask: what it remembers as a neighbour's; None for no pixel.
@@ -53,7 +53,7 @@ class ObjectResult:
     score: float
     iou: float
     patch: Patch
-    right: float = 0.0
+    claim_strength: float = 0.0
     firm: bool = False
     ceded: NDArray[np.bool_] | None = None
 

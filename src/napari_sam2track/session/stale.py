@@ -25,7 +25,7 @@ class Plan:
 
     Attributes
     ----------
-    said
+    given
         The prompts of a person.
     decided
         What was found and decided.
@@ -39,7 +39,7 @@ class Plan:
         Frames of objects that are left as they are, whatever their prompts say.
     """
 
-    said: PromptSet
+    given: PromptSet
     decided: Decisions
     engine: EngineParams
     last: int
@@ -50,7 +50,7 @@ class Plan:
     def prompts(self) -> PromptSet:
         """What a person said and what was found; the former counts where both speak."""
         found = {k: p for k, p in self.decided.found.items() if k[0] not in self._withdrawn}
-        return PromptSet({**found, **dict(self.said.items())})
+        return PromptSet({**found, **dict(self.given.items())})
 
     @property
     def _applied(self) -> list[Division]:
@@ -59,13 +59,13 @@ class Plan:
             event
             for event in self.decided.divisions
             if event.daughters
-            and not any(t >= event.frame for t in self.said.of_object(event.parent))
+            and not any(t >= event.frame for t in self.given.of_object(event.parent))
         ]
 
     @cached_property
     def _withdrawn(self) -> set[int]:
         """Daughters of divisions that were taken back, unless a person prompted them."""
-        kept = {d for event in self._applied for d in event.daughters} | set(self.said.objects)
+        kept = {d for event in self._applied for d in event.daughters} | set(self.given.objects)
         return {d for event in self.decided.divisions for d in event.daughters} - kept
 
     @property

@@ -150,7 +150,7 @@ class StoredFrame:
             size = o.patch.logits_yx.shape
             place = (o.patch.y0, o.patch.x0, *size)
             known = (o.object_id, STATES.index(o.state), o.score, o.iou, keys[o.object_id])
-            rows[k] = (*known, *place, o.right, o.firm)
+            rows[k] = (*known, *place, o.claim_strength, o.firm)
             patch = o.patch if precise else o.patch.half()
             logits = patch.logits_yx.astype(dtype)
             if o.ceded is not None:

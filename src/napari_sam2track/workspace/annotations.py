@@ -55,8 +55,8 @@ class Annotations:
             prompts = prompts.put(object_id, frame, prompt)
         elif (object_id, frame) in prompts:
             prompts = prompts.remove(object_id, frame)
-        said = self.prompted(prompts)
-        return replace(said, kept=said.kept.plus(object_id, [frame]))
+        annotations = self.prompted(prompts)
+        return replace(annotations, kept=annotations.kept.plus(object_id, [frame]))
 
     def accepted(self, object_id: int, frames: list[int]) -> Annotations:
         """With approved frames of an object."""

@@ -22,13 +22,13 @@ from napari_sam2track.workspace.annotations import Annotations
 
 
 def follow(
-    said: Annotations, edits: Iterable[Edit], changes: Iterable[Change], state: TrackState
+    annotations: Annotations, edits: Iterable[Edit], changes: Iterable[Change], state: TrackState
 ) -> Annotations:
     """What was said, after edits.
 
     Parameters
     ----------
-    said
+    annotations
         Before them.
     edits, changes
         What was asked for, and what each of them changed.
@@ -37,44 +37,48 @@ def follow(
     """
     n = state.labels.n_frames
     for edit, change in zip(edits, changes, strict=True):
-        ours = set(said.prompts.objects)
+        ours = set(annotations.prompts.objects)
         pins: list[tuple[int, int]] = []
         begun: list[tuple[int, int]] = []
         match edit:
             case Relabel(old=old, new=new):
-                said = said.moved(old, new)
+                annotations = annotations.moved(old, new)
             case Merge(a=a, b=b):
                 pins = [(a, min(_frames_of(change, b), default=n))] if {a, b} & ours else []
-                said = said.moved(b, a)
+                annotations = annotations.moved(b, a)
             case Split(track=track, frame=frame) | Divide(track=track, frame=frame):
                 new = _new_id(change)
-                said = _keep(said.moved(track, new, set(range(frame, n))), track, range(frame, n))
-                said = _keep(said, new, range(frame))  # it is not there before
+                annotations = _keep(
+                    annotations.moved(track, new, set(range(frame, n))), track, range(frame, n)
+                )
+                annotations = _keep(annotations, new, range(frame))  # it is not there before
                 pins = [(new, frame)] if track in ours else []
             case PartInTwo(track=track, frame=frame, prompted=prompted):
                 new = _new_id(change)
                 tail = range(frame, n)
-                said = _keep(said.without(track, set(tail)), track, tail)
+                annotations = _keep(annotations.without(track, set(tail)), track, tail)
                 begun = [(new - 1, frame), (new, frame)] if prompted or track in ours else []
             case Swap(a=a, b=b, frame=frame):
-                said = _exchanged(said, a, b, set(range(frame, n)))
+                annotations = _exchanged(annotations, a, b, set(range(frame, n)))
                 pins = [(i, frame) for i in (a, b)] if {a, b} & ours else []
             case Delete(track=track, start=None, stop=None):
-                said = said.without(track)
+                annotations = annotations.without(track)
             case Delete(track=track, start=start, stop=stop):
                 gone = range(start or 0, n if stop is None else stop + 1)
-                said = _keep(said.without(track, set(gone)), track, gone)
+                annotations = _keep(annotations.without(track, set(gone)), track, gone)
         for patch in change.patches:
             for ids in (patch.old, patch.new):
                 for i in set(np.unique(ids).tolist()) - {0}:
-                    if i in state.places or i in said.prompts.objects:
-                        said = _keep(said, i, [patch.frame])
+                    if i in state.places or i in annotations.prompts.objects:
+                        annotations = _keep(annotations, i, [patch.frame])
         for track, frame in pins:
-            said = _pinned(said, state, track, frame)
+            annotations = _pinned(annotations, state, track, frame)
         for track, frame in begun:  # runs follow them from there, over what is drawn
-            said = said.prompted(said.prompts.put(track, frame, mask_prompt(state, track, frame)))
-            said = _keep(said, track, range(frame))  # it is not there before
-    return said
+            annotations = annotations.prompted(
+                annotations.prompts.put(track, frame, mask_prompt(state, track, frame))
+            )
+            annotations = _keep(annotations, track, range(frame))  # it is not there before
+    return annotations
 
 
 def mask_prompt(state: TrackState, track: int, frame: int) -> Prompt:
@@ -83,24 +87,24 @@ def mask_prompt(state: TrackState, track: int, frame: int) -> Prompt:
     return Prompt(mask=Mask(mask, int(box[-2].start), int(box[-1].start)))
 
 
-def _keep(said: Annotations, track: int, frames: Iterable[int]) -> Annotations:
-    return replace(said, kept=said.kept.plus(track, frames))
+def _keep(annotations: Annotations, track: int, frames: Iterable[int]) -> Annotations:
+    return replace(annotations, kept=annotations.kept.plus(track, frames))
 
 
-def _pinned(said: Annotations, state: TrackState, track: int, frame: int) -> Annotations:
+def _pinned(annotations: Annotations, state: TrackState, track: int, frame: int) -> Annotations:
     """With a track's mask as a prompt on the first frame from ``frame`` on."""
     later = [t for t in state.places.frames(track) if t >= frame]
-    if not later or (track, later[0]) in said.prompts:
-        return said
+    if not later or (track, later[0]) in annotations.prompts:
+        return annotations
     prompt = mask_prompt(state, track, later[0])
-    return replace(said, prompts=said.prompts.put(track, later[0], prompt))
+    return replace(annotations, prompts=annotations.prompts.put(track, later[0], prompt))
 
 
-def _exchanged(said: Annotations, a: int, b: int, frames: set[int]) -> Annotations:
+def _exchanged(annotations: Annotations, a: int, b: int, frames: set[int]) -> Annotations:
     aside = 0xFFFFFFFF
     for old, new in ((a, aside), (b, a), (aside, b)):
-        said = said.moved(old, new, frames)
-    return said
+        annotations = annotations.moved(old, new, frames)
+    return annotations
 
 
 def _new_id(change: Change) -> int:

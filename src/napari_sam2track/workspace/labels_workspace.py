@@ -1,4 +1,4 @@
-"""Labels that a person and the linker edit, with one way back for both; no movie is needed."""
+"""Labels that a person and the linker edit, with one undo for both; no movie is needed."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ class LabelsWorkspace:
         Written to in place; the value of a label is its object.
     folder
         For what is too large to be kept in memory; made if it is missing.
-    said, parents, table
+    annotations, parents, table
         What is known already.
     """
 
-    said_changed = Signal(Annotations)
+    annotations_changed = Signal(Annotations)
     labels_changed = Signal(frozenset)
     #: Whether runs follow objects from their prompts.
     follows = False
@@ -79,12 +79,12 @@ class LabelsWorkspace:
         self,
         labels: EditableLabels,
         folder: Path,
-        said: Annotations | None = None,
+        annotations: Annotations | None = None,
         parents: Mapping[int, int] | None = None,
         table: TrackTable | None = None,
     ) -> None:
         self.labels, self.folder = labels, folder
-        self.said = said or Annotations()
+        self.annotations = annotations or Annotations()
         self.locked: frozenset[int] = frozenset()
         self.state = TrackState(labels, parents, table)
         self.history = History(self.state)
@@ -101,12 +101,12 @@ class LabelsWorkspace:
     @property
     def objects(self) -> tuple[int, ...]:
         """Ids of all objects, prompted or drawn, ascending."""
-        return tuple(sorted({*self.said.prompts.objects, *self.state.places.ids}))
+        return tuple(sorted({*self.annotations.prompts.objects, *self.state.places.ids}))
 
     @property
     def next_id(self) -> int:
         """An id that no object has, or had."""
-        return max([self.state.next_id, *(i + 1 for i in self.said.prompts.objects)])
+        return max([self.state.next_id, *(i + 1 for i in self.annotations.prompts.objects)])
 
     @property
     def busy(self) -> bool:
@@ -144,7 +144,7 @@ class LabelsWorkspace:
         EditError
             If the labels do not hold what is said to be painted.
         """
-        before = said = self.said
+        before = annotations = self.annotations
         step = self.history.adopt(list(atoms))
         if step is None:
             return set()
@@ -154,15 +154,15 @@ class LabelsWorkspace:
             for patch in change.patches:
                 new, old = (set(np.unique(ids).tolist()) - {0} for ids in (patch.new, patch.old))
                 for i in new or old:
-                    ours = i in said.prompts.objects
-                    said = said.painted(i, patch.frame, self._drawn(i, patch.frame))
+                    ours = i in annotations.prompts.objects
+                    annotations = annotations.painted(i, patch.frame, self._drawn(i, patch.frame))
                     if ours and self.state.places.box(i, patch.frame) is None:
                         # a person says that it is not there: later prompts do not open that again
-                        said = said.accepted(i, [patch.frame])
+                        annotations = annotations.accepted(i, [patch.frame])
                     self._forget([(i, patch.frame)])
                 touched |= new | old
-        self._say(said)
-        self.history.annotate(step, UndoNote(title, before, said))
+        self._annotate(annotations)
+        self.history.annotate(step, UndoNote(title, before, annotations))
         self.refresh(touched)
         return touched
 
@@ -180,13 +180,13 @@ class LabelsWorkspace:
         """
         if self._relabelling:
             raise EditError("the labels are being linked; edit them when that is done")
-        asked, before = tuple(edits), self.said
+        asked, before = tuple(edits), self.annotations
         step = self.history.do_all(asked)
         for change in step.changes:
             self._note_before(change)
-        said = follow(before, asked, step.changes, self.state)
-        self._say(said)
-        step = self.history.annotate(step, UndoNote(title, before, said))
+        annotations = follow(before, asked, step.changes, self.state)
+        self._annotate(annotations)
+        step = self.history.annotate(step, UndoNote(title, before, annotations))
         self.refresh(step.summary().tracks)
         return step
 
@@ -198,43 +198,43 @@ class LabelsWorkspace:
         EditError
             If the labels are not what is known of them; nothing is changed then.
         """
-        ids, before = list(objects), self.said
+        ids, before = list(objects), self.annotations
         title = "delete " + ", ".join(map(str, ids))
         drawn = [Delete(i) for i in ids if i in self.state.places]
         step = self.edit(drawn, title) if drawn else None
-        said = self.said
+        annotations = self.annotations
         for i in ids:
-            said = said.without(i)
+            annotations = annotations.without(i)
         if step is None:
-            self.say(said, title)
-        elif said != self.said:
-            self._say(said)
-            self.history.annotate(step, UndoNote(title, before, said))
+            self.say(annotations, title)
+        elif annotations != self.annotations:
+            self._annotate(annotations)
+            self.history.annotate(step, UndoNote(title, before, annotations))
             self.refresh(ids)
 
-    def say(self, said: Annotations, title: str) -> None:
+    def say(self, annotations: Annotations, title: str) -> None:
         """Say something that changes no pixel, such as that a frame is approved: a step."""
-        before = self.said
-        if said != before:
-            self._say(said)
-            self.history.mark(UndoNote(title, before, said))
+        before = self.annotations
+        if annotations != before:
+            self._annotate(annotations)
+            self.history.mark(UndoNote(title, before, annotations))
             self.refresh()
 
     def lock(self, locked: Collection[int]) -> None:
         """Protect objects from runs; in place of those that were."""
         self.locked = frozenset(locked)
 
-    # -- the way back --------------------------------------------------------------------------
+    # -- undo ----------------------------------------------------------------------------------
 
     def undo(self) -> UndoNote | None:
-        """Take the last step back, all at once; see `undoing`."""
-        return _exhausted(self.undoing())
+        """Take the last step back, all at once; see `undo_steps`."""
+        return _exhausted(self.undo_steps())
 
     def redo(self) -> UndoNote | None:
-        """Do again what was taken back last, all at once; see `redoing`."""
-        return _exhausted(self.redoing())
+        """Do again what was taken back last, all at once; see `redo_steps`."""
+        return _exhausted(self.redo_steps())
 
-    def undoing(self) -> Generator[tuple[int, int], None, UndoNote | None]:
+    def undo_steps(self) -> Generator[tuple[int, int], None, UndoNote | None]:
         """Take the last step back, frame by frame where it is a long one.
 
         Yields
@@ -251,13 +251,13 @@ class LabelsWorkspace:
         """
         self._not_busy("undo")
         step = self._stepped(self.history.undo, self.history.steps[-1:])
-        return (yield from self._going(step, back=True))
+        return (yield from self._carry_out(step, back=True))
 
-    def redoing(self) -> Generator[tuple[int, int], None, UndoNote | None]:
-        """Do again what was taken back last; see `undoing`."""
+    def redo_steps(self) -> Generator[tuple[int, int], None, UndoNote | None]:
+        """Do again what was taken back last; see `undo_steps`."""
         self._not_busy("redo")
         step = self._stepped(self.history.redo, self.history.undone[-1:])
-        return (yield from self._going(step, back=False))
+        return (yield from self._carry_out(step, back=False))
 
     def _stepped(self, go: Callable[[], Step], last: Iterable[Step]) -> Step:
         try:
@@ -267,11 +267,13 @@ class LabelsWorkspace:
                 self.history.forget(step)
             raise
 
-    def _going(self, step: Step, back: bool) -> Generator[tuple[int, int], None, UndoNote | None]:
+    def _carry_out(
+        self, step: Step, back: bool
+    ) -> Generator[tuple[int, int], None, UndoNote | None]:
         note = step.note
         if not isinstance(note, UndoNote):
             return None
-        said = note.before if back else note.after
+        annotations = note.before if back else note.after
         if note.journal is not None:
             self._busy = step
             try:
@@ -285,9 +287,9 @@ class LabelsWorkspace:
                 self._busy = None
         if note.tables is not None:
             self.state.assume(note.tables[0 if back else 1])
-        before = self.said
-        self._went(note, said)
-        self._say(said)
+        before = self.annotations
+        self._undone(note, annotations)
+        self._annotate(annotations)
         if not step.changes and note.journal is None:
             self._clear(before)
         self.refresh()
@@ -301,7 +303,7 @@ class LabelsWorkspace:
     def begin_relabel(self, title: str) -> None:
         """Begin to replace whole frames, as linking does: a step."""
         self._not_busy("link")
-        note = UndoNote(title, self.said, self.said, self._journal.begin())
+        note = UndoNote(title, self.annotations, self.annotations, self._journal.begin())
         self._busy, self._relabelling = self.history.mark(note), True
 
     def replace_frame(
@@ -313,14 +315,14 @@ class LabelsWorkspace:
         self.labels.write_box(t, whole, labels_yx)
         self.labels_changed.emit(frozenset([t]))
 
-    def end_relabel(self, table: TrackTable, said: Annotations) -> None:
+    def end_relabel(self, table: TrackTable, annotations: Annotations) -> None:
         """All frames are written.
 
         Parameters
         ----------
         table
             The tracks that they show, with parents.
-        said
+        annotations
             What was said, with the new ids.
         """
         step = self._busy
@@ -329,8 +331,8 @@ class LabelsWorkspace:
         self._busy, self._relabelling = None, False
         self.state.assume(table)
         self._forget(None)
-        self._say(said)
-        self.history.annotate(step, replace(step.note, after=said, tables=tables))
+        self._annotate(annotations)
+        self.history.annotate(step, replace(step.note, after=annotations, tables=tables))
         self.refresh()
 
     def drop_relabel(self) -> None:
@@ -350,13 +352,13 @@ class LabelsWorkspace:
     def _forget(self, keys: Iterable[Key] | None) -> None:
         """Something else is known of these (None: all) than what was seen of their prompts."""
 
-    def _went(self, note: UndoNote, said: Annotations) -> None:
+    def _undone(self, note: UndoNote, annotations: Annotations) -> None:
         """A step was taken back or done again; this is what is said now."""
 
-    def _say(self, said: Annotations) -> None:
-        if said != self.said:
-            self.said = said
-            self.said_changed.emit(said)
+    def _annotate(self, annotations: Annotations) -> None:
+        if annotations != self.annotations:
+            self.annotations = annotations
+            self.annotations_changed.emit(annotations)
 
     def _not_busy(self, wish: str) -> None:
         if self._busy is not None:

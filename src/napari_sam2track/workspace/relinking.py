@@ -152,7 +152,7 @@ def check_ids(table: TrackTable, max_id: int) -> None:
         )
 
 
-def said_after(said: Annotations, ids: Mapping[Key, int]) -> Annotations:
+def annotations_after(annotations: Annotations, ids: Mapping[Key, int]) -> Annotations:
     """What was said, with the ids after linking.
 
     What was said of a label on a frame goes to the id that this label has there now; where it is
@@ -161,7 +161,7 @@ def said_after(said: Annotations, ids: Mapping[Key, int]) -> Annotations:
 
     Parameters
     ----------
-    said
+    annotations
         Before.
     ids
         (label, frame) to its id now, for all that is drawn.
@@ -176,11 +176,11 @@ def said_after(said: Annotations, ids: Mapping[Key, int]) -> Annotations:
         return ids[i, min(frames[i], key=lambda u: (abs(u - t), u))]
 
     prompts: dict[Key, Prompt] = {}
-    for (i, t), prompt in said.prompts.items():
+    for (i, t), prompt in annotations.prompts.items():
         key = now(i, t), t
         prompts[key] = prompts[key].merged(prompt) if key in prompts else prompt
     both: list[dict[int, set[int]]] = []
-    for pairs in (said.kept, said.approved):
+    for pairs in (annotations.kept, annotations.approved):
         moved: dict[int, set[int]] = {}
         for i, each in pairs.items():
             for t in each:

@@ -128,7 +128,7 @@ class Grid:
 def fill(
     grid: Grid,
     objects: Collection[int],
-    said: Annotations,
+    annotations: Annotations,
     places: Places,
     results: Results,
     plan: Plan | None,
@@ -142,7 +142,7 @@ def fill(
         Changed in place.
     objects
         Which rows.
-    said
+    annotations
         What a person said.
     places
         Where the labels have pixels.
@@ -169,12 +169,12 @@ def fill(
                 holds[inside] = keys[inside] == s.key
             codes[has] = np.where(holds, states, STALE)[has]
             scores[has] = probable[has]
-        kept = _within(said.kept.of(i), frames)
+        kept = _within(annotations.kept.of(i), frames)
         codes[kept] = np.where(there[kept], CORRECTED, ABSENT)
-        given = said.prompts.of_object(i)
+        given = annotations.prompts.of_object(i)
         codes[_within(given, frames)] = CORRECTED
         codes[_within(list(given)[:1], frames)] = PROMPTED
-        codes[_within(said.approved.of(i), frames)] = APPROVED
+        codes[_within(annotations.approved.of(i), frames)] = APPROVED
 
 
 def _within(some: Collection[int], frames: range) -> list[int]:

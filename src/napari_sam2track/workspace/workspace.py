@@ -1,4 +1,4 @@
-"""Labels that SAM2, a person and the linker write to, with one way back for all of them."""
+"""Labels that SAM2, a person and the linker write to, with one undo for all of them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Workspace(LabelsWorkspace):
         For what runs find; made if it is missing.
     model, engine, device
         What follows the objects; see `configure`.
-    said, parents, table
+    annotations, parents, table
         What is known already, when work goes on.
     """
 
@@ -62,11 +62,11 @@ class Workspace(LabelsWorkspace):
         model: ModelInfo,
         engine: EngineParams | None = None,
         device: str = "cpu",
-        said: Annotations | None = None,
+        annotations: Annotations | None = None,
         parents: Mapping[int, int] | None = None,
         table: TrackTable | None = None,
     ) -> None:
-        super().__init__(labels, folder, said, parents, table)
+        super().__init__(labels, folder, annotations, parents, table)
         self.frames = frames
         self.grid = Grid.empty((), frames.n_frames)
         self._previews: dict[Key, ObjectResult] = {}
@@ -123,15 +123,15 @@ class Workspace(LabelsWorkspace):
         plan = self.plan()
         if plan is not None:
             return plan.stale(self.store)
-        whole, kept = set(range(self.frames.n_frames)), self.said.kept
-        return {i: sorted(whole - kept.of(i)) for i in self.said.prompts.objects}
+        whole, kept = set(range(self.frames.n_frames)), self.annotations.kept
+        return {i: sorted(whole - kept.of(i)) for i in self.annotations.prompts.objects}
 
     def unseen(self) -> list[Key]:
         """Prompts of which nothing is shown: neither a run nor a look has seen them."""
-        kept = self.said.kept
+        kept = self.annotations.kept
         return [
             (i, t)
-            for i, t in self.said.prompts
+            for i, t in self.annotations.prompts
             if (i, t) not in self._previews and t not in kept.of(i) and self.store.key(i, t) is None
         ]
 
@@ -149,7 +149,7 @@ class Workspace(LabelsWorkspace):
             self.grid = self.grid.for_objects(ids)
             objects, frame = None if objects is None else {*objects, *new}, None
         wanted = set(ids) if objects is None else set(objects)
-        known = self.said, self.state.places, self._results, self.plan()
+        known = self.annotations, self.state.places, self._results, self.plan()
         fill(self.grid, wanted, *known, frame)
         self.grid_changed.emit(frame)
 
@@ -163,12 +163,12 @@ class Workspace(LabelsWorkspace):
         list
             (object, frame) of prompts that are new or other than before: worth a look.
         """
-        keys = changed_keys(self.said.prompts, prompts)
+        keys = changed_keys(self.annotations.prompts, prompts)
         if not keys:
             return []
-        before = self.said
-        self._say(before.prompted(prompts))
-        self.history.mark(UndoNote(title, before, self.said))
+        before = self.annotations
+        self._annotate(before.prompted(prompts))
+        self.history.mark(UndoNote(title, before, self.annotations))
         gone: dict[int, set[int]] = {}
         for i, t in keys:
             self._previews.pop((i, t), None)
@@ -182,13 +182,18 @@ class Workspace(LabelsWorkspace):
     def looker(self, key: Key) -> tuple[Prompt, Callable[[], ObjectResult]]:
         """A prompt, and what sees its object in another thread."""
         runner = Runner(self.asked(), self.store)
-        return self.said.prompts[key], lambda: runner.look(*key)
+        return self.annotations.prompts[key], lambda: runner.look(*key)
 
     def accept_look(self, key: Key, prompt: Prompt, result: ObjectResult) -> bool:
         """Show what was seen of an object, unless its prompt is another one by now."""
         i, t = key
-        now = self.said.prompts.get(key)
-        if now != prompt or i in self.locked or t in self.said.kept.of(i) or self._relabelling:
+        now = self.annotations.prompts.get(key)
+        if (
+            now != prompt
+            or i in self.locked
+            or t in self.annotations.kept.of(i)
+            or self._relabelling
+        ):
             return False
         self._previews[key] = result
         self._write(t)
@@ -200,7 +205,7 @@ class Workspace(LabelsWorkspace):
         places = self.state.places
         if places.box(object_id, t) is None:
             return None
-        ours = object_id in self.said.prompts.objects
+        ours = object_id in self.annotations.prompts.objects
         if not ours and places.n_frames(object_id) > 1:
             return None
         return mask_prompt(self.state, object_id, t)
@@ -230,7 +235,7 @@ class Workspace(LabelsWorkspace):
         """
         self._not_busy("start another one")
         plan = self.plan()  # knows what was found, too
-        prompts = self.said.prompts if plan is None else plan.prompts
+        prompts = self.annotations.prompts if plan is None else plan.prompts
         ids = set(prompts.objects) if only is None else set(only) & set(prompts.objects)
         ids -= self.locked
         if not ids:
@@ -247,7 +252,7 @@ class Workspace(LabelsWorkspace):
         session = self.asked(self.session.engine.model_copy(update=engine))
         runner = Runner(replace(session, free_from=self.next_id), self.store)
         what = f"follow {len(ids)} objects" if len(ids) > 1 else f"follow object {min(ids)}"
-        note = UndoNote(what, self.said, self.said, self._journal.begin())
+        note = UndoNote(what, self.annotations, self.annotations, self._journal.begin())
         self._busy = self.history.mark(note)
         return runner.propagate(ids)
 
@@ -307,21 +312,21 @@ class Workspace(LabelsWorkspace):
         """Return a session of what is said now, which shares the network with all others."""
         return replace(
             self.session,
-            prompts=self.said.prompts,
-            kept=dict(self.said.kept),
+            prompts=self.annotations.prompts,
+            kept=dict(self.annotations.kept),
             engine=engine or self.session.engine,
         )
 
-    def _say(self, said: Annotations) -> None:
-        if said != self.said:
+    def _annotate(self, annotations: Annotations) -> None:
+        if annotations != self.annotations:
             self._plan = None
-        super()._say(said)
+        super()._annotate(annotations)
 
     def _forget(self, keys: Iterable[Key] | None) -> None:
         for key in list(self._previews) if keys is None else keys:
             self._previews.pop(key, None)
 
-    def _went(self, note: UndoNote, said: Annotations) -> None:
+    def _undone(self, note: UndoNote, annotations: Annotations) -> None:
         if note.run is not None:
             store, number = note.run
             changed = store.undo(number)
@@ -329,7 +334,7 @@ class Workspace(LabelsWorkspace):
             for t in changed or ():
                 if store is self.store:
                     self._results.enter(t, store.read(t))
-        self._forget(changed_keys(self.said.prompts, said.prompts))
+        self._forget(changed_keys(self.annotations.prompts, annotations.prompts))
         self._plan = None
 
     def _clear(self, before: Annotations) -> None:
@@ -337,8 +342,8 @@ class Workspace(LabelsWorkspace):
 
         They are then a part of the run's step, not of that of the prompt.
         """
-        for i, t in changed_keys(before.prompts, self.said.prompts):
-            if (i, t) not in self.said.prompts:
+        for i, t in changed_keys(before.prompts, self.annotations.prompts):
+            if (i, t) not in self.annotations.prompts:
                 self._write(t, {i}, noted=False)
 
     def _write(self, t: int, gone: Collection[int] = (), noted: bool = True) -> None:
@@ -363,14 +368,14 @@ class Workspace(LabelsWorkspace):
         noted
             Whether the change can be undone with the last step.
         """
-        alive = {*self.said.prompts.objects, *gone}
+        alive = {*self.annotations.prompts.objects, *gone}
         plan, ended = self.plan(), set[int]()
         if plan is not None:
             alive |= set(plan.decided.found.objects)
             ended = {i for i, end in plan.ends.items() if t > end}
         patches = {} if stored is None else {i: p for i, p in stored.patches() if i in alive}
         patches |= {i: o.patch for (i, u), o in self._previews.items() if u == t}
-        kept = self.said.kept.at(t) | self.locked
+        kept = self.annotations.kept.at(t) | self.locked
         shown = ((i, patches[i]) for i in sorted(patches) if i not in kept)
         found = compose_labels(shown, *self.labels.frame_shape)
         old = self.labels.read(t)

@@ -70,7 +70,7 @@ class WorkFile(BaseModel):
     refused: tuple[tuple[int, int], ...] = ()
     parents: dict[int, int] = Field(default_factory=dict)
 
-    def said(self) -> Annotations:
+    def annotations(self) -> Annotations:
         """What a person said.
 
         Raises
@@ -84,16 +84,16 @@ class WorkFile(BaseModel):
         )
 
 
-def work_of(said: Annotations, **about: Any) -> WorkFile:
+def work_of(annotations: Annotations, **about: Any) -> WorkFile:
     """A file of this version of the software, of now."""
     from napari_sam2track import __version__
 
     return WorkFile(
         software=f"napari-sam2track {__version__}",
         saved=datetime.now(UTC).isoformat(timespec="seconds"),
-        prompts=prompts_to_dict(said.prompts),
-        kept=said.kept.to_ranges(),
-        approved=said.approved.to_ranges(),
+        prompts=prompts_to_dict(annotations.prompts),
+        kept=annotations.kept.to_ranges(),
+        approved=annotations.approved.to_ranges(),
         **about,
     )
 

@@ -44,7 +44,7 @@ class Step:
 
 
 class History:
-    """Edits of a `TrackState` and the way back.
+    """Edits of a `TrackState`, to be undone and done again.
 
     Parameters
     ----------
