@@ -5,7 +5,7 @@
 
 Synthetic movies get one click per cell, on its deepest pixel in the first frame; the bacteria
 (the project's test data) get their first masks and count until they divide. One thread: set
-OMP_NUM_THREADS=1. What was tried with these movies: docs/crowds.md.
+OMP_NUM_THREADS=1. What was tried with these movies: docs/figures/crowds.md.
 """
 
 from __future__ import annotations

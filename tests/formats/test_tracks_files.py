@@ -194,12 +194,12 @@ def test_a_damaged_note_is_named(tmp_path, table):
 
 
 def test_the_documented_examples_are_valid(tmp_path):
-    """Each JSON block of docs/tracks-json.md can be read."""
+    """Each JSON block of docs/reference/tracks-json.md can be read."""
     from pathlib import Path
 
     from napari_sam2track.formats.tracks_files import open_tracks
 
-    doc = Path(__file__).parents[2] / "docs" / "tracks-json.md"
+    doc = Path(__file__).parents[2] / "docs" / "reference" / "tracks-json.md"
     if not doc.exists():
         pytest.skip("no docs beside the tests")
     blocks = re.findall(r"```json\n(.*?)```", doc.read_text(encoding="utf-8"), re.S)
@@ -213,12 +213,12 @@ def test_the_documented_examples_are_valid(tmp_path):
 
 
 def test_the_documented_table_is_true():
-    """docs/formats.md says of each format what the registry says."""
+    """docs/reference/formats.md says of each format what the registry says."""
     from pathlib import Path
 
     from napari_sam2track.formats.tracks_files import DEPTH, FORMATS, MASKS, PARENTS, SCALE
 
-    doc = Path(__file__).parents[2] / "docs" / "formats.md"
+    doc = Path(__file__).parents[2] / "docs" / "reference" / "formats.md"
     if not doc.exists():
         pytest.skip("no docs beside the tests")
     rows = [line.strip("| \n").split("|") for line in doc.read_text().splitlines() if "|" in line]

@@ -36,7 +36,7 @@ def session_layers(path: Path) -> list[LayerData]:
     Parameters
     ----------
     path
-        ``session.session.json`` of a run, or any session file.
+        ``session.json`` of a run, or any session file.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """The pictures of the plugin in README and docs: each dock in use on real data.
 
-    xvfb-run -a -s "-screen 0 1700x1300x24" python docs/make_screenshots.py [DATA]
+    xvfb-run -a -s "-screen 0 1700x1300x24" python docs/make/make_screenshots.py [DATA]
 
 DATA is a folder with ``bedroom/*.jpg`` (frames of SAM2's example video, Apache-2.0) and
 ``bacteria`` (a colony in the layout of the Cell Tracking Challenge, van Vliet et al. 2018,

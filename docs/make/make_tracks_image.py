@@ -1,6 +1,6 @@
 """Makes the README's picture of linking: labels without identity above, tracks below.
 
-python docs/make_tracks_image.py docs/images/tracks.png
+python docs/make/make_tracks_image.py docs/images/tracks.png
 """
 
 from __future__ import annotations

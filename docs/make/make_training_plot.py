@@ -1,6 +1,6 @@
 """Draw the log of a training (`python -m napari_sam2track.training WORK` leaves it in WORK).
 
-python docs/make_training_plot.py WORK/log.csv docs/images/training.png
+python docs/make/make_training_plot.py WORK/log.csv docs/images/training.png
 """
 
 from __future__ import annotations

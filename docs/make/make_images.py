@@ -1,6 +1,6 @@
 """Makes the README's pictures from results folders that `sam2track video` wrote.
 
-    python docs/make_images.py MOVIE RESULTS OUT.png --frames 0 10 20 29 [--crop y0 y1 x0 x1]
+    python docs/make/make_images.py MOVIE RESULTS OUT.png --frames 0 10 20 29 [--crop y0 y1 x0 x1]
 
 One row: the chosen frames with their labels in colour and the prompts on them.
 """
