@@ -1,4 +1,4 @@
-"""Pages that are made while the site is built: the command line from its help, two from the root."""
+"""Pages made while the site is built: the command line from its help, and two from the root."""
 
 from __future__ import annotations
 
