@@ -126,9 +126,9 @@ def test_what_was_learnt_is_written_even_if_it_cannot_be_scored(data, tmp_path, 
 
 def test_windows_are_as_large_as_the_engine_shows_them(data, monkeypatch):
     from napari_sam2track.cli.train import _tuning
-    from napari_sam2track.params import TuneParams
     from napari_sam2track.training.data_folders import open_labelled
     from napari_sam2track.training.labelled import Examples, split
+    from napari_sam2track.training.tune_params import TuneParams
 
     monkeypatch.setattr(
         "napari_sam2track.engine.modes.choose_window_size", lambda *args: (64, "a test")

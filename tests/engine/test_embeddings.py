@@ -89,49 +89,6 @@ def test_the_one_used_longest_ago_goes(network, movie):
     assert encoder._bytes == 2 * one
 
 
-def test_the_disk_gives_back_the_same_bits(network, movie, tmp_path):
-    first = Encoder(network, 0, "a", tmp_path / "x")
-    want = first.encode(movie, 0, WINDOWS)
-    later = Encoder(network, 0, "a", tmp_path / "x")
-    assert same(later.encode(movie, 0, WINDOWS), want)
-    assert (later.encoded, later.hits) == (0, 3)
-    other = Encoder(network, 0, "b", tmp_path / "x")
-    other.encode(movie, 0, WINDOWS)
-    assert other.encoded == 3, "another model's embeddings are not taken"
-    assert not [p for p in (tmp_path / "x").iterdir() if p.name.startswith(".")]
-
-
-def test_networks_that_round_differently_do_not_share(small, movie, tmp_path):
-    Encoder(small, 0, "a", tmp_path).encode(movie, 0, WINDOWS)
-    fast = Encoder(fast_version(small), 0, "a", tmp_path)
-    fast.encode(movie, 0, WINDOWS)
-    assert fast.hits == 0
-
-
-def test_damaged_files_are_computed_again(network, movie, tmp_path):
-    want = Encoder(network, 0, "a", tmp_path).encode(movie, 0, WINDOWS)
-    for path in tmp_path.iterdir():
-        path.write_bytes(path.read_bytes()[:1000])
-    later = Encoder(network, 0, "a", tmp_path)
-    assert same(later.encode(movie, 0, WINDOWS), want)
-    assert (later.encoded, later.hits) == (3, 0)
-
-
-def test_the_disk_has_a_budget_and_other_files_stay(network, movie, tmp_path):
-    (tmp_path / "notes.txt").write_text("mine")
-    encoder = Encoder(network, 0, "a", tmp_path)
-    encoder.encode(movie, 0, WINDOWS[:1])
-    (path,) = tmp_path.glob("*.embedding")
-    most = int(2.5 * path.stat().st_size)
-    small = Encoder(network, 0, "a", tmp_path, most)
-    for t in range(5):
-        small.encode(movie, t, WINDOWS[1:2])
-    assert len(list(tmp_path.glob("*.embedding"))) == 2
-    assert sum(p.stat().st_size for p in tmp_path.glob("*.embedding")) <= most
-    assert not path.exists()
-    assert (tmp_path / "notes.txt").read_text() == "mine"
-
-
 def test_threads_agree(network, movie):
     encoder = Encoder(network, 1 << 24)
     want = encoder.encode(movie, 0, WINDOWS)

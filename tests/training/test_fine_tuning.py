@@ -16,7 +16,6 @@ from napari_sam2track.models.building import build_network
 from napari_sam2track.models.download import model_path
 from napari_sam2track.models.loading import load_network, load_weights, read_checkpoint
 from napari_sam2track.models.registry import find_model
-from napari_sam2track.params import TuneParams
 from napari_sam2track.samples import moving_cells
 from napari_sam2track.training.data_folders import open_labelled
 from napari_sam2track.training.export import save_tuned
@@ -25,6 +24,7 @@ from napari_sam2track.training.labelled import Examples, split
 from napari_sam2track.training.model_scores import mask_of_click
 from napari_sam2track.training.optimiser import Optimisers
 from napari_sam2track.training.report import lines_of, scores_of
+from napari_sam2track.training.tune_params import TuneParams
 
 
 @pytest.fixture(scope="module")

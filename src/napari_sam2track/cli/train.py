@@ -12,7 +12,8 @@ from napari_sam2track.cli._inputs import Device, Threads, model_files, ready_dev
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.cli._signals import exit_code
 from napari_sam2track.errors import Sam2TrackError, UsageError
-from napari_sam2track.params import FramesParams, TuneParams
+from napari_sam2track.params import FramesParams
+from napari_sam2track.training.tune_params import TuneParams
 
 if TYPE_CHECKING:
     from napari_sam2track.models.registry import ModelInfo

@@ -111,11 +111,7 @@ def estimate(
         + min(params.cache_memory << 20, images * _embedding_bytes(used))
     )
     kept = n_active + pairs // MEMORY_EVERY
-    disk = (
-        pairs * (ROW_BYTES + (4 if exact else 2) * patch_pixels)
-        + kept * (bank + MEMORY_FILE)
-        + min(params.cache_disk << 20, images * _embedding_bytes(used))
-    )
+    disk = pairs * (ROW_BYTES + (4 if exact else 2) * patch_pixels) + kept * (bank + MEMORY_FILE)
     return Estimate(pairs, seconds, memory, disk)
 
 

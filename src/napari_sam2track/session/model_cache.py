@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2track.models.registry import ModelInfo
@@ -52,23 +51,14 @@ class ModelCache:
             self._network = wanted, Network(load_network(model, device, image_size=size))
         return self._network[1]
 
-    def encoder(
-        self, model: ModelInfo, device: str, size: int, engine: EngineParams, folder: Path
-    ) -> Encoder:
-        """Return what remembers embeddings, in memory and in the folder of a run."""
+    def encoder(self, model: ModelInfo, device: str, size: int, engine: EngineParams) -> Encoder:
+        """Return what computes embeddings, and remembers them from one run to the next."""
         from napari_sam2track.engine.embeddings import Encoder
 
-        limits = engine.cache_memory, engine.cache_disk, engine.equality
-        wanted = folder, model, device, size, limits
+        wanted = model, device, size, engine.cache_memory, engine.equality
         if self._encoder is None or self._encoder[0] != wanted:
-            encoder = Encoder(
-                self.computing(model, device, size, engine),
-                engine.cache_memory << 20,
-                self.sha256(model),
-                folder / "embeddings" if engine.cache_disk else None,
-                engine.cache_disk << 20,
-            )
-            self._encoder = wanted, encoder
+            network = self.computing(model, device, size, engine)
+            self._encoder = wanted, Encoder(network, engine.cache_memory << 20)
         return self._encoder[1]
 
     def computing(self, model: ModelInfo, device: str, size: int, engine: EngineParams) -> Network:

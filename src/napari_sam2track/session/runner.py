@@ -126,8 +126,7 @@ class Runner:
 
     def _encoder(self) -> Encoder:
         session, size = self.session, self._decided.size
-        kept = session.model, session.where, size, session.engine, self.store.folder
-        return session.models.encoder(*kept)
+        return session.models.encoder(session.model, session.where, size, session.engine)
 
     def _pass(self, tasks: list[Task], step: int, known: Known | None) -> Pass:
         from napari_sam2track.engine.propagation import Pass

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import json
 from pathlib import Path, PureWindowsPath
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from napari_sam2track.errors import FormatError, FramesError
-from napari_sam2track.params import AutoParams, EngineParams, FramesParams, OutputParams
+from napari_sam2track.params import (
+    AutoParams,
+    EngineParams,
+    FramesParams,
+    OutputParams,
+)
 from napari_sam2track.prompts import PromptSet, prompts_from_json
 
 FORMAT = "sam2track-session"
 #: Engine parameters that decide which frames are computed, not what comes out on them.
 FREE_ENGINE = {
     *("start", "stop", "direction", "before", "batch", "max_memory", "divisions"),
-    *("touching", "cache_memory", "cache_disk"),
+    *("touching", "cache_memory"),
 }
+
+
+def _without_retired(stored: Any) -> Any:
+    """Leave out what only files of before name; it never changed a result."""
+    return {k: stored[k] for k in stored if k != "cache_disk"} if type(stored) is dict else stored
+
+
+#: Parameters of the engine, as a file holds them.
+StoredEngineParams = Annotated[EngineParams, BeforeValidator(_without_retired)]
 
 
 class ModelRef(BaseModel):
@@ -65,7 +79,7 @@ class SessionFile(BaseModel):
     source: str
     frames: FramesParams = Field(default_factory=FramesParams)
     model: ModelRef
-    engine: EngineParams = Field(default_factory=EngineParams)
+    engine: StoredEngineParams = Field(default_factory=EngineParams)
     auto: AutoParams | None = None
     prompts: dict[str, Any]
     fingerprint: str | None = None

@@ -23,7 +23,6 @@ from torch import Tensor, nn
 
 from napari_sam2track.engine.network.network import Network
 from napari_sam2track.errors import UsageError
-from napari_sam2track.params import TuneParams
 from napari_sam2track.training.labelled import Examples
 from napari_sam2track.training.loop import follow_average, pace
 from napari_sam2track.training.losses import Weights
@@ -31,6 +30,7 @@ from napari_sam2track.training.model_scores import mask_of_click
 from napari_sam2track.training.optimiser import Optimisers
 from napari_sam2track.training.sampling import Drawing, TrainingSample, augment, deepest_point
 from napari_sam2track.training.steps import Kind, mean_ious, run_sample
+from napari_sam2track.training.tune_params import TuneParams
 
 #: Fewer objects than this, counted once on every frame, teach a network to know them by heart.
 FEWEST = 40

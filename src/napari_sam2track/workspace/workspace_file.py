@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from napari_sam2track.errors import FormatError
 from napari_sam2track.params import EngineParams, FramesParams
 from napari_sam2track.prompts import prompts_from_json, prompts_to_dict
-from napari_sam2track.session.session_file import ModelRef
+from napari_sam2track.session.session_file import ModelRef, StoredEngineParams
 from napari_sam2track.storage.output import write_text_atomic
 from napari_sam2track.workspace.annotations import Annotations
 from napari_sam2track.workspace.frame_sets import FrameSets, Ranges
@@ -61,7 +61,7 @@ class WorkFile(BaseModel):
     saved: str
     model: ModelRef
     device: str = "auto"
-    engine: EngineParams = Field(default_factory=EngineParams)
+    engine: StoredEngineParams = Field(default_factory=EngineParams)
     prompts: dict[str, Any]
     kept: Ranges = Field(default_factory=dict)
     approved: Ranges = Field(default_factory=dict)
