@@ -60,7 +60,7 @@ def spans(project):
 
 def test_it_reads_the_layer_and_keeps_its_parents(dock, project, truth):
     assert dict(project.work.state.parents) == dict(truth.parents)
-    assert dock.lineage.tree._spans == spans(project)
+    assert dock.lineage.tree.spans == spans(project)
     assert "tracks" in dock.message.text()
 
 
@@ -165,7 +165,7 @@ def test_buttons_for_the_current_track(dock, project, window):
     window.settle()
     dock.edit.actions_["delete_here"].click()
     assert 3 not in project.work.state.places.frames(a)
-    window.until(lambda: "1 missing" in dock.edit._here.text())
+    window.until(lambda: "1 missing" in dock.edit.here_label.text())
     dock.edit.actions_["gap"].click()
     assert 3 in project.work.state.places.frames(a)
     dock.edit.actions_["new_id"].click()
@@ -210,10 +210,10 @@ def shuffled(dock, window, truth):
 def test_linking_labels_and_back(dock, window, shuffled):
     project = dock.project
     before = project.labels.data.copy()
-    dock.link._go.click()
+    dock.link.link_button.click()
     assert not dock.edit.isEnabled()
     window.until(lambda: not dock.link.run.active)
-    assert "Linked" in dock.link._words.text() and dock.edit.isEnabled()
+    assert "Linked" in dock.link.words.text() and dock.edit.isEnabled()
     for track in np.unique(shuffled.labels_tyx)[1:]:
         there = shuffled.labels_tyx == track
         if there.any(axis=(1, 2)).sum() > 1:
@@ -232,7 +232,7 @@ def test_a_cancelled_link_changes_nothing(dock, window, shuffled):
     dock.link.link()
     dock.link.cancel()
     window.until(lambda: not dock.link.run.active)
-    assert "Cancelled" in dock.link._words.text()
+    assert "Cancelled" in dock.link.words.text()
     np.testing.assert_array_equal(project.labels.data, before)
     assert not project.work.history.can_undo
     # nor one during which somebody edits
@@ -257,8 +257,8 @@ def test_suspects_go_to_the_place(dock, project, window):
 
     project.edit([Swap(a, b, 5)], "spoil")
     project.edit([Delete(whole_tracks(project)[2], 4, 4)], "spoil")
-    dock.suspects._find.click()
-    window.until(lambda: dock.suspects._job is None)
+    dock.suspects.find_button.click()
+    window.until(lambda: dock.suspects.job is None)
     found = dock.suspects.suspects
     assert {(s.track, s.frame) for s in found} >= {(a, 5), (b, 5)}
     assert len(dock.suspects.table.rows()) == len(found)
@@ -289,7 +289,7 @@ def test_the_tree_goes_to_the_track_and_follows_edits(dock, project, window):
     a = whole_tracks(project)[0]
     project.go_to(a, 5)
     dock.edit.tools.act("split")
-    window.until(lambda: dock.lineage.tree._spans == spans(project))
+    window.until(lambda: dock.lineage.tree.spans == spans(project))
 
 
 def test_the_tracks_layer_follows_and_stays_away_once_deleted(dock, project, window, truth):
@@ -324,8 +324,8 @@ def test_divisions_are_found_accepted_and_refused(dock, window, truth):
     dock.labels.set_value(layer)
     window.until(lambda: dock.project is not None and dock.project.labels == layer)
     project = dock.project
-    dock.divisions._find.click()
-    window.until(lambda: bool(dock.divisions.candidates) and dock.divisions._job is None)
+    dock.divisions.find_button.click()
+    window.until(lambda: bool(dock.divisions.candidates) and dock.divisions.job is None)
     found = dock.divisions.candidates
     mothers = set(truth.parents.values())
     assert {c.parent for c in found} & mothers
@@ -333,7 +333,7 @@ def test_divisions_are_found_accepted_and_refused(dock, window, truth):
     chosen = found[k]
     dock.divisions.table.chosen.emit(k)
     assert (project.current, project.frame) == (chosen.parent, chosen.frame)
-    dock.divisions._accept.click()
+    dock.divisions.accept_button.click()
     assert {c for c, p in project.work.state.parents.items() if p == chosen.parent} == {
         c for c, p in truth.parents.items() if p == chosen.parent
     }
@@ -505,7 +505,7 @@ def test_the_work_that_is_closed_leaves_labels_to_edit(both, window):
     tracks.labels.set_value(layer)
     window.until(lambda: tracks.project is not None and tracks.project.labels == layer)
     window.until(lambda: track.setup.found is not None)
-    track.image._labels.set_value(layer)
+    track.image.labels_choice.set_value(layer)
     track.start(False)
     window.until(lambda: track.project is not None and tracks.project is track.project)
     assert dict(tracks.project.work.state.parents) == {3: 1}

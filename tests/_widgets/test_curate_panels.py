@@ -82,12 +82,12 @@ def test_everything_that_can_be_pressed_has_a_tooltip(dock):
 def test_link_from_the_panel(dock, qtbot):
     project = dock.project
     assert set(project.work.state.places.spans) == {1, 2, 3}
-    dock.link._go.click()
+    dock.link.link_button.click()
     qtbot.waitUntil(lambda: not dock.link.run.active)
     assert project.work.state.places.spans == {1: (0, 5), 3: (0, 5)}
-    assert "2 tracks" in dock.link._words.text()
-    qtbot.waitUntil(dock.edit._undo.isEnabled)
-    dock.edit._undo.click()
+    assert "2 tracks" in dock.link.words.text()
+    qtbot.waitUntil(dock.edit.undo_button.isEnabled)
+    dock.edit.undo_button.click()
     qtbot.waitUntil(lambda: not project.work.busy)
     assert set(project.work.state.places.spans) == {1, 2, 3}
 
@@ -95,11 +95,11 @@ def test_link_from_the_panel(dock, qtbot):
 def test_a_locked_track_is_shown_so_and_kept(dock, qtbot):
     project = dock.project
     project.set_current(2)
-    dock.edit._lock.click()
-    assert project.work.locked == {2} and dock.edit._lock.isChecked()
+    dock.edit.lock_button.click()
+    assert project.work.locked == {2} and dock.edit.lock_button.isChecked()
     project.set_current(1)
-    assert not dock.edit._lock.isChecked()
-    assert dock.edit._here.text() == "Track 1: frames 0 to 2"
+    assert not dock.edit.lock_button.isChecked()
+    assert dock.edit.here_label.text() == "Track 1: frames 0 to 2"
 
 
 def test_an_edit_that_cannot_be_made_says_why(dock):

@@ -64,7 +64,7 @@ def add(viewer, *layers):
 
 
 def idle(dock):
-    return dock._judging is None and dock._writing is None
+    return dock.judging is None and dock.writing is None
 
 
 def wait(qtbot, dock):
@@ -72,7 +72,7 @@ def wait(qtbot, dock):
 
 
 def choose(dock, format):
-    dock._format.setCurrentIndex(dock._format.findData(format))
+    dock.format_choice.setCurrentIndex(dock.format_choice.findData(format))
 
 
 def press(qtbot, button):
@@ -81,76 +81,76 @@ def press(qtbot, button):
 
 
 def test_every_format_that_is_written_is_offered(dock):
-    offered = [dock._format.itemData(k) for k in range(dock._format.count())]
+    offered = [dock.format_choice.itemData(k) for k in range(dock.format_choice.count())]
     assert offered == [entry.name for entry in writable()]
     assert {"ctc", "geff", "napari", "davis", "mots", "coco"} <= set(offered)
 
 
 def test_it_waits_for_a_layer(qtbot, dock, viewer):
-    assert "no Labels or Tracks layer" in dock._summary.text()
-    assert not dock._write.isEnabled()
+    assert "no Labels or Tracks layer" in dock.summary.text()
+    assert not dock.write_button.isEnabled()
     viewer.add_layer(labels_layer())
     wait(qtbot, dock)
-    assert f"10 frames of 80 x 80 pixels, {N_TRACKS} tracks, 0 divisions" in dock._summary.text()
-    assert not dock._write.isEnabled()  # there is no target
-    dock._target.setText("a")
-    assert dock._write.isEnabled()
+    assert f"10 frames of 80 x 80 pixels, {N_TRACKS} tracks, 0 divisions" in dock.summary.text()
+    assert not dock.write_button.isEnabled()  # there is no target
+    dock.target.setText("a")
+    assert dock.write_button.isEnabled()
 
 
 def test_it_writes_and_asks_before_it_replaces(qtbot, dock, viewer, tmp_path):
     viewer.add_layer(labels_layer(metadata={"sam2track": {"parents": SAMPLE.parents}}))
     choose(dock, "geff")
-    dock._target.setText(str(tmp_path / "out"))
+    dock.target.setText(str(tmp_path / "out"))
     wait(qtbot, dock)
-    press(qtbot, dock._write)
-    assert not dock._choices.isEnabled()
+    press(qtbot, dock.write_button)
+    assert not dock.choices.isEnabled()
     wait(qtbot, dock)
-    assert dock._message.text() == f"Written: {tmp_path / 'out.geff'}"
+    assert dock.message.text() == f"Written: {tmp_path / 'out.geff'}"
     with open_tracks(tmp_path / "out.geff") as movie:
         assert movie.table.parents == SAMPLE.parents
         np.testing.assert_array_equal(movie.labels.read(4), SAMPLE.labels_tyx[4])
 
     viewer.layers[0].data[:] = 3
-    press(qtbot, dock._write)
+    press(qtbot, dock.write_button)
     wait(qtbot, dock)
-    assert "exists already; choose another name, or allow it" in dock._message.text()
-    dock._replace.setChecked(True)
-    press(qtbot, dock._write)
+    assert "exists already; choose another name, or allow it" in dock.message.text()
+    dock.replace_box.setChecked(True)
+    press(qtbot, dock.write_button)
     wait(qtbot, dock)
-    assert dock._message.text().startswith("Written")
-    assert not dock._replace.isChecked()
+    assert dock.message.text().startswith("Written")
+    assert not dock.replace_box.isChecked()
     with open_tracks(tmp_path / "out.geff") as movie:
         assert movie.table.ids.tolist() == [3]  # as the layer is now, not as it was looked at
 
 
 def test_it_says_what_is_lost_and_what_cannot_be(qtbot, dock, viewer):
     add(viewer, labels_layer(scale=(2, 0.5, 0.5)), tracks_layer())
-    dock._lineage.set_value(viewer.layers["lines"])
-    dock._target.setText("a.geff")
+    dock.lineage_choice.set_value(viewer.layers["lines"])
+    dock.target.setText("a.geff")
     choose(dock, "coco")
-    assert dock._target.text() == "a.coco.json"
+    assert dock.target.text() == "a.coco.json"
     wait(qtbot, dock)
-    assert f"the parents of {len(SAMPLE.parents)} tracks are not written" in dock._summary.text()
-    assert "the size of a pixel" in dock._summary.text()
-    assert dock._write.isEnabled()
+    assert f"the parents of {len(SAMPLE.parents)} tracks are not written" in dock.summary.text()
+    assert "the size of a pixel" in dock.summary.text()
+    assert dock.write_button.isEnabled()
     choose(dock, "geff")
     wait(qtbot, dock)
-    assert "Not kept" not in dock._summary.text()
+    assert "Not kept" not in dock.summary.text()
 
-    dock._layer.set_value(viewer.layers["lines"])
+    dock.layer_choice.set_value(viewer.layers["lines"])
     wait(qtbot, dock)
-    assert not dock._lineage.isEnabled()
-    assert "places without masks" in dock._summary.text()
-    assert dock._write.isEnabled()
+    assert not dock.lineage_choice.isEnabled()
+    assert "places without masks" in dock.summary.text()
+    assert dock.write_button.isEnabled()
     choose(dock, "tiff")
     wait(qtbot, dock)
-    assert "This cannot be written" in dock._summary.text()
-    assert '"Radius"' in dock._summary.text()
-    assert not dock._write.isEnabled()
-    dock._form.set_value(WriteParams(radius=4))
-    dock._look()
+    assert "This cannot be written" in dock.summary.text()
+    assert '"Radius"' in dock.summary.text()
+    assert not dock.write_button.isEnabled()
+    dock.form.set_value(WriteParams(radius=4))
+    dock.look()
     wait(qtbot, dock)
-    assert dock._write.isEnabled()
+    assert dock.write_button.isEnabled()
 
 
 def test_ids_that_are_too_large_are_renumbered_on_request():
@@ -166,22 +166,22 @@ def test_ids_that_are_too_large_are_renumbered_on_request():
 
 def test_a_lineage_of_other_tracks_is_an_error_in_words(qtbot, dock, viewer):
     add(viewer, Labels(np.full((3, 8, 8), 99), name="other"), tracks_layer())
-    dock._lineage.set_value(viewer.layers["lines"])
+    dock.lineage_choice.set_value(viewer.layers["lines"])
     wait(qtbot, dock)
-    assert "are not those of the labels 'other'" in dock._summary.text()
-    assert not dock._write.isEnabled()
+    assert "are not those of the labels 'other'" in dock.summary.text()
+    assert not dock.write_button.isEnabled()
 
 
 def test_an_edited_layer_can_be_looked_at_again(qtbot, dock, viewer):
     layer = viewer.add_layer(labels_layer())
     wait(qtbot, dock)
-    assert not dock._again.isVisible()
+    assert not dock.again_button.isVisible()
     layer.paint((0, 2, 2), 500)
-    assert dock._again.isVisible()
-    press(qtbot, dock._again)
+    assert dock.again_button.isVisible()
+    press(qtbot, dock.again_button)
     wait(qtbot, dock)
-    assert f"{N_TRACKS + 1} tracks" in dock._summary.text()
-    assert not dock._again.isVisible()
+    assert f"{N_TRACKS + 1} tracks" in dock.summary.text()
+    assert not dock.again_button.isVisible()
 
 
 @pytest.mark.parametrize("error", [RuntimeError("out of memory"), OSError("no such disk")])
@@ -193,12 +193,12 @@ def test_whatever_goes_wrong_is_said(qtbot, dock, viewer, monkeypatch, error):
 
     monkeypatch.setattr(export_dock, "export", fail)
     viewer.add_layer(labels_layer())
-    dock._target.setText("a")
+    dock.target.setText("a")
     wait(qtbot, dock)
-    press(qtbot, dock._write)
+    press(qtbot, dock.write_button)
     wait(qtbot, dock)
-    assert dock._message.text().lower() == str(error)
-    assert dock._choices.isEnabled()
+    assert dock.message.text().lower() == str(error)
+    assert dock.choices.isEnabled()
 
 
 def test_it_can_be_stopped_and_leaves_nothing(qtbot, dock, viewer, tmp_path, monkeypatch):
@@ -217,15 +217,15 @@ def test_it_can_be_stopped_and_leaves_nothing(qtbot, dock, viewer, tmp_path, mon
     monkeypatch.setattr(exporting, "write_tracks", slowly)
     viewer.add_layer(labels_layer())
     choose(dock, "tiff")
-    dock._target.setText(str(tmp_path / "a.tif"))
+    dock.target.setText(str(tmp_path / "a.tif"))
     wait(qtbot, dock)
-    press(qtbot, dock._write)
+    press(qtbot, dock.write_button)
     qtbot.waitUntil(reached.is_set, timeout=10_000)
-    qtbot.waitUntil(lambda: dock._bar.maximum() == 10, timeout=10_000)
-    press(qtbot, dock._stop)
+    qtbot.waitUntil(lambda: dock.bar.maximum() == 10, timeout=10_000)
+    press(qtbot, dock.stop_button)
     go_on.set()
     wait(qtbot, dock)
-    assert dock._message.text() == "Stopped; nothing was written."
+    assert dock.message.text() == "Stopped; nothing was written."
     assert list(tmp_path.iterdir()) == []
 
 
@@ -234,13 +234,13 @@ def test_closing_lets_go(qtbot, viewer):
     qtbot.addWidget(dock)
     layer = viewer.add_layer(labels_layer())
     wait(qtbot, dock)
-    before = dock._layer.count()
+    before = dock.layer_choice.count()
     dock.close()
     viewer.add_layer(labels_layer("more"))
     layer.name = "renamed"
     layer.paint((0, 2, 2), 500)
-    assert dock._layer.count() == before
-    assert dock._layer.itemText(0) == "cells"
+    assert dock.layer_choice.count() == before
+    assert dock.layer_choice.itemText(0) == "cells"
     assert idle(dock)
 
 

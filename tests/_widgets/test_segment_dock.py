@@ -146,7 +146,7 @@ def test_moving_and_deleting_points_moves_and_deletes_masks(dock, project, windo
 
 def test_a_negative_click_with_the_key(dock, project, window, centres):
     window.key(dock, Qt.Key.Key_T)
-    assert project.prompts.label == "negative" and "beside" in dock.objects._sign.text()
+    assert project.prompts.label == "negative" and "beside" in dock.objects.sign_button.text()
     window.click(dock, centres[1])
     window.settle(300)
     assert project.prompts.points.features["label"].tolist() == ["negative"]
@@ -168,7 +168,7 @@ def test_stop_keeps_what_is_done_and_resume_goes_on(dock, project, window, centr
     window.until(lambda: bool(stopped) and not project.status.active)
     done = project.status.done
     assert 3 <= done < N and (frame(project, 2) == 1).any() and not frame(project, N - 1).any()
-    assert "Resume" in dock.run._run.text()
+    assert "Resume" in dock.run.run_button.text()
     dock.run.propagate()
     window.until(lambda: not project.status.active and project.work.stale() == {})
     assert (frame(project, N - 1) == 1).any()
@@ -234,7 +234,7 @@ def test_closing_in_the_middle_of_a_run_loses_nothing(dock, project, window, cen
     again = SegmentDock(window.viewer)
     window.viewer.window.add_dock_widget(again, area="right", name="again")
     window.until(lambda: again.setup.found is not None)
-    assert "There is work on this image" in again.image._offer.text()
+    assert "There is work on this image" in again.image.offer_label.text()
     again.start(True)
     window.until(lambda: again.project is not None)
     window.settle()
@@ -298,8 +298,8 @@ def test_try_it(dock, window):
 
 
 def test_engine_parameters_reach_the_session(dock, project):
-    dock.model._form.set_value(EngineParams(give_up=7, cache_memory=256))
-    dock._configure()
+    dock.model.form.set_value(EngineParams(give_up=7, cache_memory=256))
+    dock.model.changed.emit()
     assert project.work.session.engine.give_up == 7
 
 
@@ -328,9 +328,9 @@ def test_a_plane_of_a_stack_over_time(window, sample, centres):
     stack = np.stack([sample.images_tyx // 8, sample.images_tyx], axis=1)
     layer = window.viewer.add_image(stack, name="stack", scale=(1, 2, 0.5, 0.5))
     dock = open_work(window, layer)
-    assert dock.image._form.isRowVisible(dock.image._plane)
+    assert dock.image.form.isRowVisible(dock.image.plane_spin)
     dock.close_work() if dock.project else None
-    dock.image._plane.setValue(1)
+    dock.image.plane_spin.setValue(1)
     window.until(lambda: dock.setup.found is not None and dock.setup.found.geometry.plane == 1)
     dock.start(False)
     window.until(lambda: dock.project is not None)
@@ -355,12 +355,12 @@ def test_colour_movies_and_channels(window, sample, centres):
     ):
         layer = window.viewer.add_image(data, name=axes, **options)
         dock = open_work(window, layer)
-        assert dock.image._axes.text() == axes
+        assert dock.image.axes_edit.text() == axes
         if axes == "TCYX":
             dock.close_work()
-            dock.image._channel.setText("1")
-            dock.image._channel.editingFinished.emit()
-            window.until(lambda d=dock: d._found is not None)
+            dock.image.channel_edit.setText("1")
+            dock.image.channel_edit.editingFinished.emit()
+            window.until(lambda d=dock: d.setup.found is not None)
             window.settle()
             dock.start(False)
             window.until(lambda d=dock: d.project is not None)
@@ -380,7 +380,7 @@ def test_a_persons_labels_are_worked_on_and_refused_where_they_do_not_fit(window
     wrong = window.viewer.add_labels(np.zeros((2, 5, 5), int), name="wrong")
     dock = open_work(window, layer, labels=wrong)
     assert dock.project is None and "have to be (8, 140, 160)" in dock.message.text()
-    dock.image._labels.set_value(labels)
+    dock.image.labels_choice.set_value(labels)
     dock.start(False)
     window.until(lambda: dock.project is not None)
     project = dock.project
@@ -441,7 +441,7 @@ def test_starting_anew_on_labels_of_earlier_work_keeps_them(dock, project, windo
     labels = project.labels
     dock.close_work()
     window.until(lambda: dock.setup.found is not None)
-    dock.image._labels.set_value(labels)
+    dock.image.labels_choice.set_value(labels)
     dock.start(False)
     window.until(lambda: dock.project is not None)
     np.testing.assert_array_equal(frame(dock.project, 0), shown)

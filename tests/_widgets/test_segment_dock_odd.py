@@ -145,7 +145,7 @@ def test_two_docks_that_found_the_same_pixels_work_in_two_folders(window, sample
 
 def test_labels_of_work_that_is_open_are_refused(dock, project, window):
     other = open_dock(window)
-    other.image._labels.set_value(project.labels)
+    other.image.labels_choice.set_value(project.labels)
     other.start(False)
     window.settle()
     assert other.project is None and "are worked on already" in other.message.text()
@@ -181,8 +181,8 @@ def test_the_contrast_is_that_at_the_start_and_stays_when_work_is_gone_on_with(
 
 
 def test_start_says_why_an_image_cannot_be_read(dock, window):
-    dock.image._axes.setText("TYQ")
-    dock.image._axes.editingFinished.emit()
+    dock.image.axes_edit.setText("TYQ")
+    dock.image.axes_edit.editingFinished.emit()
     dock.start(False)
     window.settle(300)
     assert "Y and X are needed" in dock.message.text()
@@ -207,7 +207,7 @@ def test_points_of_a_person_stay_where_they_are_in_the_world(window, sample, cen
     place = layer.data_to_world((0, *centres[1]))
     points = window.viewer.add_points([place], name="mine", size=4)
     dock = open_dock(window, layer)
-    dock.image._points.set_value(points)
+    dock.image.points_choice.set_value(points)
     project = begin(window, dock)
     window.until(lambda: (frame(project, 0) == 1).any())
     (prompt,) = (p for _, p in project.work.annotations.prompts.items())
@@ -230,9 +230,9 @@ def test_ids_up_to_the_largest(window, sample, centres):
     mine[:, :10, :10], mine[:, 20:30, :10] = 2**32 - 1, 3_000_000_000
     labels = window.viewer.add_labels(mine, name="mine")
     dock = open_dock(window, layer)
-    dock.image._labels.set_value(labels)
+    dock.image.labels_choice.set_value(labels)
     project = begin(window, dock)
-    assert project.current == 3_000_000_000 == dock.objects._id.value()
+    assert project.current == 3_000_000_000 == dock.objects.id_spin.value()
     assert project.next_object() == 1  # none above is left
     click_on(window, project, 1, centres[1])
     assert (mine[0, :10, :10] == 2**32 - 1).all()
@@ -244,7 +244,7 @@ def test_values_that_are_no_ids_are_refused_not_wrapped(window, sample):
     mine[:, :10, :10] = 2**32 + 5
     labels = window.viewer.add_labels(mine, name="mine")
     dock = open_dock(window, layer)
-    dock.image._labels.set_value(labels)
+    dock.image.labels_choice.set_value(labels)
     dock.start(False)
     window.until(lambda: "4294967301" in dock.message.text())
     assert dock.project is None

@@ -25,10 +25,10 @@ class DivisionsPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._project: Project | None = None
-        self._job: Job | None = None
+        self.job: Job | None = None
         self._scanned: list[DivisionCandidate] = []
         self.candidates: list[DivisionCandidate] = []
-        self._find = button(
+        self.find_button = button(
             "Find divisions",
             "Look for masks that fall in two, and for tracks that begin where another one ends or "
             "becomes smaller",
@@ -46,7 +46,7 @@ class DivisionsPanel(QWidget):
             "Where a track may divide, the likeliest first. A click or Enter goes there",
         )
         self.table.chosen.connect(self.go_to)
-        self._accept = button(
+        self.accept_button = button(
             "Accept",
             "The track ends here and has two daughters; runs follow each of them from here",
             self.accept,
@@ -54,20 +54,20 @@ class DivisionsPanel(QWidget):
         self._refuse = button("Refuse", "It is no division, and is not shown again", self.refuse)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(row(self._find, self._stop))
+        layout.addWidget(row(self.find_button, self._stop))
         layout.addWidget(self._bar)
         layout.addWidget(self.words)
         layout.addWidget(self.table)
-        layout.addWidget(row(self._accept, self._refuse))
+        layout.addWidget(row(self.accept_button, self._refuse))
 
     def set_project(self, project: Project | None) -> None:
         """Show the candidates of a project, or none."""
         if self._project is not None:
             self._project.changed.disconnect(self._on_changed)
             self._project.work.state.changed.disconnect(self._on_changed)
-        if self._job is not None:
-            self._job.stop()
-            self._job = None
+        if self.job is not None:
+            self.job.stop()
+            self.job = None
         self._project, self._scanned = project, []
         self.setEnabled(project is not None)
         if project is not None:
@@ -80,21 +80,21 @@ class DivisionsPanel(QWidget):
     def find(self) -> None:
         """Look at all frames in the background."""
         project = self._project
-        if project is None or self._job is not None:
+        if project is None or self.job is not None:
             return
         steps = partial(scan_steps, project.work.labels, project.work.state.table())
-        self._job = Job(steps, self._take, lambda _: self._ended(), self._failed)
+        self.job = Job(steps, self._take, lambda _: self._ended(), self._failed)
         self._bar.setRange(0, project.plane.n_frames)
         self._bar.setValue(0)
         self._bar.show()
         self._stop.show()
-        self._find.setEnabled(False)
-        project.background.submit(self._job)
+        self.find_button.setEnabled(False)
+        project.background.submit(self.job)
 
     def cancel(self) -> None:
         """Look no further."""
-        if self._job is not None:
-            self._job.stop()
+        if self.job is not None:
+            self.job.stop()
 
     def accept(self) -> None:
         """Make the chosen candidate a division."""
@@ -125,7 +125,7 @@ class DivisionsPanel(QWidget):
         return None if at is None or at >= len(self.candidates) else self.candidates[at]
 
     def _take(self, item: tuple[int, int] | list[DivisionCandidate]) -> None:
-        if self._job is None:
+        if self.job is None:
             return
         if isinstance(item, list):
             self._scanned = item
@@ -136,16 +136,16 @@ class DivisionsPanel(QWidget):
             self._bar.setValue(item[0])
 
     def _failed(self, error: BaseException) -> None:
-        if self._job is not None:
+        if self.job is not None:
             self._ended()
             if self._project is not None:
                 self._project.fail(error)
 
     def _ended(self) -> None:
-        self._job = None
+        self.job = None
         self._bar.hide()
         self._stop.hide()
-        self._find.setEnabled(True)
+        self.find_button.setEnabled(True)
 
     def _on_changed(self, _: Any = None) -> None:
         if self._project is not None:
@@ -178,5 +178,5 @@ class DivisionsPanel(QWidget):
         self._buttons()
 
     def _buttons(self) -> None:
-        for made in (self._accept, self._refuse):
+        for made in (self.accept_button, self._refuse):
             made.setEnabled(self._chosen() is not None)

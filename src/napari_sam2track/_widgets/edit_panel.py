@@ -26,19 +26,21 @@ class EditPanel(QWidget):
         self._escape = KeyBindings()
         self.buttons = {name: self._tool(name) for name in TOOLS}
         self.words = Words()
-        self._here = Words()
-        self._here.setToolTip("The selected label of the layer is the current track")
-        self._lock = button(
+        self.here_label = Words()
+        self.here_label.setToolTip("The selected label of the layer is the current track")
+        self.lock_button = button(
             "Lock",
             wrapped("Linking keeps the links of the current track, and runs leave it alone"),
             self._toggle_lock,
         )
-        self._lock.setCheckable(True)
+        self.lock_button.setCheckable(True)
         self.actions_ = {
             name: button(title, wrapped(tip), partial(self._act, name))
             for name, (title, tip, _) in ACTIONS.items()
         }
-        self._undo = button("Undo", "Take the last step back [Ctrl+Z]", lambda: self._call("undo"))
+        self.undo_button = button(
+            "Undo", "Take the last step back [Ctrl+Z]", lambda: self._call("undo")
+        )
         self._redo = button(
             "Redo", "Do again what was taken back [Ctrl+Shift+Z]", lambda: self._call("redo")
         )
@@ -47,9 +49,9 @@ class EditPanel(QWidget):
         layout.addWidget(QLabel("Click on tracks:"))
         layout.addWidget(_grid(list(self.buttons.values())))
         layout.addWidget(self.words)
-        layout.addWidget(self._here)
-        layout.addWidget(_grid([*self.actions_.values(), self._lock]))
-        layout.addWidget(row(self._undo, self._redo))
+        layout.addWidget(self.here_label)
+        layout.addWidget(_grid([*self.actions_.values(), self.lock_button]))
+        layout.addWidget(row(self.undo_button, self._redo))
 
     def _tool(self, name: str) -> QPushButton:
         tool = TOOLS[name]
@@ -103,7 +105,7 @@ class EditPanel(QWidget):
 
     def _toggle_lock(self) -> None:
         if self._project is not None:
-            self._project.lock(self._project.current, self._lock.isChecked())
+            self._project.lock(self._project.current, self.lock_button.isChecked())
 
     def _on_changed(self, _: Any = None) -> None:
         if self._project is not None:
@@ -116,7 +118,7 @@ class EditPanel(QWidget):
     def _show(self, _: Any = None) -> None:
         project = self._project
         if project is None or not project.is_open:
-            self._here.say("")
+            self.here_label.say("")
             return
         i, work = project.current, project.work
         there = i in work.state.places
@@ -129,11 +131,11 @@ class EditPanel(QWidget):
             text += f", child of {parent}" if parent else ""
         else:
             text += "not drawn"
-        self._here.say(text)
-        self._lock.setChecked(i in work.locked)
+        self.here_label.say(text)
+        self.lock_button.setChecked(i in work.locked)
         for name, made in self.actions_.items():
             made.setEnabled(there and (name != "orphan" or i in work.state.parents))
-        self._undo.setEnabled(work.history.can_undo)
+        self.undo_button.setEnabled(work.history.can_undo)
         self._redo.setEnabled(work.history.can_redo)
 
 

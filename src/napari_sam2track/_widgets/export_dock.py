@@ -55,25 +55,27 @@ class ExportDock(DockBase):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._judging: ExportProgress | None = None
-        self._writing: ExportProgress | None = None
+        self.judging: ExportProgress | None = None
+        self.writing: ExportProgress | None = None
         self._verdict: ExportVerdict | None = None
         self._watched: Any = None
-        self._layer = LayerChoice(napari_viewer, ("labels", "tracks"))
-        self._lineage = LayerChoice(napari_viewer, ("tracks",), none_text="as the labels have it")
-        self._format = QComboBox()
+        self.layer_choice = LayerChoice(napari_viewer, ("labels", "tracks"))
+        self.lineage_choice = LayerChoice(
+            napari_viewer, ("tracks",), none_text="as the labels have it"
+        )
+        self.format_choice = QComboBox()
         for entry in writable():
-            self._format.addItem(entry.title, entry.name)
-        self._form = ParamsForm(
+            self.format_choice.addItem(entry.title, entry.name)
+        self.form = ParamsForm(
             WriteParams, overrides={"radius": {"none_text": "no discs", "min": 0.5, "step": 0.5}}
         )
-        self._target = QLineEdit()
-        self._replace = QCheckBox("Replace what exists")
-        self._summary, self._message = _text(), _text()
-        self._again = QPushButton("Look again")
-        self._bar = QProgressBar()
-        self._write = QPushButton("Write")
-        self._stop = QPushButton("Stop")
+        self.target = QLineEdit()
+        self.replace_box = QCheckBox("Replace what exists")
+        self.summary, self.message = _text(), _text()
+        self.again_button = QPushButton("Look again")
+        self.bar = QProgressBar()
+        self.write_button = QPushButton("Write")
+        self.stop_button = QPushButton("Stop")
         self._timer = QTimer(self)
         self._timer.setInterval(_EVERY)
         self._lay_out()
@@ -86,57 +88,57 @@ class ExportDock(DockBase):
     def _lay_out(self) -> None:
         browse = QPushButton("Browse…")
         browse.clicked.connect(self._browse)
-        self._choices = QWidget()
-        form = QFormLayout(self._choices)
+        self.choices = QWidget()
+        form = QFormLayout(self.choices)
         form.setContentsMargins(0, 0, 0, 0)
-        form.addRow("Layer", self._layer)
-        form.addRow("Lineage", self._lineage)
-        form.addRow("Format", self._format)
-        form.addRow(self._form.native)
-        form.addRow("Target", row(self._target, browse))
-        form.addRow("", self._replace)
-        self._lineage.setToolTip("Whose graph says which track is the parent of which")
-        self._target.setPlaceholderText("file or folder to write")
-        self._format.setSizeAdjustPolicy(
+        form.addRow("Layer", self.layer_choice)
+        form.addRow("Lineage", self.lineage_choice)
+        form.addRow("Format", self.format_choice)
+        form.addRow(self.form.native)
+        form.addRow("Target", row(self.target, browse))
+        form.addRow("", self.replace_box)
+        self.lineage_choice.setToolTip("Whose graph says which track is the parent of which")
+        self.target.setPlaceholderText("file or folder to write")
+        self.format_choice.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
-        self._format.setMinimumContentsLength(12)
-        self._again.setToolTip("The layer has changed since it was looked at")
-        for widget in (self._bar, self._stop, self._again):
+        self.format_choice.setMinimumContentsLength(12)
+        self.again_button.setToolTip("The layer has changed since it was looked at")
+        for widget in (self.bar, self.stop_button, self.again_button):
             widget.hide()
         layout = QVBoxLayout(self)
-        for widget in (self._choices, self._summary, self._again, self._bar):
+        for widget in (self.choices, self.summary, self.again_button, self.bar):
             layout.addWidget(widget)
-        layout.addWidget(row(self._write, self._stop))
-        layout.addWidget(self._message)
+        layout.addWidget(row(self.write_button, self.stop_button))
+        layout.addWidget(self.message)
         layout.addStretch(1)
 
     def _connect(self) -> None:
-        self._layer.changed.connect(self._chosen)
-        self._lineage.changed.connect(self._chosen)
-        self._form.changed.connect(self._look)
-        self._format.currentIndexChanged.connect(self._format_chosen)
-        self._target.textChanged.connect(self._show_readiness)
-        self._again.clicked.connect(self._chosen)
-        self._write.clicked.connect(self._begin)
-        self._stop.clicked.connect(self._end)
+        self.layer_choice.changed.connect(self._chosen)
+        self.lineage_choice.changed.connect(self._chosen)
+        self.form.changed.connect(self.look)
+        self.format_choice.currentIndexChanged.connect(self._format_chosen)
+        self.target.textChanged.connect(self._show_readiness)
+        self.again_button.clicked.connect(self._chosen)
+        self.write_button.clicked.connect(self._begin)
+        self.stop_button.clicked.connect(self._end)
         self._timer.timeout.connect(self._show_progress)
 
     def _leave(self) -> None:
         """Let go of the viewer; what is being written is stopped, and leaves nothing."""
-        for progress in (self._judging, self._writing):
+        for progress in (self.judging, self.writing):
             if progress is not None:
                 progress.stopped.set()
-        self._judging = self._writing = None
+        self.judging = self.writing = None
         self._watch_edits(None)
-        self._layer.leave()
-        self._lineage.leave()
+        self.layer_choice.leave()
+        self.lineage_choice.leave()
 
     # -- what there is, and whether the format can hold it --------------------------------------
 
     def _layers(self) -> Layers:
         """The chosen layers, as they are now."""
-        layer, lineage = self._layer.value(), self._lineage.value()
+        layer, lineage = self.layer_choice.value(), self.lineage_choice.value()
         if layer is None:
             return ()
         chosen = [layer]
@@ -147,27 +149,27 @@ class ExportDock(DockBase):
     def _chosen(self, layer: Any = None) -> None:
         """Another layer, or the same one again."""
         self._verdict = None
-        self._watch_edits(self._layer.value())
-        self._lineage.setEnabled(_is_labels(self._layer.value()))
-        self._again.hide()
-        self._look()
+        self._watch_edits(self.layer_choice.value())
+        self.lineage_choice.setEnabled(_is_labels(self.layer_choice.value()))
+        self.again_button.hide()
+        self.look()
 
     def _format_chosen(self, _: Any = None) -> None:
         self._completed()
-        self._look()
+        self.look()
 
-    def _look(self, _: Any = None) -> None:
+    def look(self, _: Any = None) -> None:
         """Find out, in another thread, what would be written and lost."""
-        if self._judging is not None:
-            self._judging.stopped.set()
-        self._judging = None
+        if self.judging is not None:
+            self.judging.stopped.set()
+        self.judging = None
         layers = self._layers()
         if not layers:
             self._verdict = None
-            self._summary.setText("There is no Labels or Tracks layer to export.")
+            self.summary.setText("There is no Labels or Tracks layer to export.")
             self._show_readiness()
             return
-        progress = self._judging = ExportProgress("Looking")
+        progress = self.judging = ExportProgress("Looking")
         movie = None if self._verdict is None else self._verdict.movie
         self._timer.start()
         self._show_readiness()
@@ -175,17 +177,17 @@ class ExportDock(DockBase):
         self._run(lambda: judge(layers, movie, name, options, progress), progress, self._judged)
 
     def _judged(self, result: Any) -> None:
-        self._judging = None
+        self.judging = None
         if isinstance(result, Exception):
             self._verdict = None
-            self._summary.setText(_capital(str(result)))
+            self.summary.setText(_capital(str(result)))
         else:
             self._verdict = result
             lines = [f"<b>{result.summary}</b>"]
             if result.problem:
                 lines.append(f"This cannot be written: {_escaped(result.problem)}.")
             lines += [f"Not kept: {_escaped(text)}." for text in result.lost]
-            self._summary.setText("<br>".join(lines))
+            self.summary.setText("<br>".join(lines))
         self._show_readiness()
 
     # -- writing --------------------------------------------------------------------------------
@@ -194,28 +196,28 @@ class ExportDock(DockBase):
         path, _ = QFileDialog.getSaveFileName(
             self,
             "What to write",
-            self._target.text() or str(Path.home()),
+            self.target.text() or str(Path.home()),
             options=QFileDialog.Option.DontConfirmOverwrite,  # the tick box asks
         )
         if path:
-            self._target.setText(str(complete(Path(path), self._name)))
+            self.target.setText(str(complete(Path(path), self._name)))
 
     def _completed(self) -> Path | None:
         """The target with the suffix of the format, which is shown too; None if there is none."""
-        typed = self._target.text().strip()
+        typed = self.target.text().strip()
         if not typed:
             return None
         path = complete(Path(typed).expanduser(), self._name)
-        self._target.setText(str(path))
+        self.target.setText(str(path))
         return path
 
     def _begin(self) -> None:
         path = self._completed()
         if path is None:
             return
-        progress = self._writing = ExportProgress("Writing")
-        layers, replace = self._layers(), self._replace.isChecked()
-        self._message.clear()
+        progress = self.writing = ExportProgress("Writing")
+        layers, replace = self._layers(), self.replace_box.isChecked()
+        self.message.clear()
         self._timer.start()
         self._show_readiness()
         name, options = self._name, self._options
@@ -226,29 +228,29 @@ class ExportDock(DockBase):
         )
 
     def _end(self) -> None:
-        if self._writing is not None:
-            self._writing.stopped.set()
+        if self.writing is not None:
+            self.writing.stopped.set()
 
     def _written(self, result: Any) -> None:
-        self._writing = None
+        self.writing = None
         if isinstance(result, StoppedError):
-            self._message.setText("Stopped; nothing was written.")
+            self.message.setText("Stopped; nothing was written.")
         elif isinstance(result, Exception):
-            self._message.setText(_capital(str(result)))
+            self.message.setText(_capital(str(result)))
         else:
-            self._message.setText(f"Written: {result}")
-            self._replace.setChecked(False)  # the next one is asked for again
+            self.message.setText(f"Written: {result}")
+            self.replace_box.setChecked(False)  # the next one is asked for again
         self._show_readiness()
 
     # -- small things ---------------------------------------------------------------------------
 
     @property
     def _name(self) -> str:
-        return str(self._format.currentData())
+        return str(self.format_choice.currentData())
 
     @property
     def _options(self) -> WriteParams:
-        return WriteParams.model_validate(self._form.value().model_dump())
+        return WriteParams.model_validate(self.form.value().model_dump())
 
     def _run(
         self, work: Callable[[], Any], progress: ExportProgress, then: Callable[[Any], None]
@@ -263,30 +265,30 @@ class ExportDock(DockBase):
                 return (error,)  # in a tuple: superqt raises exceptions that are returned
 
         def taken(result: tuple[Any]) -> None:
-            if progress is self._judging or progress is self._writing:
+            if progress is self.judging or progress is self.writing:
                 then(result[0])
 
         create_worker(guarded, _start_thread=True, _connect={"returned": taken})
 
     def _show_progress(self) -> None:
-        progress = self._writing or self._judging
-        self._bar.setVisible(progress is not None)
+        progress = self.writing or self.judging
+        self.bar.setVisible(progress is not None)
         if progress is None:
             self._timer.stop()
             return
-        self._bar.setRange(0, progress.total)
-        self._bar.setValue(min(progress.done, progress.total))
-        self._bar.setFormat(f"{progress.doing} %p%")
+        self.bar.setRange(0, progress.total)
+        self.bar.setValue(min(progress.done, progress.total))
+        self.bar.setFormat(f"{progress.doing} %p%")
 
     def _show_readiness(self, _: Any = None) -> None:
         """What can be pressed now."""
-        writing = self._writing is not None
-        self._choices.setEnabled(not writing)
-        self._stop.setVisible(writing)
+        writing = self.writing is not None
+        self.choices.setEnabled(not writing)
+        self.stop_button.setVisible(writing)
         possible = self._verdict is not None and not self._verdict.problem
-        ready = possible and bool(self._target.text().strip()) and self._judging is None
-        self._write.setEnabled(ready and not writing)
-        if self._writing is None and self._judging is None:
+        ready = possible and bool(self.target.text().strip()) and self.judging is None
+        self.write_button.setEnabled(ready and not writing)
+        if self.writing is None and self.judging is None:
             self._show_progress()
 
     def _watch_edits(self, layer: Any) -> None:
@@ -300,7 +302,7 @@ class ExportDock(DockBase):
 
     def _edited(self, event: Any = None) -> None:
         """What is written is read anew; only what is shown here is of before."""
-        self._again.show()
+        self.again_button.show()
 
 
 def _is_labels(layer: Any) -> bool:

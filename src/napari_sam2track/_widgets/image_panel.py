@@ -43,29 +43,29 @@ class ImagePanel(QWidget):
         self._viewer = viewer
         self._image = LayerChoice(viewer, ("image",), accepts=_is_movie)
         self._image.setToolTip("The image, stack or movie in which objects are followed")
-        self._axes = QLineEdit()
-        self._axes.setToolTip(_FIELDS["axes"].description or "")
-        self._channel = QLineEdit()
-        self._channel.setPlaceholderText("all, or the first")
-        self._channel.setToolTip(_FIELDS["channel"].description or "")
+        self.axes_edit = QLineEdit()
+        self.axes_edit.setToolTip(_FIELDS["axes"].description or "")
+        self.channel_edit = QLineEdit()
+        self.channel_edit.setPlaceholderText("all, or the first")
+        self.channel_edit.setToolTip(_FIELDS["channel"].description or "")
         self._intensity = QLineEdit()
         self._intensity.setPlaceholderText("contrast limits of the layer")
         self._intensity.setToolTip(
             (_FIELDS["intensity"].description or "")
             + " If not given: the contrast limits of the layer when work is begun."
         )
-        self._plane = QSpinBox()
-        self._plane.setToolTip(
+        self.plane_spin = QSpinBox()
+        self.plane_spin.setToolTip(
             "The plane along Z that is worked on, while time goes on; other planes are worked on "
             "one by one"
         )
-        self._labels = LayerChoice(viewer, ("labels",), none_text="a new layer, on disk")
-        self._labels.setToolTip(
+        self.labels_choice = LayerChoice(viewer, ("labels",), none_text="a new layer, on disk")
+        self.labels_choice.setToolTip(
             "Where masks are written: a new Labels layer that is saved while you work, or one of "
             "yours. What is drawn in it stays, unless it belongs to an object that is followed"
         )
-        self._points = LayerChoice(viewer, ("points",), none_text="a new layer")
-        self._points.setToolTip(
+        self.points_choice = LayerChoice(viewer, ("points",), none_text="a new layer")
+        self.points_choice.setToolTip(
             "Where you click: a new Points layer, or one of yours, whose points become prompts"
         )
         self._see = QCheckBox("show what SAM2 sees")
@@ -77,7 +77,7 @@ class ImagePanel(QWidget):
         self._picture = QLabel()
         self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._picture.hide()
-        self._offer = Words()
+        self.offer_label = Words()
         self._go_on = button(
             "Go on",
             "Go on with the prompts, labels and results that were saved",
@@ -92,23 +92,23 @@ class ImagePanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         layout.addRow("Image", self._image)
-        layout.addRow("Axes", self._axes)
-        layout.addRow("Channel", self._channel)
+        layout.addRow("Axes", self.axes_edit)
+        layout.addRow("Channel", self.channel_edit)
         layout.addRow("Intensity", self._intensity)
-        layout.addRow("Plane", self._plane)
-        layout.addRow("Labels", self._labels)
-        layout.addRow("Prompts", self._points)
+        layout.addRow("Plane", self.plane_spin)
+        layout.addRow("Labels", self.labels_choice)
+        layout.addRow("Prompts", self.points_choice)
         layout.addRow(self._see)
         layout.addRow(self._picture)
-        layout.addRow(self._offer)
+        layout.addRow(self.offer_label)
         layout.addRow(row(self._go_on, self._start, stretch=1))
-        self._form = layout
+        self.form = layout
         self._go_on.hide()
         self._image.changed.connect(lambda _: self._new_image())
-        self._axes.editingFinished.connect(self._new_axes)
-        self._channel.editingFinished.connect(self.changed)
+        self.axes_edit.editingFinished.connect(self._new_axes)
+        self.channel_edit.editingFinished.connect(self.changed)
         self._intensity.editingFinished.connect(self.changed)
-        self._plane.valueChanged.connect(lambda _: self.changed.emit())
+        self.plane_spin.valueChanged.connect(lambda _: self.changed.emit())
         self._new_image()
 
     def image(self) -> Any:
@@ -121,42 +121,48 @@ class ImagePanel(QWidget):
 
     def labels(self) -> Any:
         """The Labels layer to work on; None for a new one."""
-        return self._labels.value()
+        return self.labels_choice.value()
 
     def points(self) -> Any:
         """The Points layer to take; None for a new one."""
-        return self._points.value()
+        return self.points_choice.value()
 
     def value(self) -> FramesParams:
         """How the image is looked at."""
         return FramesParams(
-            axes=self._axes.text().strip().upper() or None,
-            channel=self._channel.text().strip() or None,
+            axes=self.axes_edit.text().strip().upper() or None,
+            channel=self.channel_edit.text().strip() or None,
             intensity=self._intensity.text().strip() or None,
-            z=self._plane.value() if self._has_plane else None,
+            z=self.plane_spin.value() if self._has_plane else None,
         )
 
     def set_value(self, params: FramesParams) -> None:
         """Show how the image is looked at."""
         if params.axes is not None:
-            self._axes.setText(params.axes)
-        self._channel.setText(params.channel or "")
+            self.axes_edit.setText(params.axes)
+        self.channel_edit.setText(params.channel or "")
         self._intensity.setText(params.intensity or "")
         self._new_axes()
         if params.z is not None:
-            self._plane.setValue(params.z)
+            self.plane_spin.setValue(params.z)
 
     def set_offer(self, text: str) -> None:
         """Offer to go on with saved work; empty: there is none."""
-        self._offer.say(text)
+        self.offer_label.say(text)
         self._go_on.setVisible(bool(text))
         self._start.setText("Start anew" if text else "Start")
 
     def set_started(self, started: bool) -> None:
         """Whether work goes on."""
-        for widget in (self._image, self._axes, self._channel, self._intensity, self._plane):
+        for widget in (
+            self._image,
+            self.axes_edit,
+            self.channel_edit,
+            self._intensity,
+            self.plane_spin,
+        ):
             widget.setEnabled(not started)
-        for widget in (self._labels, self._points):
+        for widget in (self.labels_choice, self.points_choice):
             widget.setEnabled(not started)
         self._start.setVisible(not started)
         if started:
@@ -188,31 +194,31 @@ class ImagePanel(QWidget):
 
     def close_panel(self) -> None:
         """Follow the viewer no more."""
-        for choice in (self._image, self._labels, self._points):
+        for choice in (self._image, self.labels_choice, self.points_choice):
             choice.leave()
 
     def _new_image(self) -> None:
         layer = self.image()
         self.setEnabled(True)
         self._start.setEnabled(layer is not None)
-        self._axes.setText("" if layer is None else guessed_axes(layer))
-        self._channel.clear()
+        self.axes_edit.setText("" if layer is None else guessed_axes(layer))
+        self.channel_edit.clear()
         self._intensity.clear()
         known = None if layer is None else restored_layers(self._viewer, layer)
         if known is not None:  # a session was opened: go on with what it brought
-            self._labels.set_value(known.labels)
-            self._points.set_value(known.points)
+            self.labels_choice.set_value(known.labels)
+            self.points_choice.set_value(known.points)
             self.set_value(known.frames)
             return
         self._new_axes()
 
     def _new_axes(self) -> None:
-        layer, axes = self.image(), self._axes.text().upper()
+        layer, axes = self.image(), self.axes_edit.text().upper()
         size = dict(zip(axes, level_0(layer).shape, strict=False)) if layer is not None else {}
         self._has_plane = size.get("Z", 1) > 1 and size.get("T", 1) > 1
-        self._plane.setMaximum(max(size.get("Z", 1) - 1, 0))
-        self._form.setRowVisible(self._plane, self._has_plane)
-        self._form.setRowVisible(self._channel, "C" in axes)
+        self.plane_spin.setMaximum(max(size.get("Z", 1) - 1, 0))
+        self.form.setRowVisible(self.plane_spin, self._has_plane)
+        self.form.setRowVisible(self.channel_edit, "C" in axes)
         self.changed.emit()
 
 

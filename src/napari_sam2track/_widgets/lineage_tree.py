@@ -52,7 +52,7 @@ class LineageTree(QWidget):
         orientation: Qt.Orientation = Qt.Orientation.Horizontal,
     ) -> None:
         super().__init__(parent)
-        self._spans: dict[int, tuple[int, int]] = {}
+        self.spans: dict[int, tuple[int, int]] = {}
         self._parents: dict[int, int] = {}
         self._colours: dict[int, RGBA] = {}
         self._n_frames = 0
@@ -110,7 +110,7 @@ class LineageTree(QWidget):
         n_frames
             Length of the movie.
         """
-        self._spans, self._parents = dict(spans), dict(parents)
+        self.spans, self._parents = dict(spans), dict(parents)
         self._colours, self._n_frames = dict(colours), n_frames
         self._update()
 
@@ -164,7 +164,7 @@ class LineageTree(QWidget):
 
     def _update(self) -> None:
         choice = self.choice()
-        spans = shown_spans(self._spans, self._parents, choice, self._track)
+        spans = shown_spans(self.spans, self._parents, choice, self._track)
         self.view.set_tracks(spans, self._parents, self._colours, self._n_frames, HINTS[choice])
 
 

@@ -22,7 +22,7 @@ class LinkPanel(QWidget):
             LinkParams, overrides={"max_distance": {"none_text": "auto", "max": 9999}}
         )
         self._params: QCollapsible = group("Parameters", self.form.native, False)
-        self._go = button(
+        self.link_button = button(
             "Link labels",
             "Give every object one id over time, and find divisions. Ids are kept where they can "
             "be, tracks that are locked stay as they are, and it is one step to undo",
@@ -33,13 +33,13 @@ class LinkPanel(QWidget):
         self._bar.setToolTip("Frames that are linked")
         self._bar.setTextVisible(False)
         self._bar.hide()
-        self._words = Words()
+        self.words = Words()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._params)
-        layout.addWidget(row(self._go, self._stop))
+        layout.addWidget(row(self.link_button, self._stop))
         layout.addWidget(self._bar)
-        layout.addWidget(self._words)
+        layout.addWidget(self.words)
         self._show()
 
     def set_project(self, project: Project | None) -> None:
@@ -57,7 +57,7 @@ class LinkPanel(QWidget):
         if self.run is None:
             return
         if self.form.problem:
-            self._words.say(self.form.problem, "error")
+            self.words.say(self.form.problem, "error")
             return
         params = self.form.value()
         assert isinstance(params, LinkParams)
@@ -71,10 +71,10 @@ class LinkPanel(QWidget):
     def _show(self) -> None:
         run = self.run
         active = run is not None and run.active
-        self._go.setEnabled(not active)
+        self.link_button.setEnabled(not active)
         self._stop.setEnabled(run is not None and active and not run.writing)
         self._bar.setVisible(active)
         if run is not None:
             self._bar.setRange(0, run.total)
             self._bar.setValue(run.done)
-        self._words.say("" if run is None else run.text)
+        self.words.say("" if run is None else run.text)

@@ -73,8 +73,8 @@ class ModelPanel(QWidget):
         for name, text in _DEVICES.items():
             self._device.addItem(text, name)
         self._device.setCurrentIndex(max(self._device.findData(device), 0))
-        self._form = ParamsForm(EngineParams, ADVANCED)
-        self._form.set_value(EngineParams(cache_memory=cache_memory))
+        self.form = ParamsForm(EngineParams, ADVANCED)
+        self.form.set_value(EngineParams(cache_memory=cache_memory))
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -83,11 +83,11 @@ class ModelPanel(QWidget):
         layout.addRow(self._load)
         layout.addRow(self._bar)
         layout.addRow("Device", self._device)
-        layout.addRow(group("Advanced", self._form.native, opened=False))
+        layout.addRow(group("Advanced", self.form.native, opened=False))
         self._list()
         self._model.currentIndexChanged.connect(self._new_model)
         self._device.currentIndexChanged.connect(lambda _: self.changed.emit())
-        self._form.changed.connect(lambda _: self.changed.emit())
+        self.form.changed.connect(lambda _: self.changed.emit())
         self._tell_about()
 
     def model(self) -> ModelInfo:
@@ -100,7 +100,7 @@ class ModelPanel(QWidget):
 
     def engine(self) -> EngineParams:
         """How objects are followed."""
-        value = self._form.value()
+        value = self.form.value()
         assert isinstance(value, EngineParams)
         return value
 
@@ -112,13 +112,13 @@ class ModelPanel(QWidget):
             self._list()
         self._model.setCurrentIndex(self._models.index(model))
         self._device.setCurrentIndex(max(self._device.findData(device), 0))
-        self._form.set_value(engine)
+        self.form.set_value(engine)
         del blockers
         self._tell_about()
 
     def set_running(self, running: bool) -> None:
         """While a run goes on nothing can be chosen."""
-        for widget in (self._model, self._file, self._device, self._form.native):
+        for widget in (self._model, self._file, self._device, self.form.native):
             widget.setEnabled(not running)
 
     @property

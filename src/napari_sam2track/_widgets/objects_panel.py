@@ -24,15 +24,15 @@ class ObjectsPanel(QWidget):
         super().__init__()
         self._viewer = viewer
         self._project: MovieProject | None = None
-        self._id = QDoubleSpinBox()  # of whole numbers: QSpinBox ends at half of all ids
-        self._id.setDecimals(0)
-        self._id.setRange(1, 2**32 - 1)
-        self._id.setToolTip("The object that clicks, boxes and the brush are for")
-        self._id.valueChanged.connect(self._chosen)
+        self.id_spin = QDoubleSpinBox()  # of whole numbers: QSpinBox ends at half of all ids
+        self.id_spin.setDecimals(0)
+        self.id_spin.setRange(1, 2**32 - 1)
+        self.id_spin.setToolTip("The object that clicks, boxes and the brush are for")
+        self.id_spin.valueChanged.connect(self._chosen)
         self._swatch = QLabel("    ")
         self._swatch.setAutoFillBackground(True)
         self._swatch.setToolTip("Colour of the object")
-        self._sign = button(
+        self.sign_button = button(
             "+ on the object",
             "Whether the next click is on the object (green) or beside it (red)",
             lambda: self._do("toggle_label"),
@@ -80,8 +80,8 @@ class ObjectsPanel(QWidget):
         self.table.delete_requested.connect(self._delete)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(row(self._swatch, self._id, new, stretch=1))
-        layout.addWidget(self._sign)
+        layout.addWidget(row(self._swatch, self.id_spin, new, stretch=1))
+        layout.addWidget(self.sign_button)
         layout.addWidget(row(click, box, paint))
         layout.addWidget(row(segment, clear))
         layout.addWidget(row(self._masks, self._use, stretch=0))
@@ -161,13 +161,13 @@ class ObjectsPanel(QWidget):
     def _on_current(self, object_id: int) -> None:
         project = self._project
         assert project is not None
-        blocker = QSignalBlocker(self._id)
-        self._id.setValue(object_id)
+        blocker = QSignalBlocker(self.id_spin)
+        self.id_spin.setValue(object_id)
         blocker.unblock()
         positive = project.prompts.label == "positive"
         text = "+ on the object" if positive else "− beside the object"
-        key = self._sign.text().rpartition(" [")[2]
-        self._sign.setText(f"{text} [{key}" if key.endswith("]") else text)
+        key = self.sign_button.text().rpartition(" [")[2]
+        self.sign_button.setText(f"{text} [{key}" if key.endswith("]") else text)
         r, g, b, _ = (int(255 * v) for v in project.colours.of(np.array([object_id]))[0])
         palette = self._swatch.palette()
         palette.setColor(self._swatch.backgroundRole(), _colour(r, g, b))

@@ -70,7 +70,7 @@ class RunPanel(QWidget):
         self._until_lost.setToolTip(
             "End the run as soon as none of the objects that it follows is seen any more"
         )
-        self._run = button(
+        self.run_button = button(
             "Propagate",
             "Follow the objects. Only what is stale is computed; each frame appears as it is done",
             self.propagate,
@@ -104,7 +104,7 @@ class RunPanel(QWidget):
         layout.addWidget(self._frames)
         layout.addWidget(row(*buttons))
         layout.addWidget(self._until_lost)
-        layout.addWidget(row(self._run, self._stop, stretch=0))
+        layout.addWidget(row(self.run_button, self._stop, stretch=0))
         layout.addWidget(self._bar)
         layout.addWidget(self._words)
         layout.addWidget(row(self._undo, self._redo))
@@ -155,12 +155,12 @@ class RunPanel(QWidget):
             self._redo.setEnabled(project.work.history.can_redo and not busy)
 
     def _on_run(self, status: RunStatus) -> None:
-        self._run.setEnabled(not status.active)
+        self.run_button.setEnabled(not status.active)
         self._stop.setEnabled(status.active and not status.stopped)
         unfinished = status.stopped and not status.active and status.done < status.total
-        key = self._run.text().rpartition(" [")[2]
+        key = self.run_button.text().rpartition(" [")[2]
         text = "Resume" if unfinished else "Propagate"
-        self._run.setText(f"{text} [{key}" if key.endswith("]") else text)
+        self.run_button.setText(f"{text} [{key}" if key.endswith("]") else text)
         self._bar.setRange(0, 0 if status.waiting else max(status.total, 1))
         self._bar.setValue(status.done)
         self._words.say(status.text if status.active or status.total or status.stopped else "")

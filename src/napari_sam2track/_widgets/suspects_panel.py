@@ -27,12 +27,12 @@ class SuspectsPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._project: Project | None = None
-        self._job: Job | None = None
+        self.job: Job | None = None
         self._touched: set[int] = set()
         self._dismissed: set[tuple[int, int, tuple[str, ...]]] = set()
         self.suspects: list[Suspect] = []
         self.form = ParamsForm(SuspectParams)
-        self._find = button(
+        self.find_button = button(
             "Find suspects",
             "Look for tracks that are likely to be wrong: lost, jumping, too short, of odd size…",
             self.find,
@@ -56,7 +56,7 @@ class SuspectsPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(group("Parameters", self.form.native, False))
-        layout.addWidget(row(self._find, self._stop))
+        layout.addWidget(row(self.find_button, self._stop))
         layout.addWidget(self._bar)
         layout.addWidget(self.words)
         layout.addWidget(self.table)
@@ -67,9 +67,9 @@ class SuspectsPanel(QWidget):
         """Look at the tracks of a project, or at none."""
         if self._project is not None:
             self._project.work.state.changed.disconnect(self._on_edit)
-        if self._job is not None:
-            self._job.stop()
-            self._job = None
+        if self.job is not None:
+            self.job.stop()
+            self.job = None
         self._project = project
         self.suspects, self._dismissed, self._touched = [], set(), set()
         self.setEnabled(project is not None)
@@ -81,7 +81,7 @@ class SuspectsPanel(QWidget):
     def find(self) -> None:
         """Look for suspects in the background."""
         project = self._project
-        if project is None or self._job is not None:
+        if project is None or self.job is not None:
             return
         if self.form.problem:
             self.words.say(self.form.problem, "error")
@@ -105,25 +105,25 @@ class SuspectsPanel(QWidget):
             yield find_suspects(table, labels, params, scale, progress)
 
         def look() -> None:
-            if self._job is job:
+            if self.job is job:
                 self._bar.setValue(at[0])
                 project.pump.later("suspects", 100, look)
 
         job = Job(steps, self._found, lambda stopped: self._done(job), self._failed)
-        self._job = job
+        self.job = job
         self._touched.clear()
         self._bar.setRange(0, project.plane.n_frames)
         self._bar.setValue(0)
         self._bar.show()
         self._stop.show()
-        self._find.setEnabled(False)
+        self.find_button.setEnabled(False)
         project.background.submit(job)
         look()
 
     def cancel(self) -> None:
         """Look no further; the list stays as it is."""
-        if self._job is not None:
-            self._job.stop()
+        if self.job is not None:
+            self.job.stop()
 
     def next(self) -> None:
         """Go to the next suspect."""
@@ -152,21 +152,21 @@ class SuspectsPanel(QWidget):
             self._project.go_to(one.track, one.frame)
 
     def _found(self, found: list[Suspect]) -> None:
-        if self._job is None:
+        if self.job is None:
             return
         self.suspects = [s for s in found if _key(s) not in self._dismissed]
         self._show()
 
     def _done(self, job: Job) -> None:
-        if self._job is job:
-            self._job = None
+        if self.job is job:
+            self.job = None
             self._ended("")
             self._show()
 
     def _failed(self, error: BaseException) -> None:
-        if self._job is None:
+        if self.job is None:
             return
-        self._job = None
+        self.job = None
         self._ended("")
         if self._project is None or isinstance(error, _StoppedError):
             return
@@ -178,7 +178,7 @@ class SuspectsPanel(QWidget):
     def _ended(self, text: str) -> None:
         self._bar.hide()
         self._stop.hide()
-        self._find.setEnabled(True)
+        self.find_button.setEnabled(True)
         self.words.say(text)
 
     def _on_edit(self, changed: Any) -> None:
