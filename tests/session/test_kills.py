@@ -44,12 +44,19 @@ def run(tmp_path_factory):
     return start
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_killed_and_resumed(run, tmp_path, seed):
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    process = run(whole)
+@pytest.fixture(scope="module")
+def whole(run, tmp_path_factory):
+    """The results of a run that nobody kills."""
+    folder = tmp_path_factory.mktemp("kills") / "whole"
+    process = run(folder)
     _, told = process.communicate(timeout=120)
     assert process.returncode == 0, told
+    return folder
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_and_resumed(run, whole, tmp_path, seed):
+    killed = tmp_path / "killed"
     frames = killed / ".run" / "frames"
     chance = random.Random(seed)
     process = run(killed)
