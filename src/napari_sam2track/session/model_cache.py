@@ -1,4 +1,4 @@
-"""What is expensive to make of a model, kept from one run to the next."""
+"""Cache of what is expensive to make of a model, kept from one run to the next."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ModelCache:
-    """The network, the checksum of its weights and its embeddings, of the model used last.
+    """Cache of the network, its weights' checksum and its embeddings, of the model used last.
 
     Sessions that are made of one another share it.
     """
@@ -55,7 +55,7 @@ class ModelCache:
     def encoder(
         self, model: ModelInfo, device: str, size: int, engine: EngineParams, folder: Path
     ) -> Encoder:
-        """Return what remembers embeddings, in memory and in the folder of a run."""
+        """Return the encoder that caches embeddings, in memory and in the folder of a run."""
         from napari_sam2track.engine.embeddings import Encoder
 
         limits = engine.cache_memory, engine.cache_disk, engine.equality
