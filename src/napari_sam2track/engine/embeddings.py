@@ -1,7 +1,7 @@
-"""Embeddings that were computed once are not computed again.
+"""Cache of embeddings: what was computed once is not computed again.
 
 A correction shows the network the same pixels again: whole frames always, windows until they
-move. What was encoded is found by its pixels, so that nothing has to be said when it changes.
+move. An embedding is found by its pixels, so that no change needs to be announced.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ Row = tuple[Tensor, Tensor, Tensor]
 
 
 class Encoder:
-    """Embeds what views show, and remembers it within a budget. Safe to use in several threads.
+    """Embeds what views show, and caches it within a budget. Safe to use in several threads.
 
     Parameters
     ----------
     network
-        What computes.
+        Computes the embeddings.
     memory_bytes
-        Most memory for embeddings; 0 remembers none.
+        Most memory for embeddings; 0 keeps none.
     model_id
-        What tells models with other weights apart, such as their checksum.
+        Tells models with other weights apart, such as their checksum.
     disk, disk_bytes
-        A folder of its own for embeddings that later runs shall find, and the most to put there.
+        Folder that caches embeddings for later runs, and the most bytes to put there.
         None: nothing is written.
 
     Attributes
     ----------
     encoded, hits
-        Images that were computed, and that were found.
+        Number of images that were computed, and that were found in the cache.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class Encoder:
     ) -> None:
         self.network, self.memory_bytes = network, memory_bytes
         self.encoded = self.hits = 0
-        #: What an embedding depends on beside the pixels. Networks that round differently do not
-        #: see each other's.
+        #: Key of what an embedding depends on beside the pixels. Networks that round differently do
+        #: not share embeddings.
         dtype = next(network.model.parameters()).dtype
         kind = type(network).__name__
         salt = f"1 {model_id} {kind} {network.image_size} {dtype} {network.device.type}"
@@ -136,7 +136,7 @@ class Encoder:
 
 
 class _Store:
-    """Embeddings in a folder; the ones that were used longest ago make room."""
+    """Embeddings in a folder; the least recently used ones make room."""
 
     _NAME = re.compile(r"[0-9a-f]{40}\.embedding")
 
@@ -144,13 +144,13 @@ class _Store:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.most = folder, most
         self._lock = threading.Lock()
-        # other files are none of our business
+        # other files are ignored
         known = [p for p in folder.iterdir() if self._NAME.fullmatch(p.name)]
         known.sort(key=lambda p: p.stat().st_mtime_ns)
         self._sizes = OrderedDict((p.name, p.stat().st_size) for p in known)
 
     def read(self, key: str) -> Row | None:
-        """What was written; None if it is not there, or is damaged."""
+        """Return an embedding that was written; None if it is missing or damaged."""
         path = self.folder / f"{key}.embedding"
         if path.name not in self._sizes:
             return None
@@ -167,7 +167,7 @@ class _Store:
         return a, b, c
 
     def write(self, key: str, row: Row) -> None:
-        """Keep a row, whole or not at all. A full disk only means that it is computed again."""
+        """Write a row, whole or not at all. A full disk only means that it is computed again."""
         path = self.folder / f"{key}.embedding"
         partial = path.with_name(f".{key}.{os.getpid()}.{threading.get_ident()}")
         try:
