@@ -187,7 +187,7 @@ class Pass:
         return {f.object_id: f.task.key_of(t) for f in self._visiting(t) if t in f.task.stale}
 
     def memories(self, every: bool = False) -> Iterator[tuple[Task, int, dict[str, Any]]]:
-        """Yield the memories of the last finished frame that are worth keeping, to resume from later.
+        """Yield the memories of the last finished frame that are worth keeping for a later resume.
 
         Parameters
         ----------
@@ -294,8 +294,8 @@ class Pass:
 
         Parameters
         ----------
-        Objects without a correction on this frame.
-            Without a correction on this frame.
+        group
+            Objects without a correction on this frame.
         told
             Those that a person prompted on it.
         """
