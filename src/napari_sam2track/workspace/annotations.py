@@ -49,7 +49,7 @@ class Annotations:
         return replace(self, prompts=prompts, kept=kept, approved=approved)
 
     def painted(self, object_id: int, frame: int, prompt: Prompt | None) -> Annotations:
-        """Return the annotations after an object was painted on a frame; None removes its prompt."""
+        """Return the annotations after painting an object on a frame; None removes its prompt."""
         prompts = self.prompts
         if prompt is not None:
             prompts = prompts.put(object_id, frame, prompt)

@@ -1,4 +1,4 @@
-"""Edits as text: what the command line and scripts of edits take, and what a history is saved as.
+"""Edits as text: for the command line, scripts of edits, and saved histories.
 
 =========  ============================  ==========================================================
 verb       what follows                  example
@@ -42,7 +42,7 @@ from napari_sam2track.tracks.editing.track_state import Edit
 
 @dataclass(frozen=True)
 class _Verb:
-    """How the text of an edit looks, and what is made of its parts."""
+    """Form of an edit's text, and the function that makes edits of its parts."""
 
     pattern: str
     example: str
@@ -109,7 +109,7 @@ def parse_edit(verb: str, text: str) -> tuple[Edit, ...]:
     Returns
     -------
     tuple
-        What it stands for, in order; some verbs take several tracks.
+        The edits, in order; some verbs take several tracks.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def parse_script(text: str, name: str) -> tuple[Edit, ...]:
 
 
 def format_edit(edit: Edit) -> str:
-    """The text of an edit, which `parse_line` reads.
+    """Return the text of an edit, which `parse_line` reads.
 
     Raises
     ------

@@ -16,7 +16,7 @@ from napari_sam2track.tracks.editing.edits import within
 from napari_sam2track.tracks.editing.interpolation import Between
 from napari_sam2track.tracks.editing.track_state import TrackState
 
-#: What may be painted over: background, or other tracks as well.
+#: Pixels that may be painted over: background, or other tracks as well.
 Over = Literal["background", "all"]
 
 
@@ -40,7 +40,7 @@ class FillGap:
     over: Over = "background"
 
     def plan(self, state: TrackState) -> Change:
-        """The change; raises EditError if there is no gap, or no room in any of its frames."""
+        """Return the change; raise EditError without a gap, or without room in any frame of one."""
         need(state, self.track)
         frames = state.places.frames(self.track)
         draft = Draft(state)
@@ -94,7 +94,7 @@ class PaintMask:
     over: Over = "all"
 
     def plan(self, state: TrackState) -> Change:
-        """The change; raises EditError if the frame or the id cannot be, or nothing changes."""
+        """Return the change; raise EditError if frame or id are refused, or nothing changes."""
         labels = state.labels
         check_id(state, self.track)
         if not 0 <= self.frame < labels.n_frames:
@@ -140,7 +140,7 @@ def _clip(box: Box, mask: NDArray[np.bool_], state: TrackState) -> tuple[Box, ND
 
 
 def _moved(mask: NDArray[np.bool_], box: Box, into: Box) -> NDArray[np.bool_]:
-    """The part of a mask that lies in another box, as an array of that one's size."""
+    """Return the part of a mask that lies in another box, as an array of that one's size."""
     out = np.zeros([s.stop - s.start for s in into], bool)
     source, target = [], []
     for a, b in zip(box, into, strict=True):
