@@ -124,7 +124,7 @@ def _props(movie: TrackedMovie, edges: NDArray[np.int64]) -> dict[str, NDArray[A
 
 
 def _metadata(movie: TrackedMovie) -> Any:
-    """Return GEFF's metadata: axes in frames and pixels with their scale, and special properties."""
+    """Return GEFF's metadata: axes in frames and pixels with scale, and special properties."""
     from geff_spec import Axis, GeffMetadata, RelatedObject
 
     table, scale = movie.table, movie.scale
