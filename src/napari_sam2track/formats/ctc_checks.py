@@ -36,8 +36,8 @@ def check_ctc(path: Path, progress: ProgressHook = no_progress) -> list[Finding]
 
     Returns
     -------
-    Errors and warnings; no errors means that the challenge accepts it.
-        Errors and warnings; no errors means that the challenge takes it.
+    list
+        Errors and warnings; no errors means that the challenge accepts it.
     """
     text = ctc_folder(path)
     if text is None:

@@ -158,9 +158,9 @@ def write_tracks(
         Tracks with or without masks.
     format
         Name of a format; that of the name if None.
-    Allow an existing output of ours to be replaced.
+    overwrite
         Allow an existing output of ours to be replaced.
-    Options of writing.
+    options
         How to write.
     progress
         As in `open_tracks`.

@@ -75,8 +75,8 @@ def link_pair(
     ----------
     first, second
         A frame and the next.
-    See `LinkParams`.
-        See there.
+    params
+        See `LinkParams`.
     growth
         Growth of areas so far.
     velocity

@@ -33,7 +33,7 @@ class View(Protocol):
 
     @property
     def region(self) -> tuple[float, float, float, float]:
-        """Return (y0, x0, height, width) in edge coordinates of the frame."""
+        """(y0, x0, height, width) in edge coordinates of the frame."""
 
     def image(self, movie: Movie, t: int, size: int) -> NDArray[np.uint8]:
         """Return the pixels of frame ``t``, (size, size, 3)."""

@@ -128,8 +128,8 @@ class Changed:
         Frames with pixels that have other ids now.
     tracks
         Tracks that gained or lost pixels, a parent or a child.
-    Number of pixels that were written.
-        How many pixels were written.
+    pixels
+        Number of pixels that were written.
     lineage
         Whether a parent differs.
     """
