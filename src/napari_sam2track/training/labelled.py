@@ -147,7 +147,7 @@ class Examples:
 
     @cached_property
     def _room(self) -> NDArray[np.int64]:
-        """Number of frames for which each example can be followed, (N,), in its longer direction."""
+        """Number of frames for which each example can be followed, (N,), in its best direction."""
         movies = self.movies
         frames = [(movies[m], int(movies[m].rows[r]["frame"])) for m, r in self._odds[0]]
         return np.array([max(t - m.first, m.end - 1 - t) + 1 for m, t in frames], np.int64)
