@@ -1,4 +1,4 @@
-"""The dock that writes a layer's tracks in any format, and says first what would be lost."""
+"""Dock that writes a layer's tracks in any format, and first shows the losses."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from napari_sam2track._widgets.layer_choice import LayerChoice
 from napari_sam2track._widgets.parts import row
 from napari_sam2track.params import WriteParams
 
-#: Milliseconds between two looks at how far the other thread is.
+#: Milliseconds between two checks of the other thread's progress.
 _EVERY = 100
-#: Events of a layer after which what was read of it may not be so any more.
+#: Events of a layer after which its tracks have to be read again.
 _EDITS = ("data", "paint", "rebuild_tracks", "rebuild_graph")
 
 
@@ -123,7 +123,7 @@ class ExportDock(DockBase):
         self._timer.timeout.connect(self._show_progress)
 
     def _leave(self) -> None:
-        """Let go of the viewer; what is being written is stopped, and leaves nothing."""
+        """Release the viewer; an active export is stopped, and leaves nothing."""
         for progress in (self._judging, self._writing):
             if progress is not None:
                 progress.stopped.set()
@@ -135,7 +135,7 @@ class ExportDock(DockBase):
     # -- what there is, and whether the format can hold it --------------------------------------
 
     def _layers(self) -> Layers:
-        """The chosen layers, as they are now."""
+        """Return the chosen layers in their present state."""
         layer, lineage = self._layer.value(), self._lineage.value()
         if layer is None:
             return ()
@@ -145,7 +145,7 @@ class ExportDock(DockBase):
         return [snapshot(each) for each in chosen]
 
     def _chosen(self, layer: Any = None) -> None:
-        """Another layer, or the same one again."""
+        """Handle the choice of another layer, or the same one again."""
         self._verdict = None
         self._watch_edits(self._layer.value())
         self._lineage.setEnabled(_is_labels(self._layer.value()))
@@ -157,7 +157,7 @@ class ExportDock(DockBase):
         self._look()
 
     def _look(self, _: Any = None) -> None:
-        """Find out, in another thread, what would be written and lost."""
+        """Find out, in another thread, what an export would hold and lose."""
         if self._judging is not None:
             self._judging.stopped.set()
         self._judging = None
@@ -201,7 +201,7 @@ class ExportDock(DockBase):
             self._target.setText(str(complete(Path(path), self._name)))
 
     def _completed(self) -> Path | None:
-        """The target with the suffix of the format, which is shown too; None if there is none."""
+        """Return the target with the suffix of the format, and show it; None if there is none."""
         typed = self._target.text().strip()
         if not typed:
             return None
@@ -237,7 +237,7 @@ class ExportDock(DockBase):
             self._message.setText(_capital(str(result)))
         else:
             self._message.setText(f"Written: {result}")
-            self._replace.setChecked(False)  # the next one is asked for again
+            self._replace.setChecked(False)  # the next one needs another consent
         self._show_readiness()
 
     # -- small things ---------------------------------------------------------------------------
@@ -253,7 +253,7 @@ class ExportDock(DockBase):
     def _run(
         self, work: Callable[[], Any], progress: ExportProgress, then: Callable[[Any], None]
     ) -> None:
-        """Work in another thread; what it returns or raises is handed on, unless it is too late."""
+        """Run a task in another thread; its result or error is reported, unless it is too late."""
         from napari.qt.threading import create_worker
 
         def guarded() -> tuple[Any]:
@@ -279,7 +279,7 @@ class ExportDock(DockBase):
         self._bar.setFormat(f"{progress.doing} %p%")
 
     def _show_readiness(self, _: Any = None) -> None:
-        """What can be pressed now."""
+        """Enable the buttons that can be pressed now."""
         writing = self._writing is not None
         self._choices.setEnabled(not writing)
         self._stop.setVisible(writing)
@@ -290,7 +290,7 @@ class ExportDock(DockBase):
             self._show_progress()
 
     def _watch_edits(self, layer: Any) -> None:
-        """Notice when the chosen layer changes, and no other."""
+        """Listen to changes of the chosen layer, and of no other."""
         for each, follow in ((self._watched, False), (layer, True)):
             for name in _EDITS:
                 events = None if each is None else getattr(each.events, name, None)
@@ -299,7 +299,7 @@ class ExportDock(DockBase):
         self._watched = layer
 
     def _edited(self, event: Any = None) -> None:
-        """What is written is read anew; only what is shown here is of before."""
+        """Offer another check, as the shown one is old; an export reads the layer anew."""
         self._again.show()
 
 
@@ -318,7 +318,7 @@ def _capital(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text within rich text, without its full stop."""
+    """Escape text within rich text, without its full stop."""
     from html import escape
 
     return escape(text.rstrip("."), quote=False)
