@@ -100,7 +100,7 @@ def follow(
     **engine
         Fields of `EngineParams` by name, such as ``direction="forward"``; also how objects are
         found (``discover=20``), how the movie is read (``axes``, ``channel``, ``intensity``,
-        ``z``) and what is written (``save``, ``overlay``, ``fps``).
+        ``z``) and which outputs are written (``save``, ``overlay``, ``fps``).
 
     Returns
     -------

@@ -63,7 +63,7 @@ class LabelFrames(Protocol):
         ...
 
     def read(self, t: int) -> NDArray[np.uint32]:
-        """Return frame `t`, of `frame_shape`, uint32; 0 is the background, callers may change it."""
+        """Return frame `t`, of `frame_shape`, uint32; 0 is the background; safe to change."""
         ...
 
 

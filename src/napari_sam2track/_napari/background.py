@@ -81,7 +81,7 @@ class Job:
 class Background:
     """A thread for jobs, which begins with the first one and ends with `close`.
 
-    It is kept in between: torch keeps a pool of threads, and what it has prepared, for each thread
+    It is kept in between: torch keeps a pool of threads, and prepared data, for each thread
     that calls it.
 
     Parameters
@@ -139,7 +139,7 @@ class Background:
 
     @property
     def busy(self) -> bool:
-        """Whether there are results, or will be."""
+        """True while there are results, or will be."""
         return bool(self._done or self._active or self._jobs or self._urgent)
 
     def stop(self) -> None:

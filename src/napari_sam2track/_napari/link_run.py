@@ -22,7 +22,7 @@ _SLICE = 0.03
 
 
 class LinkRun:
-    """One linking after the other.
+    """Runs one linking after the other.
 
     Attributes
     ----------

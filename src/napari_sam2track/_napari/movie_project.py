@@ -203,7 +203,7 @@ class MovieProject(Project):
         self.pump.later("deleted", 100, partial(self.tell, "warning", text))
         self.close()
 
-    # -- what is shown -------------------------------------------------------------------------
+    # -- display -------------------------------------------------------------------------------
 
     def _on_annotations(self, annotations: Annotations) -> None:
         self.prompts.show(annotations.prompts)

@@ -70,7 +70,7 @@ class Project:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is not closed."""
+        """True until it is closed."""
         return bool(self._connected)
 
     def _listen(self) -> None:
@@ -129,7 +129,7 @@ class Project:
     def _after_step(self) -> None:
         """Show prompts and labels after an undo or redo."""
 
-    # -- what is shown -------------------------------------------------------------------------
+    # -- display -------------------------------------------------------------------------------
 
     def tell(self, level: str, text: str) -> None:
         """Show a message to the person."""

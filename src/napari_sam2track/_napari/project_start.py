@@ -72,7 +72,7 @@ class StartListener(Protocol):
         ...
 
     def start_opened(self, request: StartRequest, ready: Ready) -> None:
-        """All data of a project are there."""
+        """The work is open: all data of a project are there."""
         ...
 
     def start_failed(self, error: BaseException, was: StartState) -> None:

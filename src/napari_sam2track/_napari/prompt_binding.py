@@ -1,4 +1,4 @@
-"""Binding of a project's prompts to their layers: clicks and drawings, and prompts, agree."""
+"""Binds a project's prompts to their layers: both always agree."""
 
 from __future__ import annotations
 

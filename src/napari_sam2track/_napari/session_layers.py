@@ -45,7 +45,7 @@ def session_layers(path: Path) -> list[LayerData]:
         and of a stack over time the plane that the session is about; what lies on it fits it.
         Image and labels have ``metadata["sam2track"]`` with the path of the ``session.session``,
         ``parents``, the ``prompts``, in which masks are that no layer shows, and ``frames``: the
-        parameters with which the image layer is what the session looked at. The image's has the
+        parameters with which the image layer is as the session saw it. The image's has the
         path of the movie as ``source`` too, since napari knows that of the session only.
 
     Raises

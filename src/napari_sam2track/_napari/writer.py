@@ -1,6 +1,6 @@
 """File > Save for Labels and Tracks layers, in the formats that one name is enough for.
 
-napari has asked before it replaces a file, and its own writers replace without a word when they
+napari has asked before it replaces a file, and its own writers replace without asking when they
 are called from a script. So an output of the very name that napari passes is replaced, if it is a
 file or a folder that we wrote; a folder with other people's files never is. Where we complete a
 name (``cells`` to ``cells.geff``), napari has not asked, and existing files are refused.

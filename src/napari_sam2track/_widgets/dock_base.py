@@ -38,7 +38,7 @@ class DockBase(QWidget):
             app.aboutToQuit.connect(once)
 
     def event(self, event: QEvent) -> bool:
-        """Notice when the dock lets go of the widget, or the window is closed."""
+        """Notice when the dock releases the widget, or the window is closed."""
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is None and self._docked:
                 self._say_farewell()

@@ -29,7 +29,7 @@ class ImagePanel(QWidget):
     changed
         Signal: another image, or other axes, channel or intensity.
     start_asked
-        Signal (go on): begin; resume saved work, or begin anew.
+        Signal (resume): begin; resume saved work, or begin anew.
     preview_asked
         Signal (shown): whether the picture that SAM2 gets is to be shown.
     """
@@ -183,7 +183,7 @@ class ImagePanel(QWidget):
 
     @property
     def shows_picture(self) -> bool:
-        """Whether the picture that SAM2 gets is to be shown."""
+        """True if the picture that SAM2 gets is to be shown."""
         return self._see.isChecked()
 
     def close_panel(self) -> None:

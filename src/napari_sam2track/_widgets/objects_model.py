@@ -12,7 +12,7 @@ from qtpy.QtGui import QColor, QIcon, QPixmap
 
 from napari_sam2track._widgets.strip_image import COLOURS
 
-# Roles as plain numbers: Qt asks for them some ten thousand times, and enums compare slowly.
+# Roles as plain numbers: Qt reads them some ten thousand times, and enums compare slowly.
 DISPLAY = Qt.ItemDataRole.DisplayRole.value
 EDIT = Qt.ItemDataRole.EditRole.value
 CHECK = Qt.ItemDataRole.CheckStateRole.value

@@ -216,7 +216,7 @@ class ObjectsTable(QWidget):
             self.delete_requested.emit(object_ids)
 
     def _filter(self, text: str) -> None:
-        with self._quietly():  # the current row may be hidden now, which nobody chose
+        with self._quietly():  # the current row may be hidden now, which no user chose
             self._proxy.setFilterFixedString(text.strip())
         self._told = self._current_id()
         self._show_count()

@@ -82,7 +82,7 @@ class RowsTable(QTableView):
     Attributes
     ----------
     chosen
-        Signal (row): somebody chose it.
+        Signal (row): the user chose it.
     """
 
     chosen = Signal(int)

@@ -277,7 +277,7 @@ class SegmentDock(DockBase):
         self._image_changed()
         self.start(False, then=_follow_sample)
 
-    # -- while work goes on --------------------------------------------------------------------
+    # -- during work ---------------------------------------------------------------------------
 
     def _configure(self) -> None:
         project = self.project

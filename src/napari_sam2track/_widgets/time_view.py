@@ -102,7 +102,7 @@ class TimeView(QAbstractScrollArea):
 
     @property
     def vertical(self) -> bool:
-        """Whether time runs from top to bottom."""
+        """True if time runs from top to bottom."""
         return self._orientation == Qt.Orientation.Vertical
 
     def set_orientation(self, orientation: Qt.Orientation) -> None:

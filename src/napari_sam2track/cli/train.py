@@ -1,4 +1,4 @@
-"""``sam2track train``: a model goes on learning from labels of one's own."""
+"""``sam2track train``: fine-tunes a model on one's own labels."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ def look_closer(
     params: AutoParams,
     batch: int,
 ) -> list[Proposal]:
-    """Click on the middle of each proposal again, in the window that it asks for.
+    """Click on the middle of each proposal again, in a window of its size.
 
     Only masks that are sure and stable there stay, reduced to the part that was clicked on.
     """

@@ -69,7 +69,7 @@ def two_parts(patch: Patch) -> Two | None:
 def find_split(t: int, first: int, two_at: Callable[[int], Two | None]) -> FoundDivision | None:
     """Return the division of an object that has been two for long enough on frame ``t``.
 
-    Only the movie and what is stored decide, so that a run which was stopped finds
+    Only the movie and stored results decide, so that a run which was stopped finds
     the same divisions.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Cache of embeddings: what was computed once is not computed again.
+"""Cache of embeddings: no image is encoded twice.
 
 A correction shows the network the same pixels again: whole frames always, windows until they
 move. An embedding is found by its pixels, so that no change needs to be announced.
@@ -39,7 +39,7 @@ class Encoder:
     memory_bytes
         Most memory for embeddings; 0 keeps none.
     model_id
-        Tells models with other weights apart, such as their checksum.
+        Distinguishes models with other weights, such as their checksum.
     disk, disk_bytes
         Folder that caches embeddings for later runs, and the most bytes to put there.
         None: nothing is written.

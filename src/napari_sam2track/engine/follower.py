@@ -52,12 +52,12 @@ class Follower:
 
     @property
     def begun(self) -> bool:
-        """Whether it has a memory yet."""
+        """True once it has a memory."""
         return bool(self.bank.conditioning)
 
     @property
     def stopped(self) -> bool:
-        """Whether it is not searched any more."""
+        """True if it was missing for too long to be searched any more."""
         return 0 < self.give_up < self.missing
 
     def note(self, present: bool, prompted: bool) -> State:

@@ -20,10 +20,10 @@ from napari_sam2track.masks import Patch
 SAME = 0.5
 #: A mask with so large a part inside a better one gives way, unless it is where it was expected.
 INSIDE = 0.6
-#: From this agreement with what was expected on (0 to 1, see `WindowMotion.agreement`), a claim is
+#: From this agreement of place and size on (0 to 1, see `WindowMotion.agreement`), a claim is
 #: firm.
 FIRM = 0.4
-#: The claim strength of an object that a person prompted on this frame: it gives way to nobody.
+#: Claim strength of an object that a person prompted on this frame: it never gives way.
 PROMPTED = math.inf
 
 
@@ -128,7 +128,7 @@ def before(stored: ObjectResult, patch: Patch) -> Verdict:
     stored
         The result.
     patch
-        What it claimed, now decoded again.
+        The claimed mask, now decoded again.
     """
     if patch and not stored.patch:
         return Verdict(gone=True)

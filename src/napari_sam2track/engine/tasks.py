@@ -3,7 +3,7 @@
 Each frame of an object follows from one prompted frame, in one direction: its *segment*. The
 segment has a key, made of the prompt and of all settings that decide the result. A stored frame
 whose key is another one is stale. So a correction, a deleted prompt, a new object, a run that was
-stopped or killed are all the same: what is stale is computed, and nothing else.
+stopped or killed are all the same: stale frames are computed, and nothing else.
 """
 
 from __future__ import annotations

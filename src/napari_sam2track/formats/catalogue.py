@@ -59,7 +59,7 @@ class Format:
 
     @property
     def needs_labels(self) -> bool:
-        """Whether tracks can only be written with masks."""
+        """True if tracks can only be written with masks."""
         return PLACES not in self.holds
 
 

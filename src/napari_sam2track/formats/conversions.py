@@ -28,7 +28,7 @@ FAR = 2.0**53
 
 
 def notes(movie: TrackedMovie) -> list[str]:
-    """Return sentences on what was left out or decided when a movie was read."""
+    """Return sentences on losses and decisions of reading a movie."""
     return [str(note) for note in movie.provenance.get("notes", ())]
 
 
@@ -87,7 +87,7 @@ def extent(rows: NDArray[np.void], deep: bool) -> tuple[int, tuple[int, ...]]:
 def checked_lineage(table: TrackTable, source: str) -> None:
     """Refuse parents that make no sense in time.
 
-    A parent that goes on after its child began is let through: some file formats know budding.
+    A parent that lasts beyond its child's begin is let through: some file formats know budding.
 
     Raises
     ------

@@ -87,7 +87,7 @@ def invalid(path: Path) -> str:
                 graph=True, sphere=True, ellipsoid=True, lineage=True, tracklet=True
             )
             read_to_memory(str(path), structure_validation=True, data_validation=everything)
-    except Exception as error:  # noqa: BLE001 - validators raise what they like
+    except Exception as error:  # noqa: BLE001 - validators raise anything
         return reason(error)
     return ""
 

@@ -71,7 +71,7 @@ class Layout:
 
     @property
     def planar(self) -> bool:
-        """Whether each channel is a plane of its own, so that it can be read alone."""
+        """True if each channel is a plane of its own, so that it can be read alone."""
         return len(self.channels) == 1 and self.channels[0] < max(self.y, self.x)
 
     def index(

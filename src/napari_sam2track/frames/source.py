@@ -45,7 +45,7 @@ class Source(Protocol):
 
     @property
     def rgb(self) -> bool:
-        """Whether the first three channels are the colours of one picture, not separate stains.
+        """True if the first three channels are the colours of one picture, not separate stains.
 
         They are then shown together and share one intensity window.
         """

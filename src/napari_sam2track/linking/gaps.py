@@ -18,7 +18,7 @@ from napari_sam2track.linking.objects import ObjectFrame, Objects, together
 from napari_sam2track.linking.overlap import overlap_moved
 from napari_sam2track.params import LinkParams
 
-#: Gain for each frame in which an object is said to be missing.
+#: Gain for each frame in which an object is missing.
 _MISSING = -0.7
 
 

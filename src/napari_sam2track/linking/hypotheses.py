@@ -222,7 +222,7 @@ def _of_area(
 ) -> NDArray[np.float64]:
     """Return the gain of areas; 0 where the border cuts one of the objects off.
 
-    What is known of the change in a frame holds for as many as have passed.
+    The measured change in a frame holds for as many as have passed.
     """
     age = first.age[i]
     mean, spread = growth.mean * age, growth.spread * np.sqrt(age)

@@ -1,6 +1,6 @@
 """Objects that touched for some frames and were given one mask: they did not divide afterwards.
 
-Where an object disappears inside one that goes on, both are remembered as they were. If the one
+Where an object disappears inside one that continues, both are remembered as they were. If the one
 divides soon after, and the two parts are explained better by the two that were remembered, each
 gets its own part back.
 """

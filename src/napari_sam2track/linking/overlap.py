@@ -86,7 +86,7 @@ def overlap_table(first: ObjectFrame, second: ObjectFrame) -> Overlaps:
     i, j = first.index.ravel(), second.index.ravel()
     both = np.flatnonzero((i > 0) & (j > 0))
     key = (i[both].astype(np.int64) - 1) * len(second.objects) + (j[both] - 1)
-    # Equal neighbours first, so that what is sorted is runs, not pixels.
+    # Equal neighbours first, so that runs are sorted, not pixels.
     begins = np.flatnonzero(np.diff(key, prepend=-1))
     lengths = np.diff(begins, append=len(key)).astype(np.float64)
     pairs, index = np.unique(key[begins], return_inverse=True)

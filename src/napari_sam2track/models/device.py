@@ -87,7 +87,7 @@ def set_threads(n: int) -> None:
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc keep what was freed for the next allocation, instead of giving it back at once.
+    """Let glibc keep freed memory for the next allocation, instead of releasing it at once.
 
     Networks ask for the same large blocks again on every frame, and new pages are slow: on a CPU
     this saves a sixth of the time (docs/speed.md). It holds for the whole process, so it is for

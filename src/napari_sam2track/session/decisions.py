@@ -1,4 +1,4 @@
-"""Decisions of a run: what it chose and found by itself, beside the prompts of a person."""
+"""Decisions of a run: its choices and findings, beside the prompts of a person."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Decisions:
     found
         Objects that were found, and daughters, as mask prompts on the frames where they begin.
     looked
-        Frames on which new objects were looked for.
+        Frames that were searched for new objects.
     divisions
         By parent and frame.
     """
@@ -70,7 +70,7 @@ class Decisions:
         return {event.parent: event.frame - 1 for event in self.divisions if event.daughters}
 
     def with_found(self, t: int, found: PromptSet) -> Decisions:
-        """Return the decisions after objects were looked for on a frame."""
+        """Return the decisions after a frame was searched for objects."""
         return replace(self, found=self.found.merge(found), looked=self.looked | {t})
 
     def with_division(self, division: Division, daughters: PromptSet) -> Decisions:
@@ -99,7 +99,7 @@ class Decisions:
         Raises
         ------
         FormatError
-            If something is missing or is not what it should be.
+            If a value is missing or not valid.
         """
         try:
             stored = _Stored.model_validate(content)

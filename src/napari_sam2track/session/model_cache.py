@@ -1,4 +1,4 @@
-"""Cache of what is expensive to make of a model, kept from one run to the next."""
+"""Cache of the network and its data, kept from one run to the next."""
 
 from __future__ import annotations
 

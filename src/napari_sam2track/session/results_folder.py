@@ -240,7 +240,7 @@ def _write_divisions(path: Path, divisions: Iterable[Division]) -> None:
 
 
 def clear_run(folder: Path) -> None:
-    """Remove the working files of a run; what it wrote is still known to be a run's output."""
+    """Remove the working files of a run; the list of its outputs stays."""
     session_of_run(folder).unlink(missing_ok=True)  # first: without it there is no run
     for name in ("frames", "memories", "journals", "embeddings", NOTE, NOTE_BEFORE):
         remove(folder / RUN / name)

@@ -136,7 +136,7 @@ class Run(Closing):
         mask: Any = None,
         progress: ProgressHook | None = None,
     ) -> None:
-        """Add prompts of an object on a frame, and compute what that makes stale.
+        """Add prompts of an object on a frame, and compute stale frames.
 
         Parameters
         ----------
@@ -172,7 +172,7 @@ class Run(Closing):
     def forget(
         self, object_id: int, t: int | None = None, progress: ProgressHook | None = None
     ) -> None:
-        """Delete the prompt of an object on a frame, or the object, and compute what is stale.
+        """Delete the prompt of an object on a frame, or the object, and compute stale frames.
 
         Raises
         ------
@@ -189,9 +189,9 @@ class Run(Closing):
         self._folder.ask(session, session.to_file(file.source, file.frames, file.output))
 
     def resume(self, progress: ProgressHook | None = None) -> None:
-        """Compute what is stale, as after an interruption, and write the results.
+        """Compute stale frames, as after an interruption, and write the results.
 
-        Ctrl-C keeps what is finished.
+        Ctrl-C keeps finished frames.
 
         Parameters
         ----------

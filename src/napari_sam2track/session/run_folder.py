@@ -1,4 +1,4 @@
-"""A run in the folder of its results: its session, what is stored, what is written."""
+"""A run in the folder of its results: its session, its store, its outputs."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class RunFolder:
         return changed
 
     def write(self, output: OutputParams, progress: ProgressHook) -> list[str]:
-        """Write the results of what is finished; they appear together.
+        """Write the results of finished frames; they appear together.
 
         Returns
         -------

@@ -1,12 +1,12 @@
-"""A run on disk, frame by frame: what was finished stays, whatever happens next.
+"""A run on disk, frame by frame: finished frames stay, whatever happens next.
 
 Each frame is one file, written under another name and renamed, with the mask of each object by
 itself: an object can be computed again without the others, and the labels are composed by the
 overlap rule when they are read. A process that is killed loses the frame that it was
 writing.
 
-Frames, memories and decisions carry a checksum. What is damaged counts as missing, so that it is
-computed again; what cannot be read at all may be intact, and is an error.
+Frames, memories and decisions carry a checksum. A damaged one counts as missing, so that it is
+computed again; one that cannot be read at all may be intact, and is an error.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class RunStore:
         if not len(new.rows) and not without:
             return known
         touched = without | set(new.rows["id"].tolist())
-        # what is computed again because it was damaged is no change that could be undone
+        # frames that are computed again because they were damaged are no change to be undone
         if self._journal is not None and t not in self._damaged_frames:
             self._note_old(self._journal, t, known, touched)
         frame = known.replaced(new, without)
@@ -214,7 +214,7 @@ class RunStore:
         return self._keys
 
     def damage(self) -> str | None:
-        """Description of what was found damaged so far and is computed again; None if nothing was.
+        """Description of the damage found so far, which is computed again; None if there is none.
 
         Frames are checked when the first key is needed, memories when they are needed.
         """
@@ -236,7 +236,7 @@ class RunStore:
     # -- undo ----------------------------------------------------------------------------------
 
     def open_journal(self) -> None:
-        """From now on keep what is replaced, as one run that can be undone.
+        """From now on keep replaced frames, as one run that can be undone.
 
         A journal that a stopped run left open is continued.
         """
@@ -301,7 +301,7 @@ class RunStore:
         return [int(path.stem) for path in _frames(journal)]
 
     def settle(self) -> None:
-        """Note that results show what was undone last."""
+        """Note that results show the last undo."""
         self._journals.settle()
 
     def _begin_undo(self, journal: Path) -> None:
@@ -350,12 +350,12 @@ class RunStore:
                 ) from error
 
     def _note_old(self, journal: Path, t: int, known: StoredFrame, touched: set[int]) -> None:
-        """Keep what is replaced for the first time in this run."""
+        """Keep frames that are replaced for the first time in this run."""
         path = journal / f"{t:06d}.frame"
         try:
             before, ids = self._load(path) if path.exists() else (None, set())
         except BrokenSealError:
-            return  # undoing the run will be refused: what was before is not known any more
+            return  # undoing the run will be refused: the earlier content is lost
         fresh = touched - ids
         if not fresh:
             return

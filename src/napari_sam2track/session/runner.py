@@ -1,4 +1,4 @@
-"""The runner of a session: computes what is stale, frame by frame, and nothing else.
+"""Runner of a session: computes stale frames in order, and nothing else.
 
 So a run can be watched, stopped, resumed, corrected and undone.
 """
@@ -76,7 +76,7 @@ class Runner:
         self.decided: Decisions | None = session.decided
         self._done = self._total = 0
 
-    # -- what is known -------------------------------------------------------------------------
+    # -- plan ----------------------------------------------------------------------------------
 
     def recall(self) -> Decisions:
         """Return the decisions of the run in the store; those of a new run are made and stored."""
@@ -84,7 +84,7 @@ class Runner:
         if note is not None:
             self.decided = Decisions.from_dict(note)
             return self.decided
-        # decided once: what is found later must not change what a resumed run is shown
+        # decided once: later findings must not change the mode of a resumed run
         return self._decide(self.decided or self.session.decide())
 
     def _decide(self, decisions: Decisions) -> Decisions:
@@ -181,7 +181,7 @@ class Runner:
         """Follow objects where they are stale.
 
         Closing the generator keeps all finished frames. After an error or a kill a run
-        resumes from what was stored last, with the same result.
+        resumes from the last stored frame, with the same result.
 
         Parameters
         ----------
@@ -263,7 +263,7 @@ class Runner:
         self.store.save_memories(t, run.step, states)
 
     def _forward(self, run: Pass) -> Iterator[RunStep]:
-        """Go through the forward pass, in which objects are looked for and divisions found."""
+        """Go through the forward pass, with the search for new objects and divisions."""
         ask = self._ask()
         for t in [*self._key_frames(), None]:
             for result in run.until(t):
@@ -291,10 +291,10 @@ class Runner:
             keys = {task.object_id: task.key_of(result.frame) for task in tasks}
             yield self._put(result, keys)
 
-    # -- what is found -------------------------------------------------------------------------
+    # -- new objects ---------------------------------------------------------------------------
 
     def _key_frames(self) -> list[int]:
-        """Return the frames on which new objects are still to be looked for."""
+        """Return the frames that are still to be searched for new objects."""
         auto = self.session.auto
         if auto is None or (self.session.prompts and auto.discover == 0):
             return []
@@ -325,7 +325,7 @@ class Runner:
 
     @property
     def _next_id(self) -> int:
-        """Id that was never used, also not by a daughter of a division that was taken back."""
+        """Id that was never used, also not by a daughter of a division that was withdrawn."""
         known = {*self.session.prompts.objects, *self._decided.found.objects}
         return max(max(known, default=0) + 1, self.session.free_from)
 

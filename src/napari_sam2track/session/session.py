@@ -125,7 +125,7 @@ class Session:
         size = (self.decided or self.decide()).size
         return self.models.network(self.model, self.where, size)
 
-    # -- what is noted of it -------------------------------------------------------------------
+    # -- session file and provenance -----------------------------------------------------------
 
     def to_file(
         self, source: str, looked_at: FramesParams, output: OutputParams | None = None

@@ -54,7 +54,7 @@ class Plan:
 
     @property
     def _applied(self) -> list[Division]:
-        """Divisions that stand: a person's later prompt of the parent takes a division back."""
+        """Divisions that stand: a person's later prompt of the parent withdraws a division."""
         return [
             event
             for event in self.decided.divisions
@@ -64,7 +64,7 @@ class Plan:
 
     @cached_property
     def _withdrawn(self) -> set[int]:
-        """Daughters of divisions that were taken back, unless a person prompted them."""
+        """Daughters of divisions that were withdrawn, unless a person prompted them."""
         kept = {d for event in self._applied for d in event.daughters} | set(self.given.objects)
         return {d for event in self.decided.divisions for d in event.daughters} - kept
 

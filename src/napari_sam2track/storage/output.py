@@ -31,7 +31,7 @@ _ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray")
 #: Files in which zarr keeps attributes, and so our note.
 _ZARR_NOTES = ("zarr.json", ".zattrs")
 
-#: Hidden folders in which outputs are written; in them what is new, what is replaced where the
+#: Hidden folders in which outputs are written; in them the new ones, the replaced ones where the
 #: system cannot exchange two names, and the sign that files which belong together are all there.
 _PARTIAL, _NEW, _REPLACED, _COMPLETE = ".partial", "new", "replaced", "complete"
 #: After so many seconds a process of another machine is not between two renames any more.
@@ -362,7 +362,7 @@ def remove(path: Path, patiently: bool = False) -> None:
     Parameters
     ----------
     path
-        A symbolic link is removed itself, not what it leads to.
+        A symbolic link is removed itself, not its target.
     patiently
         Repeat it: a thread that is still running may be about to make the folder anew.
     """

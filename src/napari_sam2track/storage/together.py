@@ -22,7 +22,7 @@ from napari_sam2track.errors import OutputError
 from napari_sam2track.storage.durable import exchange, sync, sync_all, write_whole
 from napari_sam2track.storage.output import inherit, refuse_links, remove
 
-#: The hidden folder in a folder of outputs, and what is in it.
+#: The hidden folder in a folder of outputs, and its contents.
 HIDDEN = ".run"
 LIST, STAGED, COMMIT, NAMES = "outputs.json", "staged", "commit.json", "names.json"
 #: Names that no output may have.
@@ -163,7 +163,7 @@ def finish(folder: Path) -> Outcome | None:
     for one in new:
         source, name = staged / "new" / one.name, names[one.name]
         if one.is_at(source):  # else it was put in its place before a kill
-            name = _place(folder, name, ours)  # somebody may have taken it since
+            name = _place(folder, name, ours)  # another process may have taken it since
             _move(source, folder / name, aside / name)
         placed.append(Written(name, one.files))
     sync(folder)
@@ -174,7 +174,7 @@ def finish(folder: Path) -> Outcome | None:
         if one.is_at(folder / one.name):
             (folder / one.name).rename(aside / one.name)
         else:
-            kept.append(one)  # it stays on the list: the change may be taken back
+            kept.append(one)  # it stays on the list: the change may be undone
     sync(folder)
     write_whole(hidden / LIST, _to_json([*placed, *kept]))
     (staged / COMMIT).unlink()

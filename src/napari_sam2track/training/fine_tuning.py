@@ -131,7 +131,7 @@ class Tuning:
 
     @property
     def improved(self) -> bool:
-        """Whether held-out windows have better scores than before."""
+        """True if held-out windows have better scores than before."""
         return _mean(self.after) > _mean(self.before)
 
     def kept(self) -> nn.Module:

@@ -19,7 +19,7 @@ class Annotations:
     kept
         Frames of objects that were painted, edited or approved: runs do not change them.
     approved
-        Those of them that a person looked at and accepted.
+        Those of them that a person checked and accepted.
     """
 
     prompts: PromptSet = field(default_factory=PromptSet)

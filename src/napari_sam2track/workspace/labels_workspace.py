@@ -63,7 +63,7 @@ class LabelsWorkspace:
     labels
         Written to in place; the value of a label is its object.
     folder
-        For what is too large to be kept in memory; made if it is missing.
+        For data too large to be kept in memory; made if it is missing.
     annotations, parents, table
         Values from earlier work.
     """
@@ -96,7 +96,7 @@ class LabelsWorkspace:
     def _tell(self, changed: object) -> None:
         self.labels_changed.emit(changed.frames)  # type: ignore[attr-defined]
 
-    # -- what is known -------------------------------------------------------------------------
+    # -- state ---------------------------------------------------------------------------------
 
     @property
     def objects(self) -> tuple[int, ...]:
@@ -110,7 +110,7 @@ class LabelsWorkspace:
 
     @property
     def busy(self) -> bool:
-        """Whether a run is active, or another task that writes frame by frame."""
+        """True while a run is active, or another task that writes frame by frame."""
         return self._busy is not None
 
     def suggested(self) -> tuple[Division, ...]:
@@ -121,7 +121,7 @@ class LabelsWorkspace:
         """Report changes of some objects (None: all), maybe on one frame."""
         self.grid_changed.emit(frame)
 
-    # -- what is done --------------------------------------------------------------------------
+    # -- changes -------------------------------------------------------------------------------
 
     def paint(self, atoms: Iterable[Atom], title: str = "paint") -> set[int]:
         """Adopt painted pixels of the labels as a correction: a step.

@@ -29,7 +29,7 @@ class Linked:
     split
         Whether the connected parts of the labels were linked, not the labels.
     table
-        Tracks with their final ids and parents; ``label`` is that of what was linked.
+        Tracks with their final ids and parents; ``label`` is that of the linked object.
     ids
         (label of the layer, frame) to the id that it has now; of several parts the largest.
     """

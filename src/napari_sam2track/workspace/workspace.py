@@ -94,7 +94,7 @@ class Workspace(LabelsWorkspace):
         for t in self.store.finished():
             self._results.enter(t, self.store.read(t))
 
-    # -- what is known -------------------------------------------------------------------------
+    # -- state ---------------------------------------------------------------------------------
 
     def plan(self) -> Plan | None:
         """Return the plan of each object, over the whole movie; None before the first run."""
@@ -219,7 +219,7 @@ class Workspace(LabelsWorkspace):
         stop: int | None = None,
         direction: str = "both",
     ) -> Generator[RunStep, None, None]:
-        """Begin to follow objects; what is yielded is to be handed to `receive`, in this thread.
+        """Begin to follow objects; each yielded item is to be handed to `receive`, in this thread.
 
         Parameters
         ----------

@@ -40,7 +40,7 @@ class Batcher:
         Most objects at once, over all threads. ``exact`` needs 1: object by object, each
         with all threads, as SAM2's own predictor.
     budget_bytes
-        Most memory for what is computed at once; None sets no limit.
+        Most memory for one batch on all threads; None sets no limit.
     """
 
     def __init__(

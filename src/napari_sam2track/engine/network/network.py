@@ -1,7 +1,7 @@
 """SAM2's parts as typed calls.
 
 `sam2.modeling.sam2_base.SAM2Base` mixes computation with memory; here every
-call takes what it needs and returns values, so that the caller owns all state. The arithmetic is
+call takes its inputs and returns values, so that the caller owns all state. The arithmetic is
 that of SAM2 at commit 2b90b9f (PyPI 1.1.0); tests compare with its own video predictor.
 
 Coordinates in this module are SAM's: (x, y) in pixels of the model's square, edges at integers.

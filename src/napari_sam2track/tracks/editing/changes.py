@@ -152,7 +152,7 @@ class Changed:
 
 
 def extent(mask: NDArray[np.bool_]) -> Box:
-    """The smallest box that holds what is set in `mask`; all slices are 0:0 if nothing is."""
+    """Return the smallest box with the set pixels of `mask`; all slices are 0:0 if none is set."""
     box = []
     for axis in range(mask.ndim):
         others = tuple(a for a in range(mask.ndim) if a != axis)

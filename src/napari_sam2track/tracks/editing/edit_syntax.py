@@ -5,7 +5,7 @@ verb       what follows                  example
 =========  ============================  ==========================================================
 merge      ids, and ``union``            ``merge 3,7``: 7 becomes 3
 split      id@frame                      ``split 5@12``: from frame 12 on it has a new id
-divide     mother,daughter@frame         ``divide 5,9@12``: 5 goes on as the other daughter
+divide     mother,daughter@frame         ``divide 5,9@12``: 5 continues as the other daughter
 swap       id,id@frame                   ``swap 3,4@10``: exchanged from frame 10 on
 delete     id, or id@frames              ``delete 9``, ``delete 9@3:8``
 relabel    old=new                       ``relabel 3=12``

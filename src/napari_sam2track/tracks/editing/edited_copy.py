@@ -1,4 +1,4 @@
-"""Labels that can be edited without touching what they come from."""
+"""Labels that can be edited without changing their source."""
 
 from __future__ import annotations
 

@@ -63,12 +63,12 @@ class History:
 
     @property
     def can_undo(self) -> bool:
-        """Whether a step can be undone."""
+        """True if a step can be undone."""
         return bool(self._done)
 
     @property
     def can_redo(self) -> bool:
-        """Whether a step can be redone."""
+        """True if a step can be redone."""
         return bool(self._undone)
 
     @property
@@ -82,7 +82,7 @@ class History:
         return sum(step.nbytes for step in (*self._done, *self._undone))
 
     def do(self, edit: Edit) -> Step:
-        """Make an edit; what was undone before cannot be redone afterwards.
+        """Make an edit; steps that were undone before cannot be redone afterwards.
 
         Raises
         ------
@@ -105,7 +105,7 @@ class History:
         return self._add(Step(asked, self.state.run(asked)))
 
     def adopt(self, atoms: Iterable[Atom]) -> Step | None:
-        """Adopt pixels that somebody else painted into the labels, as a step that can be undone.
+        """Adopt pixels that were painted into the labels already, as a step that can be undone.
 
         Parameters
         ----------

@@ -80,7 +80,7 @@ class PaintMask:
     origin
         Pixel ([z,] y, x) of the frame at the first pixel of `mask`. Parts outside are cut off.
     mode
-        "add" these pixels to the track, "erase" them from it, or "replace" what it has in the
+        "add" these pixels to the track, "erase" them from it, or "replace" its pixels in the
         frame by them.
     over
         Whether only background is painted, or pixels of others too.
@@ -129,7 +129,7 @@ class PaintMask:
 
 
 def _clip(box: Box, mask: NDArray[np.bool_], state: TrackState) -> tuple[Box, NDArray[np.bool_]]:
-    """Cut what is outside the frame off a mask and its box."""
+    """Cut the part outside the frame off a mask and its box."""
     inner, keep = [], []
     for s, n in zip(box, state.labels.frame_shape, strict=True):
         start = min(max(s.start, 0), n)

@@ -1,4 +1,4 @@
-"""Pixels that somebody painted already, as a change that can be undone.
+"""Pixels that were painted already, as a change that can be undone.
 
 napari's Labels layer writes to its array and reports it afterwards, as a list for each
 stroke (``layer.events.paint``). `History.adopt` takes that.

@@ -138,7 +138,7 @@ class TrackState:
         self.changed.emit(Changed(frozenset(frames), touched, 0, lineage))
 
     def assume(self, table: TrackTable) -> None:
-        """Take over the places and parents of labels that somebody else has written.
+        """Take over the places and parents of labels that were written elsewhere.
 
         Parameters
         ----------
@@ -200,7 +200,7 @@ class TrackState:
         Raises
         ------
         EditError
-            If a pixel is neither what it was before nor what it is afterwards; nothing is
+            If a pixel has neither its value before nor that afterwards; nothing is
             changed then.
         """
         by_frame: dict[int, list[PixelEdit]] = {}
