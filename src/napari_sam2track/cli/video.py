@@ -381,7 +381,7 @@ def _follow(runner: Runner, total: int) -> int:
 
 
 def _tell_cost_of_new(session: Session) -> None:
-    """Report the cost of a new run, without writing a file."""
+    """Report the cost of a new run, without leaving a file."""
     from napari_sam2track.session.run_store import RunStore
     from napari_sam2track.session.runner import Runner
     from napari_sam2track.storage.scratch import scratch_folder

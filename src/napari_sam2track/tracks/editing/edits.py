@@ -145,7 +145,7 @@ class Divide:
     frame: int
 
     def plan(self, state: TrackState) -> Change:
-        """Return the change; raise EditError if the other one begins before the mother ends."""
+        """Return the change; raise EditError if the other one begins before the parent ends."""
         need_two(self.track, self.other)
         need(state, self.track, self.other)
         draft = Draft(state)
