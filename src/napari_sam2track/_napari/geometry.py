@@ -145,7 +145,7 @@ class Geometry:
     def from_layer(
         self, points: NDArray[np.floating[Any]]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Convert coordinates of a layer to (N, 3) of (frame, y, x); tell which are on our plane."""
+        """Turn coordinates of a layer into (N, 3) of (frame, y, x); say which are on our plane."""
         points = np.asarray(points, float).reshape(-1, self.ndim)
         out = np.zeros((len(points), 3))
         if self.frame_axis is not None:

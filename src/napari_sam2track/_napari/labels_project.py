@@ -210,7 +210,7 @@ class LabelsProject(Project):
         self.current_changed.emit(object_id)
 
     def touched(self) -> None:
-        """Store the parents, which the layer's pixels do not hold."""
+        """Store parents and refused divisions, which the layer's pixels do not hold."""
         if not isinstance(self.labels.metadata.get(KEY, {}), Mapping):
             return  # it belongs to another project by now
         content = {

@@ -127,7 +127,7 @@ class Project:
         """Read the annotations of a person, before an undo or redo."""
 
     def _after_step(self) -> None:
-        """Show prompts and labels after an undo or redo."""
+        """Preview prompts that have no result yet, after an undo or redo."""
 
     # -- display -------------------------------------------------------------------------------
 

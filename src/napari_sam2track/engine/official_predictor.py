@@ -154,7 +154,7 @@ def _propagate(
 
 @contextlib.contextmanager
 def official_session(predictor: Any, movie: Movie) -> Iterator[Any]:
-    """Return a state of SAM2's predictor on a movie in memory: its own loader only takes files."""
+    """Yield a state of SAM2's predictor on a movie in memory: its own loader only takes files."""
     import sam2.sam2_video_predictor as module
 
     images = torch.stack(

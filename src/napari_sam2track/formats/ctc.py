@@ -215,7 +215,7 @@ def write(
 
 
 def _relabelled(labels: LabelFrames, table: TrackTable, path: Path) -> Any:
-    """Return frames with the labels of `split`, after checking that each track has its mask."""
+    """Yield frames with the labels of `split`, after checking that each track has its mask."""
     source = RelabelledFrames(labels, table)
     for t in range(table.n_frames):
         frame = labels.read(t)

@@ -264,7 +264,7 @@ def _counts(value: Any) -> list[int]:
 
 
 def _walk(value: Any) -> list[tuple[str, Any]]:
-    """Yield all keys with their values, at any depth."""
+    """Return all keys with their values, at any depth."""
     if isinstance(value, dict):
         return [pair for k, v in value.items() for pair in ((k, v), *_walk(v))]
     if isinstance(value, list):

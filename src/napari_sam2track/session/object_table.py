@@ -24,7 +24,7 @@ _FIELDS = ["id", "state", "score", "iou"]
 def object_rows(
     t: int, frame: StoredFrame, regions: Regions, parents: Mapping[int, int]
 ) -> Iterator[list[Any]]:
-    """Return the rows of a frame, values of `COLUMNS`; None where there is none.
+    """Yield the rows of a frame, values of `COLUMNS`; None where there is none.
 
     Parameters
     ----------

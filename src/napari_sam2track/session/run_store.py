@@ -338,7 +338,7 @@ class RunStore:
         self._journals.swap(journal)
 
     def _frames_in(self, journal: Path) -> Iterator[tuple[int, StoredFrame, set[int]]]:
-        """Return (frame, its earlier objects, ids that were touched) of a journal."""
+        """Yield (frame, its earlier objects, ids that were touched) of a journal."""
         for path in _frames(journal):
             try:
                 yield int(path.stem), *self._load(path)

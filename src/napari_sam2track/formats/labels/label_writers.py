@@ -120,7 +120,7 @@ class Contents:
 def checked_frames(
     frames: Iterable[NDArray[np.uint32]], n_frames: int, dtype: np.dtype[Any], path: Path
 ) -> Iterator[NDArray[Any]]:
-    """Return the frames in their type on disk, after checking that they fit.
+    """Yield the frames in their type on disk, after checking that they fit.
 
     Raises
     ------

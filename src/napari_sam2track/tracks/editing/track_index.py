@@ -97,7 +97,7 @@ class Places:
         return places[at : at + 1]
 
     def within(self, frames: Iterable[int]) -> list[tuple[int, int]]:
-        """Yield each (track, frame) that is present in some frames."""
+        """Return each (track, frame) that is present in some frames."""
         asked = np.array(sorted(frames), np.int64)
         found = []
         for track, places in self._tracks.items():
