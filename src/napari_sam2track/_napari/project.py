@@ -270,5 +270,5 @@ class Project:
             self._later_steps(most)
 
     def _finish_step(self) -> None:
-        """Finish an active undo or redo now, so that no half of it is closed or saved."""
+        """Finish an active undo or redo now, before closing or saving."""
         self._next_steps(sys.maxsize)

@@ -145,7 +145,7 @@ class ProjectStart:
             self._open(request)
 
     def close(self) -> None:
-        """Stop all reports; work that was opened already is released."""
+        """Stop all reports; work that is still being opened is released."""
         self.state = StartState.CLOSED
 
     def _take_found(self, found: Found) -> None:

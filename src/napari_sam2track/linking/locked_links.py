@@ -158,7 +158,7 @@ class Locks:
         next_frame: int,
         next_labels: NDArray[np.uint32],
     ) -> Hypotheses:
-        """Return `without` the hypotheses of locked objects, and with the locked links."""
+        """Return the hypotheses of `without`, and those of the locked links."""
         if not self:
             return hypotheses
         free = self.without(hypotheses, frames, labels, next_frame, next_labels)

@@ -95,7 +95,7 @@ class SessionFile(BaseModel):
         return differ
 
     def asks_other(self, other: SessionFile) -> bool:
-        """Return whether results may differ, wherever the movie and the outputs are."""
+        """Return whether the inputs differ, apart from the movie's path and the outputs."""
         same = {"software": "", "output": None, "source": ""}
         return self.model_copy(update=same) != other.model_copy(update=same)
 

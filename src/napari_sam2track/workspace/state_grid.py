@@ -97,7 +97,7 @@ class Grid:
 
     @classmethod
     def empty(cls, ids: Sequence[int], n_frames: int) -> Grid:
-        """Return a grid without objects."""
+        """Return a grid without any states."""
         shape = len(ids), n_frames
         return cls(tuple(ids), np.zeros(shape, np.uint8), np.full(shape, np.nan, np.float32))
 
