@@ -1,6 +1,6 @@
 """From a click to tracked masks: SAM2 for movies and stacks.
 
-The names of the Python API are in ``__init__.pyi``, and loaded when they are first asked for.
+The names of the Python API are in ``__init__.pyi``, and loaded on first use.
 """
 
 from typing import Any

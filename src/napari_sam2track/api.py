@@ -1,4 +1,4 @@
-"""The Python API: ``import napari_sam2track as st`` offers what stands here.
+"""Python API: ``import napari_sam2track as st`` offers the names of this module.
 
 Arrays are (t, y, x), points (t, y, x) in pixels with the centre of a pixel at the integer. Ids of
 objects, values of labels and ids of tracks are the same numbers, from 1. All errors are
@@ -51,7 +51,7 @@ from napari_sam2track.tracks.tracked_movie import RelabelledFrames, TrackedMovie
 
 __all__ = ["follow", "link", "linked", "open_movie", "open_run", "open_tracks", "segment"]
 
-#: What a movie in memory is called.
+#: Name of a movie in memory.
 _ARRAY = "array"
 
 
@@ -77,13 +77,13 @@ def follow(
         A path (see `open_movie`), or an array (T, Y, X) or (T, Y, X, 3) of numpy, dask or zarr,
         which is read frame by frame.
     points
-        Object id to clicks: (t, y, x), or (t, y, x, 0) for one that says no.
+        Object id to clicks: (t, y, x), or (t, y, x, 0) for a negative one.
     boxes
         Object id to a box (t, y0, x0, y1, x1), or to several on different frames.
     masks
         Frame to a label image (Y, X), whose values are object ids.
     prompts
-        Prompts as values, beside those. Without any prompt objects are looked for on the first
+        Prompts as values, beside those. Without any prompt, objects are searched on the first
         frame.
     model
         A name of ``sam2track models list``, or a file of weights.
@@ -100,7 +100,7 @@ def follow(
     **engine
         Fields of `EngineParams` by name, such as ``direction="forward"``; also how objects are
         found (``discover=20``), how the movie is read (``axes``, ``channel``, ``intensity``,
-        ``z``) and what is written (``save``, ``overlay``, ``fps``).
+        ``z``) and which outputs are written (``save``, ``overlay``, ``fps``).
 
     Returns
     -------
@@ -111,7 +111,7 @@ def follow(
     ------
     Sam2TrackError
         `PromptError` if prompts do not fit the movie, `FramesError` if it cannot be read,
-        `ModelError`, `OutputError` if `out` holds something, `UsageError` if a parameter is none.
+        `ModelError`, `OutputError` if `out` holds something, `UsageError` for a wrong parameter.
 
     Examples
     --------
@@ -155,12 +155,12 @@ def follow(
 def open_run(
     folder: str | PathLike[str], movie: Any = None, *, device: str = "auto", **engine: Any
 ) -> Run:
-    """Open the run in a folder of results, to look at it, correct it or go on with it.
+    """Open the run in a folder of results, to look at it, correct it or resume it.
 
     Parameters
     ----------
     folder
-        That `follow` or ``sam2track video`` wrote.
+        A folder of `follow` or ``sam2track video``.
     movie
         The same movie, where it was in memory or has moved; None: where it was.
     device
@@ -171,7 +171,7 @@ def open_run(
     Raises
     ------
     Sam2TrackError
-        `FormatError` if there is no run, or it cannot be gone on with on these pixels or with
+        `FormatError` if there is no run, or it cannot be resumed on these pixels or with
         these parameters; `FramesError` if the movie is not there.
 
     Examples
@@ -230,7 +230,7 @@ def segment(
     image
         A path, or an array (Y, X) or (Y, X, 3).
     points
-        Object id to clicks: (y, x), or (y, x, 0) for one that says no.
+        Object id to clicks: (y, x), or (y, x, 0) for a negative one.
     boxes
         Object id to a box (y0, x0, y1, x1).
     model, device
@@ -292,12 +292,12 @@ def link(masks: Any, *, progress: ProgressHook | None = None, **link: Any) -> Tr
     Returns
     -------
     Tracks
-        Its labels are made of the masks when they are read.
+        Its labels are those of the masks, renamed when they are read.
 
     Raises
     ------
     Sam2TrackError
-        `FormatError` if the masks are none, `UsageError` if a parameter is none.
+        `FormatError` if these are no masks, `UsageError` for a wrong parameter.
 
     Examples
     --------
@@ -333,7 +333,7 @@ def linked(
     stack
         It is closed with the tracks.
     locked
-        Links that a person decided on.
+        Locked links of a person.
 
     Returns
     -------
@@ -365,7 +365,7 @@ def open_tracks(
     path
         A file or folder: GEFF, TrackMate, a Cell Tracking Challenge folder, JSON, CSV, labels.
     format
-        Where that is not found out: the names of ``sam2track convert``.
+        Name of the format, as in ``sam2track convert``, if it is not detected.
     progress
         Called as ``progress(frames, n, what)``; it passes the frames on.
     **read
@@ -404,7 +404,7 @@ def _parameters(given: Mapping[str, Any], *kinds: type[Params]) -> tuple[Any, ..
     Raises
     ------
     UsageError
-        If a name is none of theirs, or a value cannot be meant.
+        If a name is none of theirs, or a value is not valid.
     """
     known = {name for kind in kinds for name in kind.model_fields}
     for name in sorted(set(given) - known):

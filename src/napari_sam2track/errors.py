@@ -1,9 +1,9 @@
-"""One tree of our own exceptions.
+"""Exceptions of this package, all from one base class.
 
 None derives from RuntimeError: superqt's generator workers swallow those, so that an error
 would look like a run that hangs.
 
-Every message names what was given, what is wrong with it, and what to do about it.
+Every message names the input, what is wrong with it, and what to do about it.
 """
 
 
@@ -14,7 +14,7 @@ class Sam2TrackError(Exception):
 
 
 class UsageError(Sam2TrackError):
-    """What was asked for cannot be meant: a bad option, prompt or name. Exit code 2."""
+    """A bad option, prompt or name. Exit code 2."""
 
     exit_code = 2
 
@@ -36,7 +36,7 @@ class ModelError(Sam2TrackError):
 
 
 class DeviceError(Sam2TrackError):
-    """A device that was asked for and is not there, or ran out of memory."""
+    """A device that is not available, or ran out of memory."""
 
 
 class OutputError(Sam2TrackError):

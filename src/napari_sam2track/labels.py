@@ -1,8 +1,8 @@
-"""Movies of label images: their ids, what reads and changes them, and how large their pixels are.
+"""Movies of label images: their ids, interfaces to read and change them, and the size of pixels.
 
-Ids of objects, tracks and labels are whole numbers from 1 to `MAX_ID`, which 32 bits hold. What
-comes from a file, a layer or a person is checked here before numpy makes it 32 bits: numpy cuts
-off fractions and wraps what is too large, without a word.
+Ids of objects, tracks and labels are whole numbers from 1 to `MAX_ID`, which 32 bits hold. Values
+from a file, a layer or a person are checked here before numpy makes them 32 bits: numpy cuts
+off fractions and wraps values that are too large, without an error.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ MAX_ID = 2**32 - 1
 
 
 class Closing:
-    """Gives `close` and ``with`` to a dataclass that has a field ``_close``.
+    """Base with `close` and ``with`` for a dataclass that has a field ``_close``.
 
-    ``_close`` lets go of the file; None if there is none.
+    ``_close`` releases the file; None if there is none.
     """
 
     _close: Callable[[], object] | None
 
     def close(self) -> None:
-        """Let go of the file, if there is one."""
+        """Release the file, if there is one."""
         if self._close is not None:
             self._close()
 
@@ -63,7 +63,7 @@ class LabelFrames(Protocol):
         ...
 
     def read(self, t: int) -> NDArray[np.uint32]:
-        """Frame `t`, of `frame_shape`, uint32, 0 is the background; the caller's to change."""
+        """Return frame `t`, of `frame_shape`, uint32; 0 is the background; safe to change."""
         ...
 
 
@@ -76,7 +76,7 @@ class EditableLabels(LabelFrames, Protocol):
         ...
 
     def read_box(self, t: int, box: tuple[slice, ...]) -> NDArray[np.uint32]:
-        """The pixels of a box of frame `t`: one slice for each axis of `frame_shape`; a copy."""
+        """Return a box of frame `t`, a slice for each axis of `frame_shape`; a copy."""
         ...
 
     def write_box(self, t: int, box: tuple[slice, ...], values: NDArray[np.uint32]) -> None:
@@ -108,15 +108,15 @@ class ArrayLabels:
 
     @property
     def max_id(self) -> int:
-        """The largest id that the array's type can hold, and that is an id: 32 bits."""
+        """The largest id that the array's type can hold, at most 32 bits."""
         return min(int(np.iinfo(self.array.dtype).max), MAX_ID)
 
     def read(self, t: int) -> NDArray[np.uint32]:
-        """Frame `t`, uint32; a copy."""
+        """Return frame `t`, uint32; a copy."""
         return np.array(self.array[t], np.uint32)
 
     def read_box(self, t: int, box: tuple[slice, ...]) -> NDArray[np.uint32]:
-        """The pixels of a box of frame `t`, uint32; a copy."""
+        """Return the pixels of a box of frame `t`, uint32; a copy."""
         return np.array(self.array[(t, *box)], np.uint32)
 
     def write_box(self, t: int, box: tuple[slice, ...], values: NDArray[np.uint32]) -> None:
@@ -138,7 +138,7 @@ class ArrayLabels:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What a frame and a pixel are in the world.
+    """Size of a pixel and time between frames, with units.
 
     Attributes
     ----------
@@ -158,23 +158,23 @@ class Scale:
     space_unit: str | None = None
 
     def of_axes(self, ndim: int) -> Sequence[float]:
-        """Scales of the axes of a movie: (t, y, x) for `ndim` 3, (t, z, y, x) for 4."""
+        """Return the scales of the axes of a movie: (t, y, x) for `ndim` 3, (t, z, y, x) for 4."""
         return (self.time, self.z, self.y, self.x) if ndim == 4 else (self.time, self.y, self.x)
 
 
 def checked_id(value: Any, what: str, error: type[Exception] = FormatError, least: int = 1) -> int:
-    """An id as a number of Python.
+    """Return an id as a number of Python.
 
     Parameters
     ----------
     value
         A number of Python or numpy, or its digits as text.
     what
-        What to call it: "a.csv, line 3: track_id".
+        Name of the value in a message: "a.csv, line 3: track_id".
     error
-        What to raise.
+        Class of the error.
     least
-        0 where the background, or no id at all, may stand.
+        0 where the background, or no id at all, is allowed.
 
     Raises
     ------
@@ -194,7 +194,7 @@ def checked_id(value: Any, what: str, error: type[Exception] = FormatError, leas
 def checked_ids(
     values: NDArray[Any], what: str, error: type[Exception] = FormatError, least: int = 1
 ) -> NDArray[np.uint32]:
-    """An array of ids, as 32 bits; refused as by `checked_id` for the first value that is none."""
+    """Return an array of ids as 32 bits; the first bad value is refused as by `checked_id`."""
     if values.dtype.kind in "iuf":
         # float32 cannot tell 2**32 from the largest id
         wide = values.astype(np.float64) if values.dtype.kind == "f" else values
@@ -209,12 +209,12 @@ def checked_ids(
 
 
 def id_in_model(value: Any) -> int:
-    """An id in a model of pydantic, which makes an error of its own of a ValueError."""
+    """Check an id in a model of pydantic, which turns a ValueError into an error of its own."""
     return checked_id(value, "the id", ValueError)
 
 
 def _whole(value: Any) -> int | None:
-    """A value as a whole number; None if it is none."""
+    """Return a value as a whole number; None if it is none."""
     if isinstance(value, bool | np.bool_):
         return None
     if isinstance(value, str):

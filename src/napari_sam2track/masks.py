@@ -16,7 +16,7 @@ LEAST_SHARE = 0.9
 
 #: Smallest logit of a pixel that float16 does not round to the background.
 LEAST_LOGIT = np.float16(6e-5)
-#: Pixels for which logits are computed at once: what is needed meanwhile is five times as much.
+#: Pixels for which logits are computed at once: temporary arrays are five times as large.
 _AT_ONCE = 1 << 18
 
 
@@ -61,7 +61,7 @@ class Mask:
         return int(self.crop.sum())
 
     def to_frame(self, height: int, width: int) -> NDArray[np.bool_]:
-        """The mask in a frame of (height, width); parts outside are cut off."""
+        """Return the mask in a frame of (height, width); parts outside are cut off."""
         out = np.zeros((height, width), bool)
         y0, x0, y1, x1 = self.box
         a0, b0, a1, b1 = max(y0, 0), max(x0, 0), min(y1, height), min(x1, width)
@@ -88,7 +88,7 @@ class Patch:
 
     @classmethod
     def of(cls, logits_yx: NDArray[np.floating[Any]], y0: int, x0: int) -> Patch:
-        """Cut logits (rows, columns), whose first pixel is (y0, x0), down to what is above 0."""
+        """Cut logits (rows, columns), whose first pixel is (y0, x0), down to those above 0."""
         inside = logits_yx > 0
         ys = np.flatnonzero(inside.any(axis=1))
         if len(ys) == 0:
@@ -102,7 +102,7 @@ class Patch:
         return self.logits_yx.size > 0
 
     def half(self) -> Patch:
-        """The same with float16 logits; no pixel of the object becomes background."""
+        """Return the patch with float16 logits; no pixel of the object becomes background."""
         logits = self.logits_yx
         if logits.dtype != np.float16:
             clipped = np.clip(logits, LEAST_LOGIT, np.finfo(np.float16).max)
@@ -118,7 +118,7 @@ class Patch:
 def compose(
     patches: Iterable[tuple[int, Patch]], height: int, width: int
 ) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
-    """All objects of a frame by the overlap rule (see `paint`), in whatever order they come.
+    """Compose all objects of a frame by the overlap rule (see `paint`), in any order.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def compose(
 def compose_labels(
     patches: Iterable[tuple[int, Patch]], height: int, width: int
 ) -> NDArray[np.uint32]:
-    """The labels (Y, X) of `compose`, with room for logits only where there are objects."""
+    """Return the labels (Y, X) of `compose`, with room for logits only where there are objects."""
     labels = np.zeros((height, width), np.uint32)
     known = [(object_id, patch) for object_id, patch in patches if patch]
     if known:
@@ -154,7 +154,7 @@ def compose_labels(
 
 
 def deepest_pixel(mask_yx: NDArray[np.bool_]) -> tuple[int, int]:
-    """The pixel (y, x) of a mask that is furthest from its outline: where a person clicks."""
+    """Return the pixel (y, x) of a mask furthest from its outline: where a person clicks."""
     from scipy.ndimage import distance_transform_edt
 
     depth = distance_transform_edt(np.pad(mask_yx, 1))[1:-1, 1:-1]
@@ -167,7 +167,7 @@ LEAST_LENGTH = 1.6
 
 
 def cut_across(mask: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
-    """A mask cut through its middle, across its longest axis.
+    """Cut a mask through its middle, across its longest axis.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def cut_across(mask: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
     if spread[-1] < LEAST_LENGTH**2 * spread[-2]:
         return None
     axis = axes[:, -1]
-    axis = axis * np.sign(axis[np.abs(axis).argmax()])  # which way it points is nobody's choice
+    axis = axis * np.sign(axis[np.abs(axis).argmax()])  # the sign of an axis is arbitrary
     out = mask.astype(np.uint8)
     out[mask] += away @ axis > 0
     return out
@@ -228,7 +228,7 @@ def resample_logits(
     height: int,
     width: int,
 ) -> tuple[NDArray[np.float32], int, int]:
-    """Logits of a model's grid, bilinearly, at the pixels of the frame where they can be above 0.
+    """Return logits of a model's grid, bilinearly, at the pixels where they can be above 0.
 
     The same arithmetic as torch's ``interpolate(mode="bilinear", align_corners=False)`` from the
     grid to the region, but only for the rows and columns around positive logits.
@@ -267,7 +267,7 @@ def resample_logits(
 def _taps(
     n: int, first: int, last: int, start: float, length: float, size: int
 ) -> tuple[int, tuple[NDArray[np.intp], NDArray[np.intp]], NDArray[np.float32]]:
-    """Pixels near grid cells ``first`` to ``last``: first pixel, both cells and their fraction."""
+    """Return pixels near grid cells ``first`` to ``last``: first pixel, both cells, fraction."""
     cell = length / n  # pixels of the frame per cell of the grid
     lo = max(int(np.floor(start + (first - 0.5) * cell)), int(np.ceil(start - 0.5)), 0)
     hi = min(
@@ -283,7 +283,7 @@ def _taps(
 
 
 def tidy(patch_yx: NDArray[np.float32], fill_holes: int, min_part: int) -> NDArray[np.float32]:
-    """Fill small holes and drop small parts of what is above 0.
+    """Fill small holes and drop small parts of the pixels above 0.
 
     SAM2 does the former in a CUDA extension, and not at all without it.
 
@@ -306,7 +306,7 @@ def tidy(patch_yx: NDArray[np.float32], fill_holes: int, min_part: int) -> NDArr
         if n > 1:
             area = np.bincount(gaps.ravel())
             small = area <= fill_holes
-            small[0] = small[gaps[0, 0]] = False  # the masks themselves; what lies around them
+            small[0] = small[gaps[0, 0]] = False  # the masks themselves, and the background
             out = np.where(small[gaps[1:-1, 1:-1]], np.float32(0.1), out)
     if min_part > 1:
         parts, n = ndi.label(out > 0, structure=np.ones((3, 3)))
@@ -320,7 +320,7 @@ def tidy(patch_yx: NDArray[np.float32], fill_holes: int, min_part: int) -> NDArr
 
 
 def two_pieces(mask: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
-    """The two pieces of comparable area that a mask consists of, as 1 and 2; None if it does not.
+    """Return the two comparable pieces that a mask consists of, as 1 and 2; None if it does not.
 
     Parameters
     ----------

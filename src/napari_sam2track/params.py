@@ -1,4 +1,4 @@
-"""Every parameter once: default, bounds, title, description.
+"""All parameters, each declared once: default, bounds, title, description.
 
 The napari form, the command line's options, the session file and the provenance in exports
 are all derived from these models, so a parameter that is not here does not exist. A title is
@@ -16,7 +16,7 @@ from napari_sam2track.errors import UsageError
 
 
 class Params(BaseModel):
-    """What all groups of parameters share: they are values, and unknown names are refused."""
+    """Base of all groups of parameters: they are values, and unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -27,7 +27,7 @@ class Params(BaseModel):
         Raises
         ------
         UsageError
-            If there is no such parameter, or a value cannot be meant.
+            If there is no such parameter, or a value is not valid.
         """
         try:
             return cls(**given)
@@ -41,7 +41,7 @@ class Params(BaseModel):
 
 
 class LinkParams(Params):
-    """How objects that were segmented frame by frame are joined into tracks."""
+    """Linking of objects that were segmented frame by frame into tracks."""
 
     min_iou: float = Field(
         default=0.1,
@@ -87,7 +87,7 @@ class LinkParams(Params):
 
 
 class MaskParams(Params):
-    """How objects are outlined."""
+    """Outlines of objects."""
 
     mode: Literal["auto", "frame", "window"] = Field(
         default="auto",
@@ -110,7 +110,7 @@ class MaskParams(Params):
 
 
 class EngineParams(MaskParams):
-    """How objects are followed."""
+    """Following of objects."""
 
     direction: Literal["forward", "backward", "both"] = Field(
         default="both",
@@ -218,7 +218,7 @@ class EngineParams(MaskParams):
 
 
 class FramesParams(Params):
-    """What of a movie is looked at."""
+    """Choice of axes, channels, intensity and plane of a movie."""
 
     axes: str | None = Field(
         default=None,
@@ -246,7 +246,7 @@ class FramesParams(Params):
 
 
 class AutoParams(Params):
-    """How objects are found without prompts."""
+    """Discovery of objects without prompts."""
 
     discover: int = Field(
         default=0,
@@ -292,7 +292,7 @@ class AutoParams(Params):
 
 
 class OutputParams(Params):
-    """What a run leaves in its folder."""
+    """Outputs of a run in its folder."""
 
     save: Literal["tif", "zarr", "frames"] = Field(
         default="tif",
@@ -320,7 +320,7 @@ class OutputParams(Params):
 
 
 class ReadParams(Params):
-    """How files of tracks and labels are understood."""
+    """Reading of files of tracks and labels."""
 
     join: Literal["gaps", "single", "none"] = Field(
         default="gaps",
@@ -348,7 +348,7 @@ class ReadParams(Params):
 
 
 class WriteParams(Params):
-    """How tracks and labels are written."""
+    """Writing of tracks and labels."""
 
     renumber: bool = Field(
         default=False,
@@ -365,7 +365,7 @@ class WriteParams(Params):
 
 
 class SuspectParams(Params):
-    """What makes a track look wrong."""
+    """Thresholds at which a track looks wrong."""
 
     min_iou: float = Field(
         default=0.4,
@@ -421,7 +421,7 @@ class SuspectParams(Params):
 
 
 class MeasureParams(Params):
-    """What is measured of every object in every frame."""
+    """Measures of every object in every frame."""
 
     shape: Literal["none", "basic", "all"] = Field(
         default="basic",

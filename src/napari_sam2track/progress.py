@@ -1,4 +1,4 @@
-"""The hook that shows how far something long is: its items are passed through it."""
+"""Hook that shows the progress of a long task: its items are passed through it."""
 
 from __future__ import annotations
 

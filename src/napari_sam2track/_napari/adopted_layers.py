@@ -1,4 +1,4 @@
-"""Work that a reader brought: an image whose prompts and labels came as layers of a session."""
+"""Adopts work of a reader: an image whose prompts and labels came as layers of a session."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from napari_sam2track.workspace.workspace_file import LABELS
 
 @dataclass(frozen=True, eq=False)
 class Restored:
-    """What a session brought beside an image.
+    """Layers and settings that a session brought beside an image.
 
     Attributes
     ----------
     labels, points, boxes
-        Its layers, as far as they are there and can be worked on.
+        Layers of the session, as far as they exist and can be edited.
     frames
-        How the image was looked at.
+        Axes, channel and intensity of the image.
     prompts
         All prompts, masks included.
     """
@@ -35,7 +35,7 @@ class Restored:
 
 
 def restored_layers(viewer: Any, image: Any) -> Restored | None:
-    """What came with an image; None if it was not opened from a session.
+    """Return the layers that came with an image; None if it was not opened from a session.
 
     Raises
     ------
@@ -70,15 +70,15 @@ def _writable(data: Any) -> bool:
 
 
 def in_work(layer: Any) -> bool:
-    """Whether a layer of prompts belongs to work that is open."""
+    """Return whether a layer of prompts belongs to work that is open."""
     known = (layer.metadata or {}).get(KEY)
     return isinstance(known, dict) and "work" in known and in_use(Path(known["work"]))
 
 
 def leave_with(viewer: Any, folder: Path, aside: Path) -> None:
-    """Let the layers of earlier work follow it to where it was put aside.
+    """Let the layers of earlier work follow it to the folder where it was put aside.
 
-    Its labels are read from disk as they are looked at: else they would show those of the work
+    Its labels are read from disk on access: else they would show those of the work
     that takes its place.
     """
     import zarr
@@ -93,7 +93,7 @@ def leave_with(viewer: Any, folder: Path, aside: Path) -> None:
 
 
 def layers_of_work(viewer: Any, folder: Path) -> dict[str, Any]:
-    """Layers that earlier work in a folder left in a viewer: ``labels``, ``points``, ``boxes``."""
+    """Return layers that earlier work in a folder left: ``labels``, ``points``, ``boxes``."""
     found: dict[str, Any] = {}
     for layer in viewer.layers:
         kind = layer.__class__.__name__

@@ -21,7 +21,7 @@ _AFTER = 2000
 
 
 class SavedProject(Protocol):
-    """What is saved of the work on an image; `MovieProject` has it."""
+    """Interface of the work on an image that is saved; `MovieProject` has it."""
 
     image: Any
     found: Found
@@ -31,7 +31,7 @@ class SavedProject(Protocol):
     refused: set[tuple[int, int]]
 
     def fail(self, error: BaseException) -> None:
-        """Tell of an error."""
+        """Report an error."""
         ...
 
 
@@ -55,13 +55,13 @@ class Saving:
         self._source = source_of(project.image)
 
     def dirty(self, frames: Collection[int]) -> None:
-        """Labels of these frames changed."""
+        """Note that labels of these frames changed."""
         if self._mirror is not None:
             self._dirty.update(frames)
         self.later()
 
     def later(self) -> None:
-        """Something changed."""
+        """Note a change, to be saved later."""
         if not self._closed:
             self._pump.later("save", _AFTER, self.now)
 
@@ -92,7 +92,7 @@ class Saving:
         return steps
 
     def _content(self) -> Any:
-        """What makes the file; the prompts are turned to text in the other thread."""
+        """Return the content of the file; prompts are turned to text in the other thread."""
         project, work = self._project, self._project.work
         info, annotations = work.session.model, work.annotations
         about: dict[str, Any] = {
@@ -124,7 +124,7 @@ class Saving:
 
 
 def looked_at(project: SavedProject) -> FramesParams:
-    """How the image is looked at, with the contrast that it had when work began."""
+    """Return axes, channel and the contrast that the image had when work began."""
     params = project.found.params
     if params.intensity is not None or project.image.rgb:
         return params
@@ -133,7 +133,7 @@ def looked_at(project: SavedProject) -> FramesParams:
 
 
 def source_of(image: Any) -> str | None:
-    """The file that an image layer came from; None if it was only in memory."""
+    """Return the file that an image layer came from; None if it was only in memory."""
     ours = (image.metadata or {}).get(KEY)
     if isinstance(ours, dict) and "source" in ours:
         return str(ours["source"])  # what napari read was the session

@@ -1,8 +1,8 @@
 """Work in another thread, one job at a time, whose results are taken in the window's own thread.
 
 Jobs are generators: between two of its steps a job can be stopped, or an urgent one (a click)
-has its turn. Nothing is emitted across threads: results wait until the window asks for them
-(`drain`), so that it is never held longer than it wants, and the thread waits in turn when they
+runs first. Nothing is emitted across threads: results wait until the window takes them
+(`drain`), so that it is never held longer than it allows, and the thread waits in turn when they
 pile up. All jobs that compute take turns, since torch's threads are best used by one.
 
 Whatever goes wrong arrives as an exception in ``on_error``: also a RuntimeError, which torch
@@ -30,20 +30,20 @@ _TURN = threading.Lock()
 
 
 def _ignore(*_: Any) -> None:
-    """What nobody wants to know."""
+    """Ignore what is reported."""
 
 
 @dataclass(eq=False)
 class Job:
-    """Something to do.
+    """Job for the other thread.
 
     Attributes
     ----------
     make
-        Called in the other thread; gives the generator.
+        Called in the other thread; returns the generator.
     on_item, on_end, on_error
-        Called in the window's thread: with what is yielded; with whether it was stopped early;
-        with what was raised. One of the last two is called in the end, unless a later job
+        Called in the window's thread: with each yielded item; with whether it was stopped early;
+        with the exception. One of the last two is called in the end, unless a later job
         replaced it.
     key
         A later job with the same key replaces one that has not begun.
@@ -58,30 +58,30 @@ class Job:
     _error: BaseException | None = None
 
     def take(self, item: Any) -> None:
-        """Hand out an item; if that fails, the job ends, with that error."""
+        """Report an item; if that fails, the job ends, with that error."""
         if self._error is None:
             try:
                 self.on_item(item)
-            except Exception as error:  # noqa: BLE001  it ends the job and is told of
+            except Exception as error:  # noqa: BLE001  it ends the job and is reported
                 self._error = error
                 self.stop()
 
     def end(self, stopped: bool) -> None:
-        """Hand out how it ended."""
+        """Report how it ended."""
         if self._error is not None:
             self.on_error(self._error)
         else:
             self.on_end(stopped)
 
     def stop(self) -> None:
-        """End it after the step in hand."""
+        """Stop it after the current step."""
         self.stopped.set()
 
 
 class Background:
     """A thread for jobs, which begins with the first one and ends with `close`.
 
-    It is kept in between: torch keeps a pool of threads, and what it has prepared, for each thread
+    It is kept in between: torch keeps a pool of threads, and prepared data, for each thread
     that calls it.
 
     Parameters
@@ -89,7 +89,7 @@ class Background:
     name
         Of the thread.
     wake
-        Called, in the window's thread, when a job is handed in: whoever calls `drain` begins to.
+        Called, in the window's thread, when a job is submitted: the caller of `drain` begins then.
     turns
         Whether its jobs compute, and take turns with others that do.
     """
@@ -108,7 +108,7 @@ class Background:
     # -- in the window's thread ----------------------------------------------------------------
 
     def submit(self, job: Job, urgent: bool = False) -> Job:
-        """Do something as soon as what was handed in before is done; urgent: between its steps."""
+        """Run a job after those submitted before; an urgent one runs between their steps."""
         with self._lock:
             if self._closed:
                 raise ValueError(f"{self._name} is closed")
@@ -125,7 +125,7 @@ class Background:
         return job
 
     def drain(self, seconds: float = 0.02) -> bool:
-        """Hand results to whom they belong, for about so long; whether there will be more."""
+        """Report results for about so long; return whether there will be more."""
         end = time.monotonic() + seconds
         while True:
             with self._lock:
@@ -139,11 +139,11 @@ class Background:
 
     @property
     def busy(self) -> bool:
-        """Whether there are results, or will be."""
+        """True while there are results, or will be."""
         return bool(self._done or self._active or self._jobs or self._urgent)
 
     def stop(self) -> None:
-        """Drop what has not begun, and end the job in hand after its step."""
+        """Drop jobs that have not begun, and end the current one after its step."""
         with self._lock:
             for job in (*self._urgent, *self._jobs):
                 self._done.append(partial(job.end, True))
@@ -154,14 +154,14 @@ class Background:
             self._lock.notify_all()
 
     def finish(self, seconds: float = 60.0) -> bool:
-        """Wait for all jobs, handing out their results; whether all are done in that time."""
+        """Wait for all jobs, reporting their results; return whether all ended in that time."""
         end = time.monotonic() + seconds
         while self.drain() and time.monotonic() < end:
             time.sleep(0.002)
         return not self.busy
 
     def close(self, seconds: float = 60.0) -> bool:
-        """Stop, take what is finished, and end the thread; nothing can be handed in afterwards."""
+        """Stop, report finished results, and end the thread; no job can be submitted afterwards."""
         self.stop()
         done = self.finish(seconds)
         with self._lock:
@@ -200,9 +200,9 @@ class Background:
                 if not inner:
                     self._let_pass()
             with self._turn:
-                steps.close()  # now and here, not when it happens to be collected
+                steps.close()  # now and here, not at some garbage collection
             self._tell(partial(job.end, True))
-        except BaseException as error:  # all of it is for the person to know
+        except BaseException as error:  # all of it is reported to the person
             logger.debug("a job failed", exc_info=True)
             self._tell(partial(job.on_error, error))
         finally:
@@ -212,7 +212,7 @@ class Background:
                 self._active.remove(job)
 
     def _let_pass(self) -> None:
-        """Do what is urgent."""
+        """Run the urgent jobs."""
         while True:
             with self._lock:
                 if not self._urgent:

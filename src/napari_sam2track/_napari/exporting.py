@@ -1,4 +1,4 @@
-"""What is exported of layers, whether a format can hold it, and the writing: no widgets."""
+"""Export of layers: checks whether a format can hold them, and the writing, without widgets."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from napari_sam2track.params import WriteParams
 from napari_sam2track.tracks.lineage import children
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
-#: LayerData tuples, as ``layer.as_layer_data_tuple()`` gives them.
+#: LayerData tuples, as ``layer.as_layer_data_tuple()`` returns them.
 Layers = Sequence[tuple[Any, Mapping[str, Any], str]]
 
 
 class StoppedError(Sam2TrackError):
-    """The person has stopped what was running."""
+    """The person has stopped the task."""
 
 
 @dataclass(eq=False)
 class ExportProgress:
-    """How far another thread is; it is a `ProgressHook`, and can be told to stop.
+    """Progress of another thread; it is a `ProgressHook`, and can be stopped.
 
     Attributes
     ----------
     doing
-        What is done, for people.
+        The current activity, for people.
     done, total
-        Items; total is 0 before there are some.
+        Numbers of items; total is 0 before there are some.
     stopped
-        Set by whoever has lost interest.
+        Set to stop the thread.
     """
 
     doing: str = ""
@@ -69,18 +69,18 @@ class ExportProgress:
 
 @dataclass(frozen=True)
 class ExportVerdict:
-    """What a format makes of a movie.
+    """Verdict of a format on a movie.
 
     Attributes
     ----------
     movie
         The tracks.
     summary
-        What there is, in one line.
+        Contents of the movie, in one line.
     problem
-        Why it cannot be written; empty if it can.
+        Reason why it cannot be written; empty if it can.
     lost
-        What the format cannot hold, and what was left out already: a sentence each.
+        Losses in the format, and those of before: a sentence each.
     """
 
     movie: TrackedMovie
@@ -90,7 +90,7 @@ class ExportVerdict:
 
 
 def snapshot(layer: Any) -> tuple[Any, dict[str, Any], str]:
-    """A layer as a LayerData tuple whose lineage another thread can read while work goes on.
+    """Return a layer as a LayerData tuple whose lineage another thread can read meanwhile.
 
     Pixels are not copied.
     """
@@ -106,7 +106,7 @@ def judge(
     options: WriteParams,
     progress: ExportProgress,
 ) -> ExportVerdict:
-    """Look at what would be written.
+    """Check layers before they are written.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def judge(
     movie
         The tracks of these layers, if they were read before.
     format, options
-        How they would be written.
+        Format and options of writing.
     progress
         Shows progress.
 
@@ -150,14 +150,14 @@ def export(
     Returns
     -------
     Path
-        What was written.
+        The output.
 
     Raises
     ------
     FormatError, OutputError
         As `formats.tracks_files.write_tracks` and `judge`.
     StoppedError
-        If it was stopped; nothing is left then.
+        If it was stopped; no output is left then.
     """
     try:
         movie = movie_of_layers(layers, progress)
@@ -170,7 +170,7 @@ def export(
 
 
 def described(movie: TrackedMovie) -> str:
-    """Frames, tracks, divisions and sizes in one line."""
+    """Return frames, tracks, divisions and sizes in one line."""
     table, scale = movie.table, movie.scale
     size = " x ".join(str(n) for n in table.frame_shape)
     divisions = sum(len(brood) > 1 for brood in children(table.parents).values())
@@ -194,14 +194,14 @@ def _count(n: int, name: str) -> str:
 
 
 def writable() -> list[Format]:
-    """The formats that can be written."""
+    """Return the formats that can be written."""
     from napari_sam2track.formats.tracks_files import FORMATS
 
     return [entry for entry in FORMATS if entry.write is not None]
 
 
 def complete(path: Path, format: str) -> Path:
-    """The name of an output with the suffix of its format in place of another format's."""
+    """Return the name of an output with the suffix of its format, replacing another format's."""
     ends = _ends(format)
     if format != "ctc" and path.name.lower().endswith(ends):
         return path
@@ -218,7 +218,7 @@ def complete(path: Path, format: str) -> Path:
 
 
 def _ends(format: str) -> tuple[str, ...]:
-    """Ends of names that a format has."""
+    """Return the ends of names that a format has."""
     if format == "napari":
         return (".csv",)
     ends = (*EXTENSIONS.get(format, ()), *format_named(format).suffixes)

@@ -1,4 +1,4 @@
-"""Which axis of an image layer is time, and how layers that lie on it are made and read."""
+"""Geometry of an image layer: which axis is time, and how layers on it are made and read."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from napari_sam2track.frames import Frames, open_frames
 from napari_sam2track.frames.axes import resolve_layout
 from napari_sam2track.params import FramesParams
 
-#: How a transform is spelled as a layer's attributes.
+#: Attributes of a layer that describe its transform.
 TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 
 
 def guessed_axes(layer: Any) -> str:
-    """One letter per axis of an image layer's data: from its axis labels, or by their number.
+    """Return one letter per axis of an image layer's data: from its axis labels, or by number.
 
     Three axes are time and a plane; four are time, depth and a plane, unless they are named.
     """
@@ -32,7 +32,7 @@ def guessed_axes(layer: Any) -> str:
 
 
 def level_0(layer: Any) -> Any:
-    """The data of a layer; of a multiscale one, those of the finest level."""
+    """Return the data of a layer; of a multiscale one, those of the finest level."""
     return layer.data[0] if getattr(layer, "multiscale", False) else layer.data
 
 
@@ -62,7 +62,7 @@ class Geometry:
 
     @classmethod
     def of(cls, layer: Any, params: FramesParams) -> Geometry:
-        """The geometry of an image layer.
+        """Return the geometry of an image layer.
 
         A layer on an image with channels has one channel, stretched over all of them, so that it
         shows on each.
@@ -113,7 +113,7 @@ class Geometry:
 
     @property
     def plane(self) -> int | None:
-        """Index along Z of the plane that is worked on; None if there is only one."""
+        """Index along Z of the plane in use; None if there is only one."""
         return next((i for a, i in self.fixed if self.axes[a] == "Z" and self.shape[a] > 1), None)
 
     @property
@@ -122,7 +122,7 @@ class Geometry:
         return None if self.plane is None else self.axes.index("Z")
 
     def index(self, t: int, box: tuple[slice, ...]) -> tuple[int | slice, ...]:
-        """Index of a box of frame ``t`` in the labels."""
+        """Return the index of a box of frame ``t`` in the labels."""
         index: list[int | slice] = [0] * self.ndim
         for axis, position in self.fixed:
             index[axis] = position
@@ -133,7 +133,7 @@ class Geometry:
         return tuple(index)
 
     def to_layer(self, points_tyx: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """(N, 3) of (frame, y, x) as coordinates (N, ndim) of a layer on the image."""
+        """Convert (N, 3) of (frame, y, x) to coordinates (N, ndim) of a layer on the image."""
         out = np.zeros((len(points_tyx), self.ndim))
         for axis, position in self.fixed:
             out[:, axis] = position
@@ -145,7 +145,7 @@ class Geometry:
     def from_layer(
         self, points: NDArray[np.floating[Any]]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Coordinates of a layer as (N, 3) of (frame, y, x), and which lie on our plane."""
+        """Turn coordinates of a layer into (N, 3) of (frame, y, x); say which are on our plane."""
         points = np.asarray(points, float).reshape(-1, self.ndim)
         out = np.zeros((len(points), 3))
         if self.frame_axis is not None:
@@ -158,7 +158,7 @@ class Geometry:
 
 
 def open_layer(layer: Any, params: FramesParams) -> Frames:
-    """The movie in an image layer, read lazily; what is black and white is what is shown.
+    """Open the movie in an image layer lazily, with the contrast that is shown.
 
     Raises
     ------
@@ -211,11 +211,11 @@ class PlaneLabels:
         return min(int(np.iinfo(self.array.dtype).max), 0xFFFFFFFF)
 
     def read(self, t: int) -> NDArray[np.uint32]:
-        """Frame ``t``, (Y, X) uint32; a copy."""
+        """Return frame ``t``, (Y, X) uint32; a copy."""
         return self.read_box(t, (slice(None), slice(None)))
 
     def read_box(self, t: int, box: tuple[slice, ...]) -> NDArray[np.uint32]:
-        """A box of frame ``t``, uint32; a copy.
+        """Return a box of frame ``t``, uint32; a copy.
 
         Raises
         ------
@@ -243,7 +243,7 @@ class PlaneLabels:
         self.array[self.geometry.index(t, box)] = values.astype(self.array.dtype)
 
     def strokes(self, atoms: Any) -> list[Any]:
-        """What napari tells of painted pixels, as `History.adopt` takes it: (t, y, x) only.
+        """Convert napari's report of painted pixels to atoms of `History.adopt`: (t, y, x) only.
 
         Pixels of other planes are left out.
         """

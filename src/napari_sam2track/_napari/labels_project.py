@@ -1,4 +1,4 @@
-"""Work on a Labels layer alone: a result of Cellpose, of others, or of earlier."""
+"""Work on a Labels layer alone: a result of Cellpose, of other programs, or of earlier work."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class VolumeGeometry(Geometry):
 
     @property
     def plane_axis(self) -> int:
-        """The axis along which one looks at one plane."""
+        """The axis along which one plane at a time is shown."""
         return self.axes.index("Z")
 
     def to_layer(self, points_tyx: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """(N, 4) of (frame, z, y, x) as coordinates (N, ndim) of the layer."""
+        """Convert (N, 4) of (frame, z, y, x) to coordinates (N, ndim) of the layer."""
         return super().to_layer(points_tyx)
 
 
@@ -54,12 +54,12 @@ class VolumeLabels(PlaneLabels):
     """Labels of volumes, frame by frame: see `labels.EditableLabels`."""
 
     def read(self, t: int) -> NDArray[np.uint32]:
-        """Frame ``t``, (Z, Y, X) uint32; a copy."""
+        """Return frame ``t``, (Z, Y, X) uint32; a copy."""
         return self.read_box(t, (slice(None),) * 3)
 
 
 def labels_geometry(layer: Any) -> Geometry:
-    """The axes of a Labels layer: time is the axis that is called so, or the first.
+    """Return the axes of a Labels layer: time is the axis of that name, or the first.
 
     Raises
     ------
@@ -93,7 +93,7 @@ class LayerToOpen:
     layer, plane
         The layer, and its pixels.
     parents
-        Daughter to mother.
+        Parent of each daughter.
     """
 
     layer: Any
@@ -102,14 +102,14 @@ class LayerToOpen:
 
     @classmethod
     def of(cls, layer: Any, parents: Mapping[int, int] | None = None) -> LayerToOpen:
-        """Look at a layer; nothing is read.
+        """Check a layer; nothing is read.
 
         Parameters
         ----------
         layer
             The layer.
         parents
-            None: what its metadata say.
+            None: those of its metadata.
 
         Raises
         ------
@@ -158,9 +158,9 @@ class LabelsProject(Project):
     opened
         The layer.
     table
-        What is drawn in it.
+        Tracks of its labels.
     pump, background
-        Somebody else's to close.
+        Scheduler and thread; the caller closes them.
     """
 
     def __init__(
@@ -187,7 +187,7 @@ class LabelsProject(Project):
         self.touched()
 
     def close(self) -> None:
-        """Listen to nothing any more; the layer stays, and knows its parents."""
+        """Disconnect from all events; the layer stays, and keeps its parents."""
         if not self.is_open:
             return
         self._let_go()
@@ -197,7 +197,7 @@ class LabelsProject(Project):
 
     @property
     def current(self) -> int:
-        """The object that is worked on."""
+        """The object that is selected."""
         return self._current
 
     def set_current(self, object_id: int) -> None:
@@ -210,9 +210,9 @@ class LabelsProject(Project):
         self.current_changed.emit(object_id)
 
     def touched(self) -> None:
-        """Keep what does not show in the layer's pixels."""
+        """Store parents and refused divisions, which the layer's pixels do not hold."""
         if not isinstance(self.labels.metadata.get(KEY, {}), Mapping):
-            return  # it belongs to a project by now
+            return  # it belongs to another project by now
         content = {
             "parents": dict(self.work.state.parents),
             "refused": [list(pair) for pair in sorted(self.refused)],

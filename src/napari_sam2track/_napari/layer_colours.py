@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 class Colours:
-    """What colour an object has, and which are hidden.
+    """Colours of objects, and the set of hidden ones.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class Colours:
         self.hidden: frozenset[int] = frozenset()
 
     def of(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(N, 4) colours of (N,) objects, whether they are hidden or not."""
+        """Return (N, 4) colours of (N,) objects, whether they are hidden or not."""
         colormap = self._layer.colormap if self._usual is None else self._usual
         colours = [np.asarray(colormap.map(int(i)), float).reshape(-1)[:4] for i in ids]
         out = np.array(colours).reshape(-1, 4)

@@ -39,27 +39,27 @@ def tracked_movie(
     progress: ProgressHook = no_progress,
     provenance: Mapping[str, Any] | None = None,
 ) -> TrackedMovie:
-    """A Labels layer, whose values are track ids, as tracks; read once, frame by frame.
+    """Return a Labels layer, whose values are track ids, as tracks; read once, frame by frame.
 
     Parameters
     ----------
     layer
         (T, Y, X), (T, Z, Y, X), or (Y, X), which is one frame. Axes of length 1 beside them are
-        passed over.
+        ignored.
     parents
-        Daughter to mother; None: those of the layer's metadata. Where one of the two has no
+        Parent of each daughter; None: those of the layer's metadata. Where one of the two has no
         pixel, the parent is left out, and the provenance notes it.
     frame_axis
         The axis that is time.
     progress
         Passes items on and may show progress.
     provenance
-        Where it comes from; None: what the layer's metadata says, else its name.
+        Origin of the tracks; None: that in the layer's metadata, else its name.
 
     Raises
     ------
     FormatError
-        If the layer holds what cannot be labels.
+        If the layer's values cannot be labels.
     """
     labels = layer_labels(layer, frame_axis)
     rows = measured(labels, progress, "Reading the layer")
@@ -84,7 +84,7 @@ def tracks_layer_data(
     name: str,
     like: Mapping[str, Any] | None = None,
 ) -> LayerData:
-    """Tracks as a Tracks layer of napari.
+    """Return tracks as a Tracks layer of napari.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def tracks_layer_data(
 
 
 def can_show(table: TrackTable) -> bool:
-    """Whether napari can show a table as a Tracks layer: it is not empty, no id is enormous."""
+    """Return whether napari can show a table as Tracks: not empty, and no enormous id."""
     return 0 < table.max_id <= MAX_SHOWN_ID
 
 
@@ -135,7 +135,7 @@ def movie_of_tracks(
     merges: Literal["refuse", "cut"] = "refuse",
     shape: Sequence[int] | None = None,
 ) -> TrackedMovie:
-    """A Tracks layer as tracks, of which the places are known, and no masks.
+    """Return a Tracks layer as tracks whose places are known, without masks.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def movie_of_tracks(
         A Tracks layer, or `LayerValues` of one. Its ids begin with 0 or 1; if with 0, which is
         the background here, all become one higher. Depth that is 0 everywhere is none.
     merges
-        What to do where its graph has a track with several parents: refuse it, or keep the one
+        Rule for a track with several parents in its graph: refuse it, or keep the one
         that ends last.
     shape
         (T, [Z,] Y, X) of the movie; None: as large as the tracks need.
@@ -186,7 +186,7 @@ def movie_of_tracks(
 
 
 def graph_parents(layer: Any, merges: Literal["refuse", "cut"] = "refuse") -> dict[int, int]:
-    """Daughter to mother, as the graph of a Tracks layer has it; ids are as in the layer.
+    """Return daughter to parent from the graph of a Tracks layer; ids are as in the layer.
 
     Raises
     ------
@@ -211,7 +211,7 @@ def _whole(values: NDArray[np.float64], what: str, name: str) -> NDArray[np.int6
 
 
 def _areas(layer: Any, n: int) -> NDArray[np.int64] | None:
-    """The feature ``area`` where all of it is known."""
+    """Return the feature ``area`` where all of it is known."""
     features = layer.features
     if features is None or "area" not in features:
         return None
@@ -222,7 +222,7 @@ def _areas(layer: Any, n: int) -> NDArray[np.int64] | None:
 
 
 def _one_parent(layer: Any, ends: Mapping[int, float], merges: str) -> tuple[dict[int, int], int]:
-    """Daughter to mother from napari's graph, and how many links were cut."""
+    """Return daughter to parent from napari's graph, and the number of links that were cut."""
     parents: dict[int, int] = {}
     cut = 0
     what = f"a track in the graph of the layer {layer.name!r}"
@@ -230,7 +230,7 @@ def _one_parent(layer: Any, ends: Mapping[int, float], merges: str) -> tuple[dic
         child = checked_id(key, what, least=0)
         several = found if isinstance(found, list | tuple | np.ndarray) else [found]
         mothers = [m for m in (checked_id(one, what, least=0) for one in several) if m != child]
-        if not mothers:  # how some say that it is a root
+        if not mothers:  # some programs write a root like this
             continue
         if len(mothers) > 1 and merges == "refuse":
             raise FormatError(

@@ -1,4 +1,4 @@
-"""What is looked at of layers, of a viewer or as a writer gets them: arrays, sizes, parents."""
+"""Values of layers, from a viewer or a writer's arguments: arrays, sizes, parents."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from napari_sam2track.formats.labels.label_notes import unit_of
 from napari_sam2track.formats.labels.label_stack import as_labels
 from napari_sam2track.labels import Scale
 
-#: Where we keep our own in ``layer.metadata``: a mapping, or an object with ``parents``.
+#: Key of our entry in ``layer.metadata``: a mapping, or an object with ``parents``.
 KEY = "sam2track"
 
 
 class LayerLike(Protocol):
-    """What is looked at of a layer; napari's own, or `LayerValues`."""
+    """Attributes of a layer that are read; napari's own layer, or `LayerValues`, has them."""
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Name in messages."""
         ...
 
     @property
@@ -69,7 +69,7 @@ class LayerValues:
 
     @classmethod
     def of(cls, data: Any, attributes: Mapping[str, Any]) -> LayerValues:
-        """From the first two parts of a LayerData tuple."""
+        """Make values from the first two parts of a LayerData tuple."""
         names = (
             *("scale", "units", "metadata", "axis_labels", "multiscale"),
             *("graph", "features"),
@@ -111,7 +111,7 @@ class LayerLabels:
         return tuple(int(n) for k, n in enumerate(self.array.shape) if k not in gone)
 
     def read(self, t: int) -> NDArray[np.uint32]:
-        """Frame `t`, uint32; a copy.
+        """Return frame `t`, uint32; a copy.
 
         Raises
         ------
@@ -128,7 +128,7 @@ class LayerLabels:
 
 
 def layer_labels(layer: LayerLike, frame_axis: int = 0) -> LayerLabels:
-    """The frames of a Labels layer; of a multiscale one, the finest level. Nothing is read.
+    """Return the frames of a Labels layer; of a multiscale one, the finest level, unread.
 
     Raises
     ------
@@ -150,10 +150,10 @@ def layer_labels(layer: LayerLike, frame_axis: int = 0) -> LayerLabels:
 
 
 def layer_scale(layer: LayerLike, frame_axis: int | None = 0, dropped: Sequence[int] = ()) -> Scale:
-    """How large pixels are and how long frames last, as a layer says it.
+    """Return the size of pixels and the time between frames of a layer.
 
-    Where space has several units, sizes are in that of x. Of axes that are `dropped` nothing is
-    said.
+    Where space has several units, sizes are in that of x. Axes that are `dropped` are
+    left out.
     """
     sizes = [float(size) for size in layer.scale]
     units = list(layer.units) if layer.units is not None else []
@@ -172,7 +172,7 @@ def layer_scale(layer: LayerLike, frame_axis: int | None = 0, dropped: Sequence[
 
 
 def _in_unit(size: float, unit: Any, wanted: Any) -> float:
-    """A size in another unit; as it is where units are not known or of another kind."""
+    """Return a size in another unit; unchanged where units are unknown or of another kind."""
     if unit == wanted or not hasattr(unit, "is_compatible_with"):
         return size
     if not unit.is_compatible_with(wanted):
@@ -181,7 +181,7 @@ def _in_unit(size: float, unit: Any, wanted: Any) -> float:
 
 
 def scale_attributes(scale: Scale, ndim: int) -> dict[str, Any]:
-    """``scale``, ``units`` and ``axis_labels`` of a layer whose `ndim` axes begin with time."""
+    """Return ``scale``, ``units`` and ``axis_labels`` of a layer with `ndim` axes, time first."""
     space = scale.space_unit or "pixel"
     return {
         "scale": tuple(scale.of_axes(ndim)),
@@ -191,13 +191,13 @@ def scale_attributes(scale: Scale, ndim: int) -> dict[str, Any]:
 
 
 def time_axis(layer: LayerLike) -> int:
-    """The axis of a layer that is time: the one that is called so, else the first."""
+    """Return the axis of a layer that is time: the one of that name, else the first."""
     names = [str(name).lower() for name in getattr(layer, "axis_labels", None) or ()]
     return next((k for k, name in enumerate(names) if name in ("t", "time", "frame")), 0)
 
 
 def layer_parents(layer: LayerLike) -> dict[int, int]:
-    """Daughter to mother, as the layer's metadata has it; empty if it says nothing.
+    """Return daughter to parent from the layer's metadata; empty if it has none.
 
     ``layer.metadata["sam2track"]`` is a mapping with the key ``parents``, as readers leave it, or
     an object with an attribute of that name.
@@ -206,16 +206,16 @@ def layer_parents(layer: LayerLike) -> dict[int, int]:
 
 
 def layer_provenance(layer: LayerLike) -> dict[str, Any]:
-    """Where a layer comes from, as its metadata has it; empty if it says nothing.
+    """Return the origin of a layer from its metadata; empty if it has none.
 
-    As `layer_parents`, by the name ``provenance``. What was left out when a file was read was told
-    then, and is left out here.
+    As `layer_parents`, by the name ``provenance``. Losses of reading a file were reported
+    then, and are left out here.
     """
     return {key: value for key, value in _ours(layer, "provenance").items() if key != "notes"}
 
 
 def _ours(layer: LayerLike, name: str) -> Mapping[Any, Any]:
-    """A mapping that we keep with a layer."""
+    """Return a mapping that we keep with a layer."""
     ours = (layer.metadata or {}).get(KEY)
     found = ours.get(name) if isinstance(ours, Mapping) else getattr(ours, name, None)
     return found if isinstance(found, Mapping) else {}

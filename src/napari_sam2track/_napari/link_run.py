@@ -22,18 +22,18 @@ _SLICE = 0.03
 
 
 class LinkRun:
-    """One linking after the other.
+    """Runs one linking after the other.
 
     Attributes
     ----------
     active, writing
-        Whether it goes on, and whether labels are being written: nothing else may then.
+        Whether a linking is active, and whether labels are being written: nothing else may then.
     done, total
         Frames.
     text
-        What a person wants to know.
+        Status for a person.
     changed
-        psygnal signal: one of these is another.
+        psygnal signal: one of these has changed.
     """
 
     changed = Signal()
@@ -48,7 +48,7 @@ class LinkRun:
         self._frames: Generator[int, None, None] | None = None
 
     def start(self, params: LinkParams) -> None:
-        """Link; what cannot be is told."""
+        """Begin to link; reasons against it are reported."""
         project, work = self._project, self._project.work
         if self.active:
             return
@@ -75,13 +75,13 @@ class LinkRun:
         project.background.submit(self._job)
 
     def stop(self) -> None:
-        """Cancel: nothing is changed. What is being written is written to the end."""
+        """Cancel: nothing is changed. If labels are being written, they are written to the end."""
         if self._job is not None:
             self._job.stop()
             self._say("Stopping…", True)
 
     def close(self) -> None:
-        """Cancel, or write to the end, and tell nobody."""
+        """Cancel, or write to the end, without reports."""
         self.changed.disconnect()
         if self._job is not None:
             self._job.stop()
@@ -130,7 +130,7 @@ class LinkRun:
             return
         self.writing = True
         layer = self._project.labels
-        self._editable, layer.editable = layer.editable, False  # nobody paints meanwhile
+        self._editable, layer.editable = layer.editable, False  # no painting meanwhile
         self._frames = self._steps(linked)
         self._write(_SLICE)
 
@@ -146,7 +146,7 @@ class LinkRun:
                     self._say(f"Writing: frame {t + 1} of {self.total}", True, t + 1, self.total)
                     self._project.pump.later("link", 0, partial(self._write, seconds))
                     return
-        except Exception as error:  # noqa: BLE001  whatever it is, the labels go back to what they were
+        except Exception as error:  # noqa: BLE001  the labels are restored
             self._project.work.drop_relabel()
             self._written("")
             self._project.fail(error)

@@ -1,4 +1,4 @@
-"""Work on an image in napari: its layers, what is done in another thread, and what is told of it.
+"""Work on an image in napari: its layers, tasks in another thread, and reports about both.
 
 Widgets know a project and nothing below it. All of it happens in the window's thread.
 """
@@ -44,19 +44,19 @@ def _leave_one_core() -> None:
 
 
 class ProjectRef:
-    """What a labels layer knows of its project; a copy of the layer knows nothing."""
+    """Reference of a labels layer to its project; a copy of the layer has none."""
 
     def __init__(self, project: MovieProject | None = None) -> None:
         self.project = project
 
     @property
     def parents(self) -> dict[int, int]:
-        """Daughter to mother."""
+        """Parent of each daughter."""
         return {} if self.project is None else dict(self.project.work.state.parents)
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Where the labels come from, for exports."""
+        """Origin of the labels, for exports."""
         return {} if self.project is None else provenance_of(self.project)
 
     def __deepcopy__(self, memo: Any) -> ProjectRef:
@@ -76,9 +76,9 @@ class MovieProject(Project):
     image
         The image layer.
     ready
-        What was read of it.
+        Data that were read for it.
     model, engine, device
-        What follows objects.
+        How objects are followed.
     pump
         Calls back in the window's thread.
     labels, points, boxes
@@ -150,8 +150,8 @@ class MovieProject(Project):
         self.work.refresh()
         self._look_at(self.work.unseen())
         self._told_damage: str | None = None
-        self.pump.later("damage", 100, self._tell_damage)  # when somebody listens
-        self.labels.events.metadata()  # for those who work on the layer by itself
+        self.pump.later("damage", 100, self._tell_damage)  # when its listeners are connected
+        self.labels.events.metadata()  # for readers of the layer's metadata
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -169,7 +169,7 @@ class MovieProject(Project):
         return self.image, self.labels, self.prompts.points, self.prompts.boxes
 
     def close(self) -> None:
-        """Stop what goes on, save, and listen to nothing any more; all layers stay."""
+        """Stop active tasks, save, and disconnect from all events; all layers stay."""
         if not self.is_open:
             return
         self._let_go()
@@ -188,7 +188,7 @@ class MovieProject(Project):
                 f"The layer {event.value.name!r} was deleted: work on {self.image.name!r} is "
                 "closed and saved. Choose the image and press Go on to have it back"
             )
-            # not while a whole window closes: then nobody is there to be told a little later
+            # not while a whole window closes: then a later report reaches no one
             self.pump.later("deleted", 100, partial(self.tell, "warning", text))
             self.close()
 
@@ -203,7 +203,7 @@ class MovieProject(Project):
         self.pump.later("deleted", 100, partial(self.tell, "warning", text))
         self.close()
 
-    # -- what is shown -------------------------------------------------------------------------
+    # -- display -------------------------------------------------------------------------------
 
     def _on_annotations(self, annotations: Annotations) -> None:
         self.prompts.show(annotations.prompts)
@@ -216,7 +216,7 @@ class MovieProject(Project):
 
     @property
     def here(self) -> str:
-        """The object and the frame that are looked at, in words."""
+        """The selected object and the shown frame, in words."""
         grid, i, t = self.work.grid, self.current, self.frame
         name = f" “{self.names[i]}”" if i in self.names else ""
         text = f"Object {i}{name} · frame {t} of {self.work.frames.n_frames - 1}"
@@ -261,12 +261,12 @@ class MovieProject(Project):
         self.changed.emit(None)
 
     def set_label(self, positive: bool) -> None:
-        """Whether the next point says yes or no."""
+        """Set whether the next point is a positive or a negative click."""
         self.prompts.set_current(self.current, LABELS[0] if positive else LABELS[1])
         self.current_changed.emit(self.current)
 
     def toggle_label(self) -> None:
-        """The next point, and those that are selected, say the contrary."""
+        """Switch the next point, and those that are selected, between positive and negative."""
         chosen = sorted(self.prompts.points.selected_data)
         positive = self.prompts.label == LABELS[0]
         self.set_label(not positive)
@@ -274,7 +274,7 @@ class MovieProject(Project):
             self.prompts.relabel(chosen, LABELS[1] if positive else LABELS[0])
 
     def rename(self, object_id: int, name: str) -> None:
-        """Give an object a name; an empty one takes it away."""
+        """Rename an object; an empty name removes it."""
         self.names = {**self.names, object_id: name.strip()}
         if not name.strip():
             del self.names[object_id]
@@ -282,7 +282,7 @@ class MovieProject(Project):
         self.changed.emit(None)
 
     def delete(self, objects: Iterable[int]) -> None:
-        """Delete objects: their pixels, their prompts and what was found of them."""
+        """Delete objects: their pixels, their prompts and their results."""
         try:
             self.work.delete(objects)
         except Sam2TrackError as error:
@@ -295,14 +295,14 @@ class MovieProject(Project):
         self.pump.later("prompts", 0, self.read_prompts)  # several changes are read once
 
     def read_prompts(self) -> None:
-        """Take what the layers of prompts say now, without waiting for them to settle."""
+        """Read the prompts in the layers, without waiting for a pause in changes."""
         if not self.is_open:
             return
         keys = self.work.set_prompts(self.prompts.read(self.work.annotations.prompts), "prompts")
         self._look_at(keys)
 
     def say_prompts(self, prompts: PromptSet) -> None:
-        """Say all prompts at once, in place of those that there are."""
+        """Replace all prompts at once."""
         self._look_at(self.work.set_prompts(prompts))
 
     def _look_at(self, keys: Iterable[Key]) -> None:
@@ -321,7 +321,7 @@ class MovieProject(Project):
             self.background.submit(job, urgent=True)
 
     def segment(self) -> None:
-        """Look again at all prompts on this frame."""
+        """Preview all prompts on this frame again."""
         self.read_prompts()
         keys = [key for key in self.work.annotations.prompts if key[1] == self.frame]
         if not keys:
@@ -352,7 +352,7 @@ class MovieProject(Project):
         self._look_at(self.work.set_prompts(PromptSet({**known, **dict(given.items())}), "masks"))
 
     def accept(self, frames: Iterable[int] | None = None) -> None:
-        """Accept the current object on frames (None: this one), or open them again."""
+        """Accept the current object on frames (None: this one), or reopen them."""
         places, i = self.work.state.places, self.current
         there = set(places.frames(i)) if i in places else set()
         wanted = [self.frame] if frames is None else [t for t in frames if t in there]
@@ -380,7 +380,7 @@ class MovieProject(Project):
             self._tell_damage()
 
     def _tell_damage(self) -> None:
-        """Say what of the stored run was found to be damaged, once."""
+        """Report damage of the stored run, once."""
         found = self.work.store.damage()
         if found is not None and found != self._told_damage:
             self.tell("warning", found)
@@ -394,7 +394,7 @@ class MovieProject(Project):
         direction: str = "both",
         until_lost: bool = False,
     ) -> bool:
-        """Follow objects in the background; False, and a word of why, if that cannot be."""
+        """Follow objects in the background; return False, with a message, if not possible."""
         self.read_prompts()
         try:
             ids = None if only is None else list(only)
@@ -415,7 +415,7 @@ class MovieProject(Project):
         return True
 
     def stop(self) -> None:
-        """Stop what goes on after the frame in hand; what is finished stays."""
+        """Stop tasks after the current frame; finished frames stay."""
         if self._run is not None:
             self._run.stop()
             self.status = self.status.stopping()
@@ -445,7 +445,7 @@ class MovieProject(Project):
     # -- steps ---------------------------------------------------------------------------------
 
     def touched(self) -> None:
-        """Save a little later."""
+        """Schedule a save."""
         self.saving.later()
 
     def _before_step(self) -> None:
@@ -455,7 +455,7 @@ class MovieProject(Project):
         self._look_at(self.work.unseen())
 
     def next_problem(self) -> tuple[int, int] | None:
-        """Go to the next frame on which something should be looked at."""
+        """Go to the next frame that should be checked."""
         grid = self.work.grid
         at = np.argwhere(grid.problems())
         at = at[np.lexsort((at[:, 0], at[:, 1]))]

@@ -1,4 +1,4 @@
-"""What docks know of labels that are worked on: edits, undo, and where one looks."""
+"""Common part of projects, for the docks: edits of labels, undo, and the shown place."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from napari_sam2track.workspace.labels_workspace import LabelsWorkspace, UndoNot
 
 logger = logging.getLogger(__name__)
 
-#: Frames of a step back before the window has its turn.
+#: Frames of an undo before the window has its turn.
 _AT_ONCE = 4
 
 
@@ -32,24 +32,24 @@ class Project:
     viewer, labels
         The viewer and the Labels layer.
     plane, place, colours
-        The layer's pixels, where in it one looks, and its colours.
+        The layer's pixels, the shown place, and its colours.
     work
-        What is known of the tracks.
+        State of the tracks.
     names
-        Of objects.
+        Names of objects.
     refused
-        (parent, frame) of divisions that a person said are none.
+        (parent, frame) of divisions that a person refused.
     pump, background
-        What calls back in the window's thread, and a thread for what takes long.
+        Scheduler of calls in the window's thread, and a thread for long tasks.
     """
 
-    #: Objects, their names, or what is known of them; the frame, where only one is concerned.
+    #: Objects, their names or states changed; the frame, if only one is concerned.
     changed = Signal(object)
     current_changed = Signal(int)
     frame_changed = Signal(int)
     #: (level, text): "info", "warning" or "error".
     told = Signal(str, str)
-    #: It is about to close: what goes on is to be ended now. And afterwards.
+    #: Emitted before it closes: active tasks are to be ended now. And afterwards.
     closing = Signal()
     closed = Signal()
 
@@ -63,18 +63,18 @@ class Project:
     refused: set[tuple[int, int]]
     pump: UiScheduler
     background: Background
-    #: Goes on with a long step back, for so many frames; None: there is none.
+    #: Continues a long undo or redo, for so many frames; None: there is none.
     _later_steps: Callable[[int], None] | None = None
-    #: What is listened to: napari's emitters, and who listens; empty once it is closed.
+    #: Connections: napari's emitters, and their callbacks; empty once it is closed.
     _connected: Sequence[tuple[Any, Callable[..., Any]]] = ()
 
     @property
     def is_open(self) -> bool:
-        """Whether it was not closed."""
+        """True until it is closed."""
         return bool(self._connected)
 
     def _listen(self) -> None:
-        """Listen to the layer and to the viewer, until `_let_go`."""
+        """Connect to the layer and to the viewer, until `_let_go`."""
         self._connected = [
             (self.labels.events.paint, self._on_paint),
             (self.labels.events.selected_label, self._on_selected),
@@ -88,9 +88,9 @@ class Project:
         self.labels.mouse_drag_callbacks.append(self._while_drawing)
 
     def _let_go(self) -> None:
-        """End a step back that goes on, tell that this closes, and listen no more."""
+        """Finish an active undo, announce that this closes, and disconnect."""
         self._finish_step()
-        connected, self._connected = self._connected, ()  # who is told may close this as well
+        connected, self._connected = self._connected, ()  # a listener may close this as well
         self.closing.emit()
         for emitter, call in connected:
             emitter.disconnect(call)
@@ -101,7 +101,7 @@ class Project:
 
     @property
     def current(self) -> int:
-        """The object that is worked on."""
+        """The object that is selected."""
         raise NotImplementedError
 
     def set_current(self, object_id: int) -> None:
@@ -113,30 +113,30 @@ class Project:
         raise NotImplementedError
 
     def _on_data(self, event: Any = None) -> None:
-        """Notice that the layer has another array."""
+        """Handle a replaced array of the layer."""
         raise NotImplementedError
 
     def _on_removed(self, event: Any) -> None:
-        """Close, if a layer is gone without which there is no work."""
+        """Close, if a layer is removed without which there is no work."""
         raise NotImplementedError
 
     def touched(self) -> None:
-        """Something changed that is to be kept."""
+        """Note a change that is to be saved."""
 
     def _before_step(self) -> None:
-        """Take in what a person said, before a step is taken back."""
+        """Read the annotations of a person, before an undo or redo."""
 
     def _after_step(self) -> None:
-        """Look at what came back."""
+        """Preview prompts that have no result yet, after an undo or redo."""
 
-    # -- what is shown -------------------------------------------------------------------------
+    # -- display -------------------------------------------------------------------------------
 
     def tell(self, level: str, text: str) -> None:
-        """Say something to the person."""
+        """Show a message to the person."""
         self.told.emit(level, text[:1].upper() + text[1:])
 
     def fail(self, error: BaseException) -> None:
-        """Say what went wrong; an error that is not ours comes with its kind."""
+        """Show an error; one that is not ours with its kind."""
         if isinstance(error, Sam2TrackError):
             self.tell("error", str(error))
             return
@@ -153,11 +153,11 @@ class Project:
 
     @property
     def frame(self) -> int:
-        """The frame that is looked at."""
+        """The frame that is shown."""
         return self.place.frame
 
     def go_to(self, object_id: int | None, frame: int) -> None:
-        """Look at a frame, and at an object on it (or where it is nearest in time)."""
+        """Show a frame, and an object on it (or where it is nearest in time)."""
         places = self.work.state.places
         centre = None
         if object_id is not None:
@@ -190,14 +190,14 @@ class Project:
         self.changed.emit(None)
 
     def refuse(self, parent: int, frame: int) -> None:
-        """Remember that a division is none."""
+        """Store that a division was refused."""
         self.refused.add((parent, frame))
         self.touched()
 
     def _while_drawing(self, layer: Any, event: Any) -> Generator[None, None, None]:
-        """Write nothing into the labels until a stroke has ended.
+        """Wait with changes of the labels until a stroke has ended.
 
-        napari tells of it then, with the values that it found under the brush.
+        napari reports it then, with the values that it found under the brush.
         """
         if str(layer.mode) not in ("paint", "erase"):
             return
@@ -223,7 +223,7 @@ class Project:
             self.fail(error)
 
     def edit(self, edits: Iterable[Edit], title: str) -> bool:
-        """Edit tracks; False, and a word of why, if that cannot be."""
+        """Edit tracks; return False, with a message, if that is not possible."""
         try:
             self.work.edit(edits, title)
         except Sam2TrackError as error:
@@ -233,11 +233,11 @@ class Project:
         return True
 
     def undo(self, *_: Any) -> None:
-        """Take the last step back."""
+        """Undo the last step."""
         self._step(self.work.undo_steps, "Undone")
 
     def redo(self, *_: Any) -> None:
-        """Do again what was taken back."""
+        """Redo the step that was undone last."""
         self._step(self.work.redo_steps, "Done again")
 
     def _step(self, make: Callable[[], Generator[Any, None, UndoNote | None]], word: str) -> None:
@@ -270,5 +270,5 @@ class Project:
             self._later_steps(most)
 
     def _finish_step(self) -> None:
-        """Go the rest of a step back now: what is closed, and saved, is not half undone."""
+        """Finish an active undo or redo now, before closing or saving."""
         self._next_steps(sys.maxsize)

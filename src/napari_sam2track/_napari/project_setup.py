@@ -1,4 +1,4 @@
-"""What is read, in another thread, before work on an image can begin."""
+"""Reads, in another thread, the data that work on an image needs to begin."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Found:
     Attributes
     ----------
     frames, geometry, params
-        The movie, and how it lies in its layer.
+        The movie, and its axes in the layer.
     fingerprint
         Of its content.
     folder
-        Where the work is, or would be.
+        Folder of the work, whether it exists or not.
     earlier
-        What was saved there; None for nothing.
+        Saved work in it; None for nothing.
     """
 
     frames: Frames
@@ -55,7 +55,7 @@ class Found:
 
 
 def find_work(layer: Any, params: FramesParams) -> Found:
-    """Look at an image layer, in the window's thread, without reading a pixel.
+    """Inspect an image layer, in the window's thread, without reading a pixel.
 
     Raises
     ------
@@ -76,20 +76,20 @@ def look_up(found: Found) -> Generator[Found, None, None]:
 
 @dataclass(frozen=True, eq=False)
 class Ready:
-    """All that a project needs.
+    """Data that a project needs.
 
     Attributes
     ----------
     found
         The image.
     labels
-        The array of the labels; None: the layer of the person's that was asked for.
+        The array of the labels; None: that of the person's layer.
     table
-        What is drawn in it.
+        Tracks of the labels.
     going_on
-        Whether earlier work is gone on with.
+        Whether earlier work is resumed.
     aside
-        Where earlier work that is not gone on with was put.
+        Folder to which earlier work was put aside that is not resumed.
     """
 
     found: Found
@@ -100,20 +100,20 @@ class Ready:
 
 
 def make_ready(found: Found, go_on: bool, labels: Any = None) -> Generator[tuple[int, int] | Ready]:
-    """Open the labels and measure what is drawn in them.
+    """Open the labels and measure their tracks.
 
     Parameters
     ----------
     found
-        See there.
+        Result of `look_up`.
     go_on
-        Go on with earlier work; else it is put aside.
+        Resume earlier work; else it is put aside.
     labels
         The array of a Labels layer to work on; None: our own, on disk.
 
     Yields
     ------
-    (done, total) frames, and in the end what is ready: its folder is in use from then on.
+    (done, total) frames, and in the end the data: its folder is in use from then on.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def make_ready(found: Found, go_on: bool, labels: Any = None) -> Generator[tuple
     geometry = found.geometry
     going_on = go_on and found.earlier is not None
     folder = folder_for(found.fingerprint, geometry.plane)
-    if folder != found.folder:  # somebody took it since
+    if folder != found.folder:  # another process took it since
         if going_on:
             raise UsageError(
                 "the saved work on this image is open in another dock or window by now; close it "
@@ -132,7 +132,7 @@ def make_ready(found: Found, go_on: bool, labels: Any = None) -> Generator[tuple
         found = replace(found, folder=folder, earlier=None)
     aside = None
     if not going_on and labels is not None and lies_in(labels, found.folder):
-        forget_work(found.folder)  # the labels are to be worked on, so they stay in their place
+        forget_work(found.folder)  # the labels are edited, so they stay in their place
     elif not going_on:
         aside = put_aside(found.folder)
     take(found.folder)
@@ -161,7 +161,7 @@ def check_labels(layer: Any, geometry: Geometry) -> None:
     Raises
     ------
     UsageError
-        With what is wrong, and what would do.
+        With the reason, and what would do.
     """
     if layer.multiscale:
         raise UsageError(
@@ -186,12 +186,12 @@ def check_labels(layer: Any, geometry: Geometry) -> None:
 
 
 def check_free(layer: Any) -> None:
-    """Refuse a Labels layer that is worked on already: two would write over one another.
+    """Refuse a Labels layer that another project has: two would write over one another.
 
     Raises
     ------
     UsageError
-        Where it is.
+        With its other project.
     """
     known = layer.metadata.get(KEY)
     project = getattr(known, "project", None)

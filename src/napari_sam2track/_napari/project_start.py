@@ -1,4 +1,4 @@
-"""From the choice of an image to all that a project needs, one named state after the other."""
+"""Start of a project: from the choice of an image to its data, as named states in turn."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from napari_sam2track.params import FramesParams
 
 
 class StartState(Enum):
-    """How far the beginning of work on an image is."""
+    """States of the start of work on an image."""
 
     NOTHING = "no image is looked at"
     READING = "saved work on the image is looked for"
@@ -35,16 +35,16 @@ class StartState(Enum):
 
 @dataclass(frozen=True, eq=False)
 class StartRequest:
-    """What a person wants to work on.
+    """Request of a person to begin work.
 
     Attributes
     ----------
     layer, params
-        The image layer, and how it is looked at.
+        The image layer, and its axes, channel and intensity.
     labels
         The Labels layer to work on; None: new labels.
     go_on
-        Go on with saved work, if there is some.
+        Resume saved work, if there is some.
     then
         Called with the project once it is open.
     """
@@ -57,47 +57,47 @@ class StartRequest:
 
 
 class StartListener(Protocol):
-    """Who is told, in the window's thread, how far it is; the dock."""
+    """Listener, in the window's thread, to the states of a start; the dock."""
 
     def start_found(self, found: Found) -> None:
-        """It is known what work there is on the image."""
+        """Saved work on the image was found, or there is none."""
         ...
 
     def start_opening(self, request: StartRequest, found: Found) -> None:
-        """Labels are being opened; ``found.earlier`` is gone on with if that was asked."""
+        """Labels are being opened; ``found.earlier`` is resumed if the request says so."""
         ...
 
     def start_measured(self, done: int, total: int) -> None:
-        """So many frames of the labels are measured."""
+        """Some frames of the labels are measured."""
         ...
 
     def start_opened(self, request: StartRequest, ready: Ready) -> None:
-        """All is there that a project needs."""
+        """The work is open: all data of a project are there."""
         ...
 
     def start_failed(self, error: BaseException, was: StartState) -> None:
-        """It failed in a state; nothing is looked at now."""
+        """A state failed; no image is chosen now."""
         ...
 
 
 class ProjectStart:
-    """Looks for saved work on an image, and opens it or new work when that is asked for.
+    """Finds saved work on an image, and opens it or new work on request.
 
     A request that comes while the image is read waits for it.
 
     Parameters
     ----------
     background
-        Does what reads files.
+        Thread that reads files.
     listener
-        Is told of each step.
+        Is notified of each state.
 
     Attributes
     ----------
     state
-        How far it is.
+        The current state.
     found
-        What work there is on the image; None before that is known.
+        Saved work on the image; None before that is known.
     """
 
     def __init__(self, background: Background, listener: StartListener) -> None:
@@ -108,7 +108,7 @@ class ProjectStart:
         self._waiting: StartRequest | None = None
 
     def look_at(self, layer: Any, params: FramesParams) -> None:
-        """Look for saved work on an image, in the background.
+        """Find saved work on an image, in the background.
 
         Raises
         ------
@@ -124,13 +124,13 @@ class ProjectStart:
             self._background.submit(job)
 
     def forget(self) -> None:
-        """Look at no image any more, unless one is being opened."""
+        """Drop the image, unless its work is being opened."""
         self.found = self._candidate = self._waiting = None
         if self.state in (StartState.READING, StartState.FOUND):
             self.state = StartState.NOTHING
 
     def start(self, request: StartRequest) -> None:
-        """Open what is asked for, as soon as it is known what there is.
+        """Open the work of a request, as soon as saved work was searched for.
 
         Raises
         ------
@@ -145,7 +145,7 @@ class ProjectStart:
             self._open(request)
 
     def close(self) -> None:
-        """Tell nobody any more; what is opened yet is given back."""
+        """Stop all reports; work that is still being opened is released."""
         self.state = StartState.CLOSED
 
     def _take_found(self, found: Found) -> None:
@@ -183,9 +183,9 @@ class ProjectStart:
         )
 
     def _as_now(self, found: Found, request: StartRequest, go_on: bool) -> Found:
-        """Return an image as it is by now: its contrast or place may be others than when found.
+        """Return an image in its present state: its contrast or place may have changed since.
 
-        Work that is gone on with sees the contrast of before, else nothing of it would hold.
+        Resumed work keeps its earlier contrast, else none of its results would hold.
         """
         params = request.params
         if go_on and found.earlier is not None and params.intensity is None:

@@ -1,4 +1,4 @@
-"""The layers with prompts of a project: what is clicked and drawn, and what is said, agree."""
+"""Binds a project's prompts to their layers: both always agree."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class PromptBinding:
     Parameters
     ----------
     viewer
-        Where they are shown.
+        Viewer that shows them.
     geometry
         Of the image.
     name
@@ -55,9 +55,9 @@ class PromptBinding:
     Attributes
     ----------
     clicked
-        Emits when a person has just put a point into its layer: somebody waits for its mask.
+        Emitted when a person has just put a point into its layer and waits for its mask.
     edited
-        Emits when a person changed a prompt in one of the layers, maybe not for the last time.
+        Emitted when a person changed a prompt in one of the layers, maybe not for the last time.
     """
 
     clicked = Signal()
@@ -101,13 +101,13 @@ class PromptBinding:
         self.set_current(self.current, self.label)
 
     def close(self) -> None:
-        """Listen to the layers no more; they stay."""
+        """Disconnect from the layers; they stay."""
         for emitter, call in self._connected:
             emitter.disconnect(call)
         self._connected = []
 
     def set_current(self, object_id: int, label: str) -> None:
-        """Whose point the next one is, and whether it says yes or no."""
+        """Set the object of the next point, and whether it is a positive or a negative click."""
         self.current, self.label = object_id, label
         with self._silence():
             self.points.feature_defaults = _table({"object_id": [object_id], "label": [label]})
@@ -119,7 +119,7 @@ class PromptBinding:
                 self.boxes.current_edge_color = self._colours(np.array([object_id]))[0]
 
     def relabel(self, rows: list[int], label: str) -> None:
-        """Let some points say yes or no."""
+        """Make some points positive or negative clicks."""
         features = self.points.features.copy()
         features.loc[rows, "label"] = label
         with self._silence():
@@ -128,14 +128,14 @@ class PromptBinding:
         self.edited.emit()
 
     def read(self, prompts: PromptSet) -> PromptSet:
-        """The prompts with what the layers say now in place of their clicks and boxes."""
+        """Return the prompts with clicks and boxes of the layers in place of theirs."""
         tyx, here = self.geometry.from_layer(self.points.data)
         ids = np.array(ids_of(self.points.features, self.current), np.int64)
         labels = np.array(labels_of(self.points.features), object)
         height, width = self.geometry.frame_shape
         inside = (tyx[:, 1:] >= -0.5).all(axis=1)
         inside &= (tyx[:, 1] < height - 0.5) & (tyx[:, 2] < width - 0.5)
-        here &= inside  # a click beside the image says nothing
+        here &= inside  # a click beside the image does not count
         points = clicks(tyx[here], ids[here].tolist(), labels[here].tolist())
         return with_layers(prompts, points, self._boxes())
 
@@ -153,7 +153,7 @@ class PromptBinding:
         return out
 
     def show(self, prompts: PromptSet) -> None:
-        """Make the layers say what the prompts say; points of other planes stay."""
+        """Show the prompts in the layers; points of other planes stay."""
         if self.read(prompts) == prompts:
             return
         rows, ids, labels = point_rows(prompts)
@@ -185,7 +185,7 @@ class PromptBinding:
         return bool(self.geometry.from_layer(corners)[1].all())
 
     def recolour(self) -> None:
-        """Colours of all points and boxes from what they say."""
+        """Set the colours of all points and boxes from their objects and labels."""
         with self._silence():
             if len(self.points.data):
                 owners, labels = self._shown = self._annotations()
@@ -196,12 +196,12 @@ class PromptBinding:
                 self.boxes.edge_color = self._colours(ids)
 
     def _annotations(self) -> tuple[list[int], list[str]]:
-        """Ids and labels of all points."""
+        """Return ids and labels of all points."""
         features = self.points.features
         return list(ids_of(features, self.current)), list(labels_of(features))
 
     def _adopt(self, points: Any, prompts: PromptSet) -> None:
-        """Give a Points layer of others what ours have; it must have the axes of the image.
+        """Give a Points layer of others the features of ours; it must have the axes of the image.
 
         Its points stay where they are in the world, and are counted in pixels of the image.
         """
@@ -240,12 +240,12 @@ class PromptBinding:
             self._quiet -= 1
 
     def _on_data(self, event: Any) -> None:
-        # napari tells twice: before ("adding") and after ("added")
+        # napari reports twice: before ("adding") and after ("added")
         action = str(getattr(event.action, "value", event.action))
         if self._quiet or not action.endswith("ed"):
             return
         if action == "added" and event.source == self.points:
-            self.clicked.emit()  # first of all: its mask is worked on while colours are set here
+            self.clicked.emit()  # first, so that its mask is computed while colours are set here
         else:
             self.edited.emit()
         self.recolour()
@@ -254,5 +254,5 @@ class PromptBinding:
         if self._quiet:
             return
         if event.source != self.points or self._annotations() != self._shown:
-            self.recolour()  # not twice: napari tells of the features of a new point after it
+            self.recolour()  # not twice: napari reports the features of a new point after it
         self.edited.emit()

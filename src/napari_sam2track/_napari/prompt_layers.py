@@ -1,4 +1,4 @@
-"""Prompts as layers: points and boxes with the id of their object, and back."""
+"""Converts prompts to layers and back: points and boxes with the id of their object."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ToLayer = Callable[[NDArray[Any]], NDArray[Any]]
 
 
 def point_rows(prompts: PromptSet) -> tuple[NDArray[np.float64], list[int], list[str]]:
-    """All clicks: (N, 3) of (frame, y, x), the objects, and the labels."""
+    """Return all clicks: (N, 3) of (frame, y, x), the objects, and the labels."""
     rows, ids, labels = [], [], []
     for (i, t), prompt in prompts.items():
         for p in prompt.points:
@@ -35,7 +35,7 @@ def point_rows(prompts: PromptSet) -> tuple[NDArray[np.float64], list[int], list
 
 
 def box_rows(prompts: PromptSet) -> tuple[list[NDArray[np.float64]], list[int]]:
-    """All boxes: (4, 3) corners of (frame, y, x) each, and the objects."""
+    """Return all boxes: (4, 3) corners of (frame, y, x) each, and the objects."""
     corners, ids = [], []
     for (i, t), prompt in prompts.items():
         if prompt.box is not None:
@@ -52,12 +52,12 @@ def points_layer(
     to_layer: ToLayer = np.asarray,
     size: float = 8.0,
 ) -> LayerData:
-    """A Points layer with the clicks of all objects.
+    """Return a Points layer with the clicks of all objects.
 
     Parameters
     ----------
     prompts
-        Boxes and masks are passed over.
+        Boxes and masks are ignored.
     name
         Of the layer.
     like
@@ -87,7 +87,7 @@ def points_layer(
 def boxes_layer(
     prompts: PromptSet, name: str, like: Mapping[str, Any], to_layer: ToLayer = np.asarray
 ) -> LayerData:
-    """A Shapes layer with the boxes of all objects; see `points_layer`."""
+    """Return a Shapes layer with the boxes of all objects; see `points_layer`."""
     corners, ids = box_rows(prompts)
     data = [to_layer(part) for part in corners]
     ndim = to_layer(np.zeros((1, 3))).shape[1]
@@ -105,18 +105,18 @@ def boxes_layer(
 
 
 def border_colours(labels: Sequence[str]) -> NDArray[np.float64]:
-    """(N, 4) green for positive, red for negative clicks."""
+    """Return (N, 4) green for positive, red for negative clicks."""
     return np.array([GREEN if is_positive(label) else RED for label in labels]).reshape(-1, 4)
 
 
 def is_positive(label: Any) -> bool:
-    """What a label says; positive if it says nothing that is known."""
+    """Return whether a label is positive, as an unknown one is."""
     annotations = parse_label(str(label))
     return True if annotations is None else annotations
 
 
 def ids_of(features: pd.DataFrame, default: int) -> list[int]:
-    """The object of each row; `default` where none is said.
+    """Return the object of each row; `default` where there is none.
 
     Files hold numbers as text, and new rows may hold nothing.
     """
@@ -132,7 +132,7 @@ def ids_of(features: pd.DataFrame, default: int) -> list[int]:
 
 
 def labels_of(features: pd.DataFrame) -> list[str]:
-    """``positive`` or ``negative`` for each row."""
+    """Return ``positive`` or ``negative`` for each row."""
     if "label" not in features:
         return [LABELS[0]] * len(features)
     return [LABELS[0] if is_positive(v) else LABELS[1] for v in features["label"].tolist()]
@@ -141,7 +141,7 @@ def labels_of(features: pd.DataFrame) -> list[str]:
 def clicks(
     points_tyx: NDArray[np.floating[Any]], ids: Sequence[int], labels: Sequence[str]
 ) -> dict[Key, tuple[Point, ...]]:
-    """The clicks of a layer by object and frame, in their order."""
+    """Return the clicks of a layer by object and frame, in their order."""
     out: dict[Key, list[Point]] = {}
     for (t, y, x), i, label in zip(points_tyx.tolist(), ids, labels, strict=True):
         out.setdefault((i, int(t)), []).append(Point(y, x, is_positive(label)))
@@ -153,9 +153,9 @@ def with_layers(
     points: Mapping[Key, tuple[Point, ...]],
     boxes: Mapping[Key, tuple[float, float, float, float]],
 ) -> PromptSet:
-    """Prompts with the clicks and boxes of the layers in place of theirs.
+    """Return prompts with the clicks and boxes of the layers in place of theirs.
 
-    What was said last counts: where there are clicks or a box that were not there before, a mask
+    The latest prompt wins: where clicks or a box are new, a mask
     of that object on that frame gives way; where a mask was drawn later it stays.
     """
     out: dict[Key, Prompt] = {}

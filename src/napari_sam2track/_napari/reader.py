@@ -1,4 +1,4 @@
-"""What napari asks first when a file is opened: whether it is ours. Little is read to say so."""
+"""Reader that napari asks first when a file is opened: little is read to see whether it is ours."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Reader = Callable[[str], "list[LayerData]"]
 
-#: Bytes that are looked at of a file that could be anything.
+#: Bytes that are read of a file that could be anything.
 _HEAD = 4096
 #: Our own name in zarr's attributes; those of a GEFF.
 _ZARR_SIGNS = (b"napari_sam2track", b'"geff"')
@@ -24,7 +24,7 @@ _CTC_FILES = ("res_track.txt", "man_track.txt")
 
 
 def get_reader(path: str | Sequence[str]) -> Reader | None:
-    """What reads a file or folder, or None where it is not ours.
+    """Return the reader of a file or folder, or None if it is not ours.
 
     Ours are sessions, folders of results, and files of tracks: Cell Tracking Challenge folders,
     GEFF, TrackMate, ``*.tracks.json``, ``*.tracks.csv``, and labels that we wrote.
@@ -32,7 +32,7 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
     Parameters
     ----------
     path
-        A file or folder; of a list, which napari gives for a stack, only one.
+        A file or folder; of a list, which napari passes for a stack, only one.
     """
     if not isinstance(path, str):
         paths = list(path)
@@ -45,12 +45,12 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
         if here.is_dir():
             return _of_folder(here)
         return _of_file(here) if here.is_file() else None
-    except OSError:  # not readable: others may say why
+    except OSError:  # not readable: other readers may report why
         return None
 
 
 def read_tracks(path: str) -> list[LayerData]:
-    """Labels and tracks of a file or folder; see `opening.track_layers`."""
+    """Read labels and tracks of a file or folder; see `tracks_to_layers.track_layers`."""
     from napari_sam2track._napari.tracks_to_layers import track_layers
 
     here = Path(path)
@@ -58,7 +58,7 @@ def read_tracks(path: str) -> list[LayerData]:
 
 
 def read_session(path: str) -> list[LayerData]:
-    """What a session was about, from its file or folder; see `restoring.session_layers`."""
+    """Read the layers of a session from its file or folder; see `session_layers.session_layers`."""
     from napari_sam2track._napari.session_layers import session_layers
 
     here = Path(path)
@@ -103,14 +103,14 @@ def _is_session(path: Path) -> bool:
 
 
 def _has_our_attributes(path: Path) -> bool:
-    """Whether a zarr group is a GEFF, or labels of ours."""
+    """Return whether a zarr group is a GEFF, or labels of ours."""
     notes = [path / name for name in ("zarr.json", ".zattrs")]
     texts = [note.read_bytes() for note in notes if note.is_file()]
     return any(sign in text for text in texts for sign in _ZARR_SIGNS)
 
 
 def _has_tracks(path: Path) -> bool:
-    """Whether the columns of a CSV are those of tracks: ours, napari's or btrack's."""
+    """Return whether the columns of a CSV are those of tracks: ours, napari's or btrack's."""
     first = _head(path).partition(b"\n")[0].decode("utf-8-sig", "replace").lower()
     columns = {name.strip().strip('"') for name in re.split("[,;\t]", first)}
     track = {"track_id", "trackid", "track id", "track", "id", "particle"}

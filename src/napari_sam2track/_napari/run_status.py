@@ -1,4 +1,4 @@
-"""How far a run is, in numbers and in words."""
+"""Progress of a run, in numbers and in words."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _NEW = 0.1
 
 @dataclass(frozen=True)
 class RunStatus:
-    """A run, as far as is known.
+    """Status of a run, as far as is known.
 
     Attributes
     ----------
     active, stopped
-        Whether it goes on, and whether it was stopped before its end.
+        Whether it is active, and whether it was stopped before its end.
     done, total
         (object, frame) pairs.
     frames_per_second
         Steps in a second; None before there were two.
     seconds_left
-        About how long it will take; None if unknown.
+        Estimate of the remaining time; None if unknown.
     waiting
         Whether nothing was computed yet: the model is loaded.
     """
@@ -43,11 +43,11 @@ class RunStatus:
 
     @classmethod
     def begun(cls) -> RunStatus:
-        """A run that begins now."""
+        """Return the status of a run that begins now."""
         return cls(active=True, waiting=True)
 
     def after(self, done: int, total: int) -> RunStatus:
-        """One step later."""
+        """Return the status one step later."""
         now = time.monotonic()
         if self.waiting:
             begun = replace(self, waiting=False, _begin=now, _last=now, _first=done)
@@ -62,16 +62,16 @@ class RunStatus:
         )
 
     def stopping(self) -> RunStatus:
-        """After somebody asked for a stop."""
+        """Return the status after a stop was requested."""
         return replace(self, stopped=True)
 
     def ended(self, stopped: bool) -> RunStatus:
-        """After the end."""
+        """Return the status after the end."""
         return replace(self, active=False, stopped=stopped, waiting=False, seconds_left=None)
 
     @property
     def text(self) -> str:
-        """What a person wants to know."""
+        """Status for a person."""
         if self.active and self.stopped:
             return "Stopping after this frame…"
         if self.waiting:
@@ -99,13 +99,13 @@ def _duration(seconds: float) -> str:
 
 
 class RunLost:
-    """Whether all objects of a run were lost."""
+    """Watches whether all objects of a run are lost."""
 
     def __init__(self) -> None:
         self._seen: dict[int, bool] = {}
 
     def all_lost(self, progress: RunStep) -> bool:
-        """After one more frame."""
+        """Return whether all are lost after one more frame."""
         for o in progress.result.objects:
             self._seen[o.object_id] = o.state in (State.PROMPTED, State.PROPAGATED)
         return bool(self._seen) and not any(self._seen.values())

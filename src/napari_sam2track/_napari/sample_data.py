@@ -19,14 +19,14 @@ _AXES = ("t", "y", "x")
 
 
 def moving_cells_layers() -> list[LayerData]:
-    """Synthetic nuclei that drift and push one another, and a labels layer with their truth."""
+    """Return synthetic nuclei that drift and push one another, and labels with their truth."""
     sample = moving_cells()
     truth = {"name": "Moving cells: truth", "opacity": 0.4, "axis_labels": _AXES}
     return [_image(sample.images_tyx, "Moving cells"), (sample.labels_tyx, truth, "labels")]
 
 
 def dividing_nuclei_layers() -> list[LayerData]:
-    """Bright nuclei that wander and divide, their truth, and their lineage as tracks."""
+    """Return bright nuclei that wander and divide, their truth, and their lineage as tracks."""
     sample = dividing_nuclei(30, 256, n_cells=14, radius=11, speed=1.5, divisions=0.05, seed=5)
     rng = np.random.default_rng(5)
     bright = rng.uniform(0.5, 1.0, int(sample.labels_tyx.max()) + 1)
@@ -35,7 +35,7 @@ def dividing_nuclei_layers() -> list[LayerData]:
 
 
 def growing_colony_layers() -> list[LayerData]:
-    """Dark rods in phase contrast that grow and divide, their truth, and their lineage."""
+    """Return dark rods in phase contrast that grow and divide, their truth, and their lineage."""
     sample = growing_colony(30, 256, width=11, length=46, seed=1)
     rng = np.random.default_rng(1)
     images = np.stack([_rods(frame, rng) for frame in sample.labels_tyx])
@@ -49,7 +49,7 @@ def _image(images_tyx: NDArray[np.uint16], name: str) -> LayerData:
 
 
 def _truth(sample: LabelSample, name: str) -> list[LayerData]:
-    """Labels and tracks."""
+    """Return labels and tracks."""
     labels = ArrayLabels(sample.labels_tyx)
     movie = TrackedMovie(table_of(labels, sample.parents), labels)
     layers = layers_of(movie, name)
@@ -60,7 +60,7 @@ def _truth(sample: LabelSample, name: str) -> list[LayerData]:
 
 
 def _depth(labels_yx: NDArray[np.uint32]) -> NDArray[Any]:
-    """How far each pixel is from another object or the background, in pixels; 0 outside."""
+    """Return the distance of each pixel to another object or the background; 0 outside."""
     from scipy.ndimage import distance_transform_edt, maximum_filter, minimum_filter
 
     # Where neighbouring pixels differ, an object ends: touching ones keep a line between them.
@@ -72,7 +72,7 @@ def _depth(labels_yx: NDArray[np.uint32]) -> NDArray[Any]:
 def _nuclei(
     labels_yx: NDArray[np.uint32], bright: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.uint16]:
-    """A frame as a fluorescence microscope would show it; each nucleus has its brightness."""
+    """Render a frame as in a fluorescence microscope; each nucleus has its brightness."""
     from scipy.ndimage import gaussian_filter
 
     grain = gaussian_filter(rng.normal(0, 1, labels_yx.shape), 2) * 4
@@ -82,7 +82,7 @@ def _nuclei(
 
 
 def _rods(labels_yx: NDArray[np.uint32], rng: np.random.Generator) -> NDArray[np.uint16]:
-    """A frame as phase contrast would show it: dark rods in a bright halo."""
+    """Render a frame as in phase contrast: dark rods in a bright halo."""
     from scipy.ndimage import gaussian_filter
 
     body = np.clip(_depth(labels_yx) / 3, 0, 1)
@@ -92,5 +92,5 @@ def _rods(labels_yx: NDArray[np.uint32], rng: np.random.Generator) -> NDArray[np
 
 
 def _counts(photons: NDArray[Any], gain: float) -> NDArray[np.uint16]:
-    """What the camera writes."""
+    """Return the camera's pixel values."""
     return np.clip(photons * gain + 400, 0, 65535).astype(np.uint16)

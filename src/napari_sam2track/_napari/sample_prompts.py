@@ -14,7 +14,7 @@ _CLICKS = 5
 
 
 def load_sample(viewer: Any) -> Any:
-    """Add the sample movie to a viewer; gives back its layer."""
+    """Add the sample movie to a viewer; return its layer."""
     (data, attributes, _), *_rest = moving_cells_layers()
     return viewer.add_image(data, **attributes)
 

@@ -1,4 +1,4 @@
-"""What the command line gets of a project: a session to run, and where labels come from."""
+"""Export of a project for the command line: a session to run, and the origin of labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_sam2track.storage.output import write_text_atomic
 
 
 def provenance_of(project: SavedProject) -> dict[str, Any]:
-    """Where the labels of a project come from: movie, model, parameters, frames."""
+    """Return the origin of a project's labels: movie, model, parameters, frames."""
     work = project.work
     return work.session.provenance(
         source_of(project.image) or project.image.name, work.store.finished(), work.decided

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 def session_layers(path: Path) -> list[LayerData]:
-    """The layers of a session file.
+    """Return the layers of a session file.
 
-    The image is looked for where it was, and beside the session; labels are those of the folder
-    of results that the session is in. What is missing is told, and the rest is loaded.
+    The image is searched where it was, and beside the session; labels are those of the folder
+    of results that the session is in. What is missing is reported, and the rest is loaded.
 
     Parameters
     ----------
@@ -45,13 +45,13 @@ def session_layers(path: Path) -> list[LayerData]:
         and of a stack over time the plane that the session is about; what lies on it fits it.
         Image and labels have ``metadata["sam2track"]`` with the path of the ``session.session``,
         ``parents``, the ``prompts``, in which masks are that no layer shows, and ``frames``: the
-        parameters with which the image layer is what the session looked at. The image's has the
+        parameters with which the image layer is as the session saw it. The image's has the
         path of the movie as ``source`` too, since napari knows that of the session only.
 
     Raises
     ------
     FormatError
-        If the session cannot be read, or nothing of what it names is there.
+        If the session cannot be read, or none of its files is there.
     """
     session = read_session(path)
     tracks = _results(path)
@@ -90,7 +90,7 @@ def session_layers(path: Path) -> list[LayerData]:
 
 
 def _results(path: Path) -> TrackedMovie | None:
-    """What the run of a session left beside it; None if there is nothing."""
+    """Return the results of a session's run beside it; None if there are none."""
     folder = path.absolute().parent
     folder = folder.parent if folder.name == RUN else folder
     if path.name != "session.json":
@@ -108,7 +108,7 @@ def _results(path: Path) -> TrackedMovie | None:
 def _image_layer(
     session: SessionFile, path: Path, attributes: Mapping[str, Any]
 ) -> LayerData | None:
-    """The movie of a session, read when looked at, with its contrast; None if it is not there."""
+    """Return the movie of a session, read on access, with its contrast; None if missing."""
     where = movie_of_session(session, path)
     if where is None:
         tell(
@@ -140,12 +140,12 @@ def _image_layer(
         for key, value in (("scale", 1.0), ("units", "pixel"), ("axis_labels", "c")):
             t, *yx = attributes[key]
             attributes[key] = (t, value, *yx)
-    # The channel that is looked at first decides, since napari has one window for all.
+    # The first channel in use decides, since napari has one window for all.
     return lazy_image(frames.source), {**attributes, "contrast_limits": window}, "image"
 
 
 def _geometry(image: LayerData) -> Geometry:
-    """What lies on an image layer, before there is one in a viewer."""
+    """Return the geometry of an image layer, before there is one in a viewer."""
     from napari.layers import Image
 
     data, attributes, _ = image
@@ -153,7 +153,7 @@ def _geometry(image: LayerData) -> Geometry:
 
 
 def _placed(layer: LayerData, geometry: Geometry) -> LayerData:
-    """Labels or tracks of (t, y, x) on the axes of an image."""
+    """Put labels or tracks of (t, y, x) on the axes of an image."""
     data, attributes, kind = layer
     attributes = {**attributes, **geometry.transform}
     if data.ndim == geometry.ndim and kind == "labels":
@@ -169,7 +169,7 @@ def _placed(layer: LayerData, geometry: Geometry) -> LayerData:
 def _prompt_layers(
     prompts: PromptSet, name: str, like: Mapping[str, Any], geometry: Geometry | None
 ) -> list[LayerData]:
-    """Points and boxes; there is nothing to show of masks."""
+    """Return layers of points and boxes; masks have none."""
     place = np.asarray if geometry is None else geometry.to_layer
     layers: list[LayerData] = []
     if any(prompt.box is not None for _, prompt in prompts.items()):

@@ -1,4 +1,4 @@
-"""The plugin's settings in napari's preferences, where napari has such; else the defaults."""
+"""Settings of the plugin in napari's preferences, if napari has them; else the defaults."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 _PLUGIN = "napari-sam2track"
-#: napari's part of a key that it writes otherwise than people do.
+#: Parts of a key that napari spells differently.
 _MODIFIERS = {"ctrl": "Control", "control": "Control", "cmd": "Meta", "meta": "Meta"} | {
     name: name.capitalize() for name in ("shift", "alt")
 }
@@ -14,7 +14,7 @@ _MODIFIERS = {"ctrl": "Control", "control": "Control", "cmd": "Meta", "meta": "M
 
 @dataclass(frozen=True)
 class Keys:
-    """What keys do, as napari spells them; empty: none."""
+    """Keys of actions, as napari spells them; empty: none."""
 
     toggle: str = "T"
     segment: str = "S"
@@ -28,16 +28,16 @@ class Keys:
 
 @dataclass(frozen=True)
 class PluginSettings:
-    """What a person set once for all movies.
+    """Settings of a person for all movies.
 
     Attributes
     ----------
     device
-        Where the model runs: "auto", "cuda", "mps" or "cpu".
+        Device of the model: "auto", "cuda", "mps" or "cpu".
     cache_memory
         Megabytes of memory for embeddings.
     work_folder
-        Where runs are kept until they are saved; empty: a temporary folder.
+        Folder of runs until they are saved; empty: a temporary folder.
     keys
         See `Keys`.
     """
@@ -49,7 +49,7 @@ class PluginSettings:
 
 
 def settings() -> PluginSettings:
-    """The settings as they are now.
+    """Return the present settings.
 
     napari has them from version 0.9 on; before it, and where the plugin is not registered, they
     are the defaults.
@@ -81,9 +81,9 @@ def settings() -> PluginSettings:
 
 
 def napari_key(text: str) -> str:
-    """A key as napari spells it: "Shift-S" for "shift+s".
+    """Return a key as napari spells it: "Shift-S" for "shift+s".
 
-    What is no key stays as it is; napari says so when it is bound.
+    A text that is no key stays as it is; napari reports it on binding.
     """
     parts = [part for part in text.strip().replace("+", "-").split("-") if part]
     if not parts:

@@ -29,14 +29,14 @@ _STILL = 4
 
 @dataclass(frozen=True)
 class Tool:
-    """What clicks on tracks do.
+    """Tool that edits tracks by clicks.
 
     Attributes
     ----------
     title, tip
         For its button.
     asks
-        What to click on, one after the other; ``{a}`` is the track that was clicked on first.
+        Request for each click in turn; ``{a}`` is the track that was clicked on first.
     edit
         (tracks that were clicked on, frame, whether Shift was held) to the edit and its title.
     """
@@ -101,7 +101,7 @@ TOOLS = {
     ),
 }
 
-#: For buttons that act on the current object: title, tip, and what it does to it.
+#: Actions on the current object: title, tip, and the function that makes the edit.
 ACTIONS: dict[str, tuple[str, str, Callable[[int, int, int], tuple[Edit, str]]]] = {
     "split": (
         "Split here",
@@ -147,9 +147,9 @@ class TrackTools:
     Attributes
     ----------
     name
-        Of the tool in hand; None: clicks do what napari does.
+        Of the active tool; None: clicks do what napari does.
     changed
-        psygnal signal: another tool is in hand, or something else is to be clicked on.
+        psygnal signal: another tool is active, or another click is expected.
     """
 
     changed = Signal()
@@ -164,14 +164,14 @@ class TrackTools:
 
     @property
     def text(self) -> str:
-        """What to click on next."""
+        """Request for the next click."""
         if self.name is None:
             return ""
         asks = TOOLS[self.name].asks
         return asks[len(self._picked)].format(a=self._picked[0] if self._picked else "")
 
     def start(self, name: str | None) -> None:
-        """Take a tool in hand in place of another; None: lay it aside."""
+        """Activate a tool in place of another; None: deactivate it."""
         if name is None or name == self.name:
             self._stop(restore=True)
             return
@@ -187,7 +187,7 @@ class TrackTools:
         self.changed.emit()
 
     def back(self) -> None:
-        """Forget what was clicked on first; if nothing was, lay the tool aside."""
+        """Forget the first click; if there was none, deactivate the tool."""
         if self._picked:
             self._picked = []
             self.changed.emit()
@@ -195,7 +195,7 @@ class TrackTools:
             self._stop(restore=True)
 
     def close(self) -> None:
-        """Lay the tool aside, and tell nobody."""
+        """Deactivate the tool, without signals."""
         self.changed.disconnect()
         self._stop(restore=True)
 
@@ -210,7 +210,7 @@ class TrackTools:
         return done
 
     def click(self, track: int, shift: bool = False) -> None:
-        """Somebody clicked on a track on the frame that is shown."""
+        """Handle a click on a track on the shown frame."""
         if self.name is None:
             return
         tool, project = TOOLS[self.name], self._project
@@ -226,7 +226,7 @@ class TrackTools:
         self.changed.emit()
 
     def _on_mode(self, event: Any = None) -> None:
-        """Somebody chose one of napari's own tools."""
+        """Handle the choice of one of napari's own tools."""
         if str(self._layer.mode) != "pan_zoom":
             self._stop(restore=False)
 
@@ -252,7 +252,7 @@ def _as_step(asked: tuple[Edit, str]) -> tuple[list[Edit], str]:
 
 
 def _pressed(tools: TrackTools, layer: Any, event: Any) -> Generator[None, None, None]:
-    """A press of the mouse; napari goes on with it while the mouse moves, and at the release."""
+    """Handle a press of the mouse; napari resumes this while it moves, and at the release."""
     if event.button != 1:
         return
     begin, shift = np.array(event.pos, float), "Shift" in event.modifiers

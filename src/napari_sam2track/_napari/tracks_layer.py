@@ -1,4 +1,4 @@
-"""A Tracks layer that shows the tracks of a project, and follows what is done to them."""
+"""Tracks layer that shows the tracks of a project, and follows their changes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _AFTER = 300
 
 
 class IdColours:
-    """Colours of tracks as a Tracks layer asks for them: those of the labels.
+    """Colours of tracks in the form of a Tracks layer: those of the labels.
 
     Parameters
     ----------
     project
-        Whose labels.
+        Project of the labels.
     """
 
     def __init__(self, project: Project) -> None:
@@ -30,18 +30,18 @@ class IdColours:
         return self
 
     def map(self, ids: NDArray[Any]) -> NDArray[np.float64]:
-        """(N, 4) colours of (N,) track ids."""
+        """Return (N, 4) colours of (N,) track ids."""
         names, where = np.unique(np.asarray(ids).astype(np.int64), return_inverse=True)
         return self._of(names)[where]
 
 
 class TracksLayer:
-    """The layer, while it is shown.
+    """Tracks layer of a project, while it is shown.
 
     Parameters
     ----------
     project
-        Whose tracks.
+        Project of the tracks.
     """
 
     def __init__(self, project: Project) -> None:
@@ -50,7 +50,7 @@ class TracksLayer:
 
     @property
     def reason(self) -> str:
-        """Why the tracks cannot be shown; empty if they can."""
+        """Reason why the tracks cannot be shown; empty if they can."""
         geometry = self._project.plane.geometry
         if geometry.frame_axis != 0:
             return "Tracks need time as the first axis"
@@ -59,7 +59,7 @@ class TracksLayer:
         return ""
 
     def show(self) -> None:
-        """Add the layer; what is selected in the viewer stays so."""
+        """Add the layer; the selection in the viewer stays."""
         project = self._project
         if self.layer is not None or self.reason:
             return
@@ -76,14 +76,14 @@ class TracksLayer:
         project.viewer.layers.events.removed.connect(self._on_removed)
 
     def hide(self) -> None:
-        """Take the layer away."""
+        """Remove the layer."""
         layer = self.layer
         self.leave()
         if layer is not None and layer in self._project.viewer.layers:
             self._project.viewer.layers.remove(layer.name)
 
     def leave(self) -> None:
-        """Follow the tracks no more; the layer stays."""
+        """Stop following the tracks; the layer stays."""
         if self.layer is None:
             return
         self._project.work.state.changed.disconnect(self._later)
@@ -91,7 +91,7 @@ class TracksLayer:
         self.layer = None
 
     def update(self) -> None:
-        """Show the tracks as they are now."""
+        """Show the present tracks."""
         layer = self.layer
         if layer is None or self.reason:
             return

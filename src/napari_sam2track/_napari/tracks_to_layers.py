@@ -26,14 +26,14 @@ IN_MEMORY = 256 << 20
 
 
 def tell(text: str) -> None:
-    """Say something to the person, as napari does: a notice in the window, or a log line."""
+    """Show a message as napari does: a notice in the window, or a log line."""
     from napari.utils.notifications import show_warning
 
     show_warning(text)
 
 
 def watched(items: Iterable[Any], total: int, doing: str) -> Iterable[Any]:
-    """A `ProgressHook` that shows in napari's list of activities; for the main thread.
+    """Progress hook that shows in napari's list of activities; for the main thread.
 
     Without a window it is silent: napari would write bars into a script's output.
     """
@@ -47,15 +47,15 @@ def watched(items: Iterable[Any], total: int, doing: str) -> Iterable[Any]:
 
 
 def track_layers(path: Path) -> list[LayerData]:
-    """The layers of a file or folder in one of our formats.
+    """Return the layers of a file or folder in one of our formats.
 
-    Where tracks merge, all links but the nearest are cut: napari has nowhere to ask. That, and
-    whatever else was left out, is told.
+    Where tracks merge, all links but the nearest are cut, as napari cannot ask. That, and
+    all other losses, are reported.
 
     Parameters
     ----------
     path
-        What `formats.tracks_files.open_tracks` reads.
+        Path for `formats.tracks_files.open_tracks`.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def track_layers(path: Path) -> list[LayerData]:
 
 
 def name_of(path: Path) -> str:
-    """What to call layers: ``cells`` for cells.tracks.json, ``01_GT`` for the folder TRA in it."""
+    """Return the name of layers: ``cells`` for cells.tracks.json, ``01_GT`` for its folder TRA."""
     path = path.absolute()
     if path.name.upper() == "TRA":
         path = path.parent
@@ -90,7 +90,7 @@ def name_of(path: Path) -> str:
 def layers_of(
     movie: TrackedMovie, name: str, ours: Mapping[str, Any] | None = None
 ) -> list[LayerData]:
-    """A movie as a Labels layer, if it has masks, and a Tracks layer, if it has tracks.
+    """Return a movie as a Labels layer, if it has masks, and a Tracks layer, if it has tracks.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def layers_of(
     -------
     list
         Labels of up to `IN_MEMORY` bytes are arrays that can be painted; larger ones are read
-        when they are looked at, and a note in the metadata says so.
+        on access, and a note in the metadata says so.
     """
     table = movie.table
     for note in notes(movie):
@@ -144,7 +144,7 @@ def layers_of(
 
 
 def _whole(labels: LabelFrames) -> Any:
-    """All frames in memory, uint32."""
+    """Read all frames into memory, uint32."""
     whole = np.zeros((labels.n_frames, *labels.frame_shape), np.uint32)
     for t in watched(range(labels.n_frames), labels.n_frames, "Loading labels"):
         whole[t] = labels.read(t)

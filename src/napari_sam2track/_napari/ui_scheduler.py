@@ -1,4 +1,4 @@
-"""What makes the window look for results, and do things a little later."""
+"""Scheduler of the window: takes results of threads, and makes calls a little later."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2track._napari.background import Background
 
-#: Milliseconds between two looks for results, and how long one may take, in seconds.
+#: Milliseconds between two checks for results, and how long one may take, in seconds.
 _EVERY, _AT_MOST = 5, 0.025
 
 
@@ -17,11 +17,11 @@ class UiScheduler(Protocol):
     """Calls back in the window's thread."""
 
     def attach(self, background: Background) -> None:
-        """Hand out the results of a thread from now on."""
+        """Report the results of a thread from now on."""
         ...
 
     def wake(self) -> None:
-        """There will be results."""
+        """Begin to check for results."""
         ...
 
     def later(self, name: str, milliseconds: int, call: Callable[[], object]) -> None:
@@ -29,11 +29,11 @@ class UiScheduler(Protocol):
         ...
 
     def hold(self, held: bool) -> None:
-        """Hand out no results for now, or go on; what is called later is not held."""
+        """Hold results back for now, or report them again; later calls are not held."""
         ...
 
     def close(self) -> None:
-        """Call nothing any more."""
+        """Make no calls any more."""
         ...
 
 
@@ -85,6 +85,6 @@ class QtPump(QObject):
             return
         for thread in list(self._threads):
             thread.drain(_AT_MOST)
-        # asked afterwards: what one thread gave may have been handed to another one
+        # checked afterwards: a result of one thread may have submitted a job to another
         if not any(thread.busy for thread in self._threads):
             self._timer.stop()

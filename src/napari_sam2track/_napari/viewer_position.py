@@ -1,4 +1,4 @@
-"""Where a person looks, in frames and pixels of a layer."""
+"""Place that a viewer shows, in frames and pixels of a layer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_sam2track._napari.geometry import Geometry
 
 
 class ViewerPosition:
-    """The frame that is shown, and how to go to another one.
+    """The frame that is shown, and how to show another one.
 
     Parameters
     ----------
@@ -28,13 +28,13 @@ class ViewerPosition:
 
     @property
     def data(self) -> tuple[float, ...]:
-        """The point that is looked at, in the axes of the layer."""
+        """Point that is shown, in the axes of the layer."""
         point = np.asarray(self._viewer.dims.point)[-self._geometry.ndim :]
         return tuple(float(v) for v in self._layer.world_to_data(point))
 
     @property
     def frame(self) -> int:
-        """The frame that is looked at."""
+        """Frame that is shown."""
         axis = self._geometry.frame_axis
         if axis is None:
             return 0
@@ -42,7 +42,7 @@ class ViewerPosition:
 
     @property
     def plane(self) -> int | None:
-        """The plane that is looked at; None if there is only one."""
+        """Plane that is shown; None if there is only one."""
         axis = self._geometry.plane_axis
         if axis is None:
             return None
@@ -66,7 +66,7 @@ class ViewerPosition:
                 self._viewer.scene.camera.center = tuple(middle.tolist())
 
     def _in_sight(self, world: NDArray[np.float64]) -> bool:
-        """Whether a place is on the canvas, and not at its very edge; in 2D only."""
+        """Return whether a place is on the canvas, and not at its very edge; in 2D only."""
         camera, size = self._viewer.scene.camera, np.array(self._viewer.canvas.size)
         if len(world) != 2:
             return False

@@ -1,4 +1,4 @@
-"""Where work is kept while it is done, and found again."""
+"""Folders of work: kept while it is done, and found again."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from napari_sam2track._napari.settings import settings
 from napari_sam2track.storage.processes import began, is_alive
 from napari_sam2track.workspace.workspace_file import LABELS, NAME
 
-#: Side of a block of labels on disk: a stroke of the brush writes few of them.
+#: Side of a block of labels on disk: a stroke of the brush changes few of them.
 _BLOCK = 512
 #: Holds the number of the process that uses a folder.
 _LOCK = "in_use"
 
 
 def work_root() -> Path:
-    """The folder for all work: that of the settings, or the system's for a person's data."""
+    """Return the folder for all work: that of the settings, or the system's for a person's data."""
     chosen = settings().work_folder
     if chosen:
         return Path(chosen).expanduser()
@@ -28,9 +28,9 @@ def work_root() -> Path:
 
 
 def folder_for(fingerprint: str, plane: int | None) -> Path:
-    """The folder for the work on a movie: the same for the same pixels, whatever its name.
+    """Return the folder for the work on a movie: the same for the same pixels, whatever its name.
 
-    One that is in use, in this window or another one, is passed over.
+    One that is in use, in this window or another one, is skipped.
     """
     end = "" if plane is None else f"-plane{plane}"
     first = work_root() / f"{fingerprint[:16]}{end}"
@@ -42,27 +42,27 @@ def folder_for(fingerprint: str, plane: int | None) -> Path:
 
 
 def take(folder: Path) -> None:
-    """Say that a folder is in use from now on."""
+    """Mark a folder as in use."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _LOCK).write_text(f"{os.getpid()} {began(os.getpid())}", "utf-8")
 
 
 def give_back(folder: Path) -> None:
-    """Say that a folder is not in use any more."""
+    """Mark a folder as not in use any more."""
     (folder / _LOCK).unlink(missing_ok=True)
 
 
 def in_use(folder: Path) -> bool:
-    """Whether a process that lives has taken a folder."""
+    """Return whether a living process uses a folder."""
     try:
         number, begun = (folder / _LOCK).read_text("utf-8").split()
         return is_alive(int(number), float(begun))
-    except (OSError, ValueError):  # nobody has, or a crash cut it off
+    except (OSError, ValueError):  # there is no lock, or a crash cut it off
         return False
 
 
 def put_aside(folder: Path) -> Path | None:
-    """Rename a folder of work, so that another can be begun; None if there is nothing in it."""
+    """Rename a folder of work, so that another can be begun; None if it is empty."""
     if not folder.exists():
         return None
     if not any(folder.iterdir()):
@@ -79,7 +79,7 @@ def put_aside(folder: Path) -> Path | None:
 
 
 def forget_work(folder: Path) -> None:
-    """Put aside what was said in a folder of work, and leave its labels where they are."""
+    """Put aside the annotations in a folder of work, and leave its labels where they are."""
     path = folder / NAME
     if path.exists():
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -87,21 +87,21 @@ def forget_work(folder: Path) -> None:
 
 
 def lies_in(array: Any, folder: Path) -> bool:
-    """Whether labels are the ones on disk in a folder of work."""
+    """Return whether labels are the ones on disk in a folder of work."""
     root = getattr(getattr(array, "store", None), "root", None)
     return root is not None and folder.absolute() in Path(root).absolute().parents
 
 
 def open_labels(folder: Path, shape: tuple[int, ...]) -> tuple[Any, bool]:
-    """Labels on disk, made if they are missing or of another shape.
+    """Open labels on disk, made if they are missing or of another shape.
 
-    What was there is never deleted: the same frames with an axis of length 1 more or less (the
-    same movie as another reader gives it) are taken over, and others are put aside.
+    Earlier labels are never deleted: the same frames with an axis of length 1 more or less (the
+    same movie from another reader) are taken over, and others are put aside.
 
     Returns
     -------
     array, old
-        A zarr array, uint32; and whether it was there.
+        A zarr array, uint32; and whether it existed.
     """
     import zarr
 
@@ -125,7 +125,7 @@ def open_labels(folder: Path, shape: tuple[int, ...]) -> tuple[Any, bool]:
 
 
 def _solid(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """A shape without axes of length 1."""
+    """Return a shape without axes of length 1."""
     return tuple(n for n in shape if n > 1)
 
 
@@ -138,7 +138,7 @@ def _copy(old: Any, new: Any) -> None:
 
 
 def _first(shape: tuple[int, ...]) -> int:
-    """The first axis longer than 1; 0 if there is none."""
+    """Return the first axis longer than 1; 0 if there is none."""
     return next((axis for axis, n in enumerate(shape) if n > 1), 0)
 
 

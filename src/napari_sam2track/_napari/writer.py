@@ -1,9 +1,9 @@
 """File > Save for Labels and Tracks layers, in the formats that one name is enough for.
 
-napari has asked before it replaces a file, and its own writers replace without a word when they
-are called from a script. So an output of the very name that napari gives is replaced, if it is a
+napari has asked before it replaces a file, and its own writers replace without asking when they
+are called from a script. So an output of the very name that napari passes is replaced, if it is a
 file or a folder that we wrote; a folder with other people's files never is. Where we complete a
-name (``cells`` to ``cells.geff``), nobody was asked, and what exists is refused.
+name (``cells`` to ``cells.geff``), napari has not asked, and existing files are refused.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from napari_sam2track.formats.tracks_files import format_named, losses, write_tr
 from napari_sam2track.progress import ProgressHook, no_progress
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
-#: Writes some layers under a name, and tells what was written.
+#: Writes some layers under a name, and returns the paths written.
 LayerWriter = Callable[[str, "list[tuple[Any, dict[str, Any], str]]"], list[str]]
 
 #: Ends of names for each format that napari offers; the first is added where there is none.
-#: ``.ctc`` is asked for only, since the folder is called as the challenge has it: 01_RES.
+#: ``.ctc`` is selected only, since the folder has the challenge's name: 01_RES.
 EXTENSIONS: Mapping[str, tuple[str, ...]] = {
     "geff": (".geff",),
     "ctc": (".ctc",),
@@ -40,7 +40,7 @@ _CTC_ENDS = ("_res", "_gt", "tra")
 
 
 def layer_writer(format: str) -> LayerWriter:
-    """What napari calls to write layers in a format."""
+    """Return the function that napari calls to write layers in a format."""
 
     def write(path: str, layers: list[tuple[Any, dict[str, Any], str]]) -> list[str]:
         return write_layers(path, layers, format)
@@ -68,7 +68,7 @@ def write_layers(
     Parameters
     ----------
     path
-        As napari gives it, with or without a suffix.
+        As napari passes it, with or without a suffix.
     layers
         LayerData tuples, at most one of each kind.
     format
@@ -77,7 +77,7 @@ def write_layers(
     Returns
     -------
     list
-        What was written.
+        The paths written.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def write_layers(
 
 
 def output_path(path: Path, format: str) -> Path:
-    """The name that is written: complete, and as the format's users have it."""
+    """Return the name that is written: complete, in the format's convention."""
     if format == "ctc":
         path = path.with_suffix("") if path.suffix.lower() == ".ctc" else path
         known = path.name.lower().endswith(_CTC_ENDS)
@@ -110,7 +110,7 @@ def output_path(path: Path, format: str) -> Path:
 def movie_of_layers(
     layers: Sequence[tuple[Any, Mapping[str, Any], str]], progress: ProgressHook = no_progress
 ) -> TrackedMovie:
-    """Tracks of a Labels layer, a Tracks layer, or both.
+    """Return the tracks of a Labels layer, a Tracks layer, or both.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def movie_of_layers(
 
 
 def in_napari(text: str) -> str:
-    """A message of the command line's in words of the plugin."""
+    """Return a message of the command line in the plugin's words."""
     for option, words in (
         ("say --overwrite (overwrite=True) to replace it", "allow it to be replaced"),
         ("with --renumber", 'with "Renumber" in the dock SAM2 Export'),

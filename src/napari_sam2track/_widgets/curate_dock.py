@@ -35,7 +35,7 @@ _HINT = (
 
 
 class CurateDock(DockBase):
-    """Everything from labels to curated tracks.
+    """Dock from labels to curated tracks.
 
     Parameters
     ----------
@@ -98,12 +98,12 @@ class CurateDock(DockBase):
         """Show a message in the dock; a warning or an error in napari as well."""
         self.message.say(text, level)
         if isinstance(self.project, LabelsProject) or self.project is None:
-            tell(level, text)  # else the dock of the project does
+            tell(level, text)  # else the project's dock reports it
 
     # -- which labels --------------------------------------------------------------------------
 
     def _choose(self, layer: Any) -> None:
-        """Work on a layer: as the project that it belongs to, or by itself."""
+        """Work on a layer: in its project, or by itself."""
         self._leave()
         if layer is None:
             self.message.say(_HINT)
@@ -176,12 +176,12 @@ class CurateDock(DockBase):
             project.close()
 
     def _on_metadata(self, event: Any = None) -> None:
-        """The labels became those of a project, or of none."""
+        """Handle that the labels became those of a project, or of none."""
         if self._layer is not None and _project_of(self._layer) is not None:
             self._choose(self._layer)
 
     def _on_closing(self) -> None:
-        """The project ends: end what goes on, and look at what is left a little later."""
+        """Handle the end of the project: stop tasks, and choose another layer a little later."""
         self._leave()
         self.pump.later("choose", 0, self._again)
 
@@ -220,7 +220,7 @@ class CurateDock(DockBase):
 
 
 def fitting_parents(state: TrackState, wanted: Mapping[int, int]) -> list[SetParent]:
-    """Those of some parents that are new, and hold: the mother ends before the daughter begins."""
+    """Return those of some parents that are new and hold: the parent ends before the daughter."""
     places, now = state.places, state.parents
     return [
         SetParent(child, parent)

@@ -1,4 +1,4 @@
-"""Divisions that a run or a look at the labels suggests: accept or refuse."""
+"""Candidates for divisions, from a run or a scan of the labels: accept or refuse."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class DivisionsPanel(QWidget):
         self._renew()
 
     def find(self) -> None:
-        """Look at all frames in the background."""
+        """Scan all frames in the background."""
         project = self._project
         if project is None or self.job is not None:
             return
@@ -92,7 +92,7 @@ class DivisionsPanel(QWidget):
         project.background.submit(self.job)
 
     def cancel(self) -> None:
-        """Look no further."""
+        """Stop the scan."""
         if self.job is not None:
             self.job.stop()
 
@@ -106,7 +106,7 @@ class DivisionsPanel(QWidget):
         self._renew()
 
     def refuse(self) -> None:
-        """Show the chosen candidate no more."""
+        """Refuse the chosen candidate, which is shown no more."""
         project, chosen = self._project, self._chosen()
         if project is not None and chosen is not None:
             project.refuse(chosen.parent, chosen.frame)
@@ -156,7 +156,7 @@ class DivisionsPanel(QWidget):
             self._renew()
 
     def _renew(self) -> None:
-        """Show what may still be a division."""
+        """Show the candidates that are still open."""
         project = self._project
         self.candidates = []
         if project is not None and project.is_open:

@@ -1,4 +1,4 @@
-"""When a dock goes away: closed with its cross, taken out by a script, or with the whole window."""
+"""Base of docks: notices when one is closed, removed by a script, or gone with the window."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QApplication, QWidget
 
 
 class DockBase(QWidget):
-    """A widget that gives back what it holds, once.
+    """A widget that releases its resources once.
 
     napari takes the widget out of its dock and forgets it, without closing it; a window that is
     closed destroys it. Both end in the function given to `when_closed`, which must not touch the
@@ -23,7 +23,7 @@ class DockBase(QWidget):
         self._farewell: Callable[[], object] | None = None
 
     def when_closed(self, farewell: Callable[[], object]) -> None:
-        """What is to be done in the end."""
+        """Set the function that is called once, at the end."""
         done: list[bool] = []
 
         def once(*_: Any) -> None:
@@ -38,7 +38,7 @@ class DockBase(QWidget):
             app.aboutToQuit.connect(once)
 
     def event(self, event: QEvent) -> bool:
-        """Notice when the dock lets go of the widget, or the window is closed."""
+        """Notice when the dock releases the widget, or the window is closed."""
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is None and self._docked:
                 self._say_farewell()

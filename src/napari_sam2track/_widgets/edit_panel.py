@@ -17,7 +17,7 @@ _COLUMNS = 3
 
 
 class EditPanel(QWidget):
-    """Tools, actions, and what the current track is."""
+    """Tools, actions, and a description of the current track."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class EditPanel(QWidget):
         self._show()
 
     def choose(self, name: str | None) -> None:
-        """Take a tool in hand; the same one again lays it aside."""
+        """Activate a tool; the same one again is deactivated."""
         if self.tools is not None:
             self.tools.start(name)
         self._tool_changed()

@@ -1,4 +1,4 @@
-"""The dock that writes a layer's tracks in any format, and says first what would be lost."""
+"""Dock that writes a layer's tracks in any format, and first shows the losses."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from napari_sam2track._widgets.layer_choice import LayerChoice
 from napari_sam2track._widgets.parts import row
 from napari_sam2track.params import WriteParams
 
-#: Milliseconds between two looks at how far the other thread is.
+#: Milliseconds between two checks of the other thread's progress.
 _EVERY = 100
-#: Events of a layer after which what was read of it may not be so any more.
+#: Events of a layer after which its tracks have to be read again.
 _EDITS = ("data", "paint", "rebuild_tracks", "rebuild_graph")
 
 
@@ -125,7 +125,7 @@ class ExportDock(DockBase):
         self._timer.timeout.connect(self._show_progress)
 
     def _leave(self) -> None:
-        """Let go of the viewer; what is being written is stopped, and leaves nothing."""
+        """Release the viewer; an active export is stopped, and leaves nothing."""
         for progress in (self.judging, self.writing):
             if progress is not None:
                 progress.stopped.set()
@@ -137,7 +137,7 @@ class ExportDock(DockBase):
     # -- what there is, and whether the format can hold it --------------------------------------
 
     def _layers(self) -> Layers:
-        """The chosen layers, as they are now."""
+        """Return the chosen layers in their present state."""
         layer, lineage = self.layer_choice.value(), self.lineage_choice.value()
         if layer is None:
             return ()
@@ -147,7 +147,7 @@ class ExportDock(DockBase):
         return [snapshot(each) for each in chosen]
 
     def _chosen(self, layer: Any = None) -> None:
-        """Another layer, or the same one again."""
+        """Handle the choice of another layer, or the same one again."""
         self._verdict = None
         self._watch_edits(self.layer_choice.value())
         self.lineage_choice.setEnabled(_is_labels(self.layer_choice.value()))
@@ -159,7 +159,7 @@ class ExportDock(DockBase):
         self.look()
 
     def look(self, _: Any = None) -> None:
-        """Find out, in another thread, what would be written and lost."""
+        """Find out, in another thread, what an export would hold and lose."""
         if self.judging is not None:
             self.judging.stopped.set()
         self.judging = None
@@ -203,7 +203,7 @@ class ExportDock(DockBase):
             self.target.setText(str(complete(Path(path), self._name)))
 
     def _completed(self) -> Path | None:
-        """The target with the suffix of the format, which is shown too; None if there is none."""
+        """Return the target with the suffix of the format, and show it; None if there is none."""
         typed = self.target.text().strip()
         if not typed:
             return None
@@ -239,7 +239,7 @@ class ExportDock(DockBase):
             self.message.setText(_capital(str(result)))
         else:
             self.message.setText(f"Written: {result}")
-            self.replace_box.setChecked(False)  # the next one is asked for again
+            self.replace_box.setChecked(False)  # the next one needs another consent
         self._show_readiness()
 
     # -- small things ---------------------------------------------------------------------------
@@ -255,7 +255,7 @@ class ExportDock(DockBase):
     def _run(
         self, work: Callable[[], Any], progress: ExportProgress, then: Callable[[Any], None]
     ) -> None:
-        """Work in another thread; what it returns or raises is handed on, unless it is too late."""
+        """Run a task in another thread; its result or error is reported, unless it is too late."""
         from napari.qt.threading import create_worker
 
         def guarded() -> tuple[Any]:
@@ -281,7 +281,7 @@ class ExportDock(DockBase):
         self.bar.setFormat(f"{progress.doing} %p%")
 
     def _show_readiness(self, _: Any = None) -> None:
-        """What can be pressed now."""
+        """Enable the buttons that can be pressed now."""
         writing = self.writing is not None
         self.choices.setEnabled(not writing)
         self.stop_button.setVisible(writing)
@@ -292,7 +292,7 @@ class ExportDock(DockBase):
             self._show_progress()
 
     def _watch_edits(self, layer: Any) -> None:
-        """Notice when the chosen layer changes, and no other."""
+        """Listen to changes of the chosen layer, and of no other."""
         for each, follow in ((self._watched, False), (layer, True)):
             for name in _EDITS:
                 events = None if each is None else getattr(each.events, name, None)
@@ -301,7 +301,7 @@ class ExportDock(DockBase):
         self._watched = layer
 
     def _edited(self, event: Any = None) -> None:
-        """What is written is read anew; only what is shown here is of before."""
+        """Offer another check, as the shown one is old; an export reads the layer anew."""
         self.again_button.show()
 
 
@@ -320,7 +320,7 @@ def _capital(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text within rich text, without its full stop."""
+    """Escape text within rich text, without its full stop."""
     from html import escape
 
     return escape(text.rstrip("."), quote=False)

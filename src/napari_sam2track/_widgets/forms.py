@@ -31,17 +31,17 @@ class ParamsForm:
         The model. Labels, tooltips, bounds and choices come from its fields.
     names
         Fields that are shown, in this order; all of them if not given. The others keep their
-        defaults, or what `set_value` gave.
+        defaults, or the values of `set_value`.
     overrides
-        Field name to what is different in the form: ``label``, ``tooltip``, ``min``, ``max``,
-        ``step``, ``decimals``, ``choices`` (pairs of text and value) or ``none_text``, what stands
+        Field name to differences in the form: ``label``, ``tooltip``, ``min``, ``max``,
+        ``step``, ``decimals``, ``choices`` (pairs of text and value) or ``none_text``, which stands
         for "not given" ("automatic").
 
     Attributes
     ----------
     changed
         psygnal signal: the user has changed a value; carries the new model. Not emitted while the
-        values contradict each other, which a line below the form tells of.
+        values contradict each other, which a line below the form explains.
 
     Raises
     ------
@@ -95,7 +95,7 @@ class ParamsForm:
 
     @property
     def problem(self) -> str:
-        """Why the values cannot be used together; empty if they can."""
+        """Reason why the values cannot be used together; empty if they can."""
         try:
             self.value()
         except UsageError as e:
@@ -127,7 +127,7 @@ class ParamsForm:
         self._show_problem("")
 
     def set_maximum(self, name: str, maximum: float) -> None:
-        """Narrow what can be entered, as where the last frame of a movie is known.
+        """Set the largest value that can be entered, as when the last frame of a movie is known.
 
         Emits nothing, even where a value has to give way.
         """
@@ -162,7 +162,7 @@ class _Editor:
         self._shown: Any = None
 
     def value(self) -> Any:
-        # What is shown is rounded: a value that nobody touched comes back as it was given.
+        # The shown value is rounded: one that nobody changed comes back as it was set.
         shown = self._read()
         return self._exact if shown == self._shown else shown
 
@@ -173,7 +173,7 @@ class _Editor:
         self._exact = value if self._is_rounded(value) else self._shown
 
     def _is_rounded(self, value: Any) -> bool:
-        """Whether what is shown is the value, as far as the widget has room for it."""
+        """Return whether the shown value is the real one, to the precision of the widget."""
         if value is None or not isinstance(self.widget, SpinBox | FloatSpinBox):
             return True
         decimals = self.widget.native.decimals() if isinstance(self.widget, FloatSpinBox) else 0
@@ -244,7 +244,7 @@ class _OptionalEditor(_Editor):
 
 
 def _editor(name: str, info: FieldInfo, override: Mapping[str, Any]) -> _Editor:
-    """The row of a field."""
+    """Make the row of a field."""
     options = dict(override)
     label = options.pop("label", info.title or name)
     tooltip = wrapped(options.pop("tooltip", info.description or ""))
@@ -269,7 +269,7 @@ def _editor(name: str, info: FieldInfo, override: Mapping[str, Any]) -> _Editor:
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:
-    """The type of a field, and whether it may be None too."""
+    """Return the type of a field, and whether it may be None too."""
     if get_origin(annotation) in (Union, types.UnionType):
         inner = [arg for arg in get_args(annotation) if arg is not type(None)]
         if len(inner) == 1:
@@ -280,7 +280,7 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
 def _spin_box(
     kind: type, info: FieldInfo, common: Mapping[str, Any], options: dict[str, Any]
 ) -> ValueWidget:
-    """A spin box with a field's bounds; a wheel turn is some twentieth of a narrow range."""
+    """Make a spin box with a field's bounds; a wheel turn is some twentieth of a narrow range."""
     bounds = {type(bound).__name__: bound for bound in info.metadata}
     narrow = kind is float and "Le" in bounds and bounds["Le"].le <= 1
     decimals = options.pop("decimals", 2) if kind is float else 0
@@ -301,7 +301,7 @@ def _spin_box(
 
 
 def _reasons(error: ValidationError, model: type[Params]) -> str:
-    """What pydantic says, with the fields' titles."""
+    """Return pydantic's reasons, with the fields' titles."""
     found = []
     for item in error.errors():
         fields = [str(place) for place in item["loc"]]

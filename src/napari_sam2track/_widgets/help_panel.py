@@ -1,4 +1,4 @@
-"""The keys, and how to work."""
+"""Panel of the keys, and how to work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which image is worked on, and how it is looked at."""
+"""Panel to choose an image, its axes, channel and intensity."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class ImagePanel(QWidget):
     Attributes
     ----------
     changed
-        Signal: another image, or another way to look at it.
+        Signal: another image, or other axes, channel or intensity.
     start_asked
-        Signal (go on): begin; go on with what was saved, or anew.
+        Signal (resume): begin; resume saved work, or begin anew.
     preview_asked
-        Signal (shown): whether what SAM2 sees is to be shown.
+        Signal (shown): whether the picture that SAM2 gets is to be shown.
     """
 
     changed = Signal()
@@ -128,7 +128,7 @@ class ImagePanel(QWidget):
         return self.points_choice.value()
 
     def value(self) -> FramesParams:
-        """How the image is looked at."""
+        """Return axes, channel, intensity and plane of the image."""
         return FramesParams(
             axes=self.axes_edit.text().strip().upper() or None,
             channel=self.channel_edit.text().strip() or None,
@@ -137,7 +137,7 @@ class ImagePanel(QWidget):
         )
 
     def set_value(self, params: FramesParams) -> None:
-        """Show how the image is looked at."""
+        """Show axes, channel, intensity and plane."""
         if params.axes is not None:
             self.axes_edit.setText(params.axes)
         self.channel_edit.setText(params.channel or "")
@@ -147,13 +147,13 @@ class ImagePanel(QWidget):
             self.plane_spin.setValue(params.z)
 
     def set_offer(self, text: str) -> None:
-        """Offer to go on with saved work; empty: there is none."""
+        """Offer to resume saved work; empty: there is none."""
         self.offer_label.say(text)
         self._go_on.setVisible(bool(text))
         self._start.setText("Start anew" if text else "Start")
 
     def set_started(self, started: bool) -> None:
-        """Whether work goes on."""
+        """Show whether work has begun."""
         for widget in (
             self._image,
             self.axes_edit,
@@ -169,7 +169,7 @@ class ImagePanel(QWidget):
             self.set_offer("")
 
     def show_picture(self, frame_yxc: NDArray[np.uint8] | None) -> None:
-        """Show a frame, (Y, X, 3) uint8, as SAM2 sees it; None: nothing."""
+        """Show a frame, (Y, X, 3) uint8, as SAM2 gets it; None: nothing."""
         self._picture.setVisible(frame_yxc is not None)
         if frame_yxc is None:
             return
@@ -189,11 +189,11 @@ class ImagePanel(QWidget):
 
     @property
     def shows_picture(self) -> bool:
-        """Whether what SAM2 sees is to be shown."""
+        """True if the picture that SAM2 gets is to be shown."""
         return self._see.isChecked()
 
     def close_panel(self) -> None:
-        """Follow the viewer no more."""
+        """Disconnect from the viewer."""
         for choice in (self._image, self.labels_choice, self.points_choice):
             choice.leave()
 
@@ -205,7 +205,7 @@ class ImagePanel(QWidget):
         self.channel_edit.clear()
         self._intensity.clear()
         known = None if layer is None else restored_layers(self._viewer, layer)
-        if known is not None:  # a session was opened: go on with what it brought
+        if known is not None:  # a session was opened: resume its work
             self.labels_choice.set_value(known.labels)
             self.points_choice.set_value(known.points)
             self.set_value(known.frames)
@@ -223,5 +223,5 @@ class ImagePanel(QWidget):
 
 
 def _is_movie(layer: Any) -> bool:
-    """Whether frames can be taken from an image layer."""
+    """Return whether an image layer has frames."""
     return len(level_0(layer).shape) - bool(layer.rgb) >= 2

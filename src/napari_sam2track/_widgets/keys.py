@@ -1,11 +1,11 @@
-"""The keys of the docks: bound while a dock is open, and given back when it closes."""
+"""Keys of the docks: bound while a dock is open, and released when it closes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-#: What a key does, in words for the help; the names are those of `settings.Keys`.
+#: Actions of the keys, in words for the help; the names are those of `settings.Keys`.
 MEANINGS = {
     "toggle": "the next click (and the selected points) on the object, or beside it",
     "segment": "segment this frame from its prompts",
@@ -24,7 +24,7 @@ class KeyBindings:
 
     A layer's keys go before those of the viewer, and those of one layer before those of its kind:
     so keys are bound on our own layers, where they must win, and on the viewer for the others.
-    What was bound there before is bound again in the end.
+    Earlier bindings are restored at the end.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class KeyBindings:
                 self._bound.append((target, key, before))
 
     def release(self) -> None:
-        """Unbind all, and bind what was bound before."""
+        """Unbind all keys, and restore earlier bindings."""
         for target, key, before in reversed(self._bound):
             target.bind_key(key, None)
             if before is not None:
@@ -57,5 +57,5 @@ class KeyBindings:
 
 
 def shown(key: str) -> str:
-    """A key as a button shows it: "Shift+S" for "Shift-S", "Esc" for "Escape"."""
+    """Return a key as a button shows it: "Shift+S" for "Shift-S", "Esc" for "Escape"."""
     return key.replace("Control", "Ctrl").replace("Escape", "Esc").replace("-", "+")

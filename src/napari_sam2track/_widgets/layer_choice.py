@@ -24,7 +24,7 @@ class LayerChoice(QComboBox):
     kinds
         Names of their classes in lower case, such as ("labels", "tracks").
     none_text
-        What stands for no layer, as the first entry; without it, a layer is always chosen where
+        Text for no layer, as the first entry; without it, a layer is always chosen where
         there is one.
     accepts
         Leaves out layers, such as a plugin's own.
@@ -82,7 +82,7 @@ class LayerChoice(QComboBox):
         self.setCurrentIndex(at)
 
     def leave(self) -> None:
-        """Follow the viewer no more."""
+        """Disconnect from the viewer."""
         for name in _EVENTS:
             getattr(self._viewer.layers.events, name).disconnect(self._follow)
         for layer in self._named:
@@ -93,7 +93,7 @@ class LayerChoice(QComboBox):
         first = self._none_text is not None
         if layer is None:
             return 0 if first else -1
-        # What a plugin's viewer gives are proxies of layers: equal, not the same.
+        # A plugin's viewer returns proxies of layers: equal, not the same.
         found = (k for k, each in enumerate(self._layers) if each == layer)
         return next((k + first for k in found), -1)
 
@@ -102,7 +102,7 @@ class LayerChoice(QComboBox):
         return bool(names & set(self._kinds)) and (self._accepts is None or self._accepts(layer))
 
     def _follow(self, event: Any = None) -> None:
-        """Offer what is there now."""
+        """Offer the present layers."""
         self._layers = [layer for layer in self._viewer.layers if self._fits(layer)]
         for layer in self._named:
             if layer not in self._layers:

@@ -1,4 +1,4 @@
-"""Which row each track of a lineage tree gets: pure functions."""
+"""Layout of a lineage tree: the row of each track, by pure functions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Family:
 
 
 def layout(spans: Spans, parents: Parents, gap: int = 0) -> dict[int, float]:
-    """Rows of tracks in a lineage tree.
+    """Return the rows of tracks in a lineage tree.
 
     Daughters are beside each other, a parent is midway between its first and its last daughter.
     Families that do not meet in time share rows. Two tracks that meet in time are one row apart or
@@ -33,7 +33,7 @@ def layout(spans: Spans, parents: Parents, gap: int = 0) -> dict[int, float]:
     spans
         First and last frame of each track, both included.
     parents
-        Daughter to parent. What is not in ``spans`` is left out.
+        Daughter to parent. Tracks not in ``spans`` are left out.
     gap
         Least number of frames between two families on one row.
 
@@ -59,7 +59,7 @@ def layout(spans: Spans, parents: Parents, gap: int = 0) -> dict[int, float]:
 
 
 def known_parents(spans: Spans, parents: Parents) -> dict[int, int]:
-    """Parents among the tracks that there are; a circle is opened at its smallest id."""
+    """Return parents among the existing tracks; a circle is opened at its smallest id."""
     known = {c: p for c, p in parents.items() if c in spans and p in spans and c != p}
     roots = lineage_ids(known, known)
     # The root of a lineage has a parent only if it is in a circle.
@@ -70,7 +70,7 @@ def _family(root: int, daughters: Mapping[int, list[int]], spans: Spans) -> _Fam
     order = [root]
     for track in order:  # grows while it is gone through: parents before daughters
         order += daughters.get(track, ())
-    # The earliest frame below each track. One that goes on beyond it needs a row of its own.
+    # The earliest frame below each track. One that lasts longer needs a row of its own.
     earliest: dict[int, int] = {}
     for track in reversed(order):
         below = [min(earliest.get(d, spans[d][0]), spans[d][0]) for d in daughters.get(track, ())]
@@ -100,7 +100,7 @@ def _family(root: int, daughters: Mapping[int, list[int]], spans: Spans) -> _Fam
 
 
 def _lowest(free: np.ndarray, height: int) -> int:
-    """The lowest row from which on so many are free; rows beyond the last are."""
+    """Return the lowest row from which on so many are free; rows beyond the last are."""
     taken = np.flatnonzero(~free)
     edges = np.concatenate([[-1], taken])
     room = np.diff(np.concatenate([edges, [len(free) + height]])) - 1

@@ -1,4 +1,4 @@
-"""The lineage tree of what is worked on, and the Tracks layer."""
+"""Panel with the lineage tree of a project, and its Tracks layer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AFTER = 150
 
 
 class LineagePanel(QWidget):
-    """Who descends from whom."""
+    """Lineage tree of a project."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The lineage tree with its choices: who divided into whom, and when."""
+"""Lineage tree with its choices of tracks and direction."""
 
 from __future__ import annotations
 
@@ -97,14 +97,14 @@ class LineageTree(QWidget):
     def set_tracks(
         self, spans: Spans, parents: Parents, colours: Mapping[int, RGBA], n_frames: int
     ) -> None:
-        """Show tracks. What is zoomed to, and the current track, stay. Emits nothing.
+        """Show tracks. Zoom and current track stay. Emits nothing.
 
         Parameters
         ----------
         spans
             First and last frame of each track, both included.
         parents
-            Daughter to parent; broken lineages are drawn as far as that goes.
+            Daughter to parent; broken lineages are drawn as far as possible.
         colours
             RGBA of tracks, 0 to 1; grey where missing.
         n_frames
@@ -126,7 +126,7 @@ class LineageTree(QWidget):
         self.view.set_range(start, stop)
 
     def choice(self) -> Choice:
-        """Which tracks are shown."""
+        """Return the choice of tracks that are shown."""
         return self._choice.currentData()
 
     def set_choice(self, choice: Choice) -> None:
@@ -149,7 +149,7 @@ class LineageTree(QWidget):
         return Qt.Orientation.Vertical if self.view.vertical else Qt.Orientation.Horizontal
 
     def set_orientation(self, orientation: Qt.Orientation) -> None:
-        """Choose how time runs."""
+        """Choose the direction of time."""
         blocker = QSignalBlocker(self._turn)
         self._turn.setCurrentIndex(self._turn.findData(orientation))
         blocker.unblock()
@@ -171,7 +171,7 @@ class LineageTree(QWidget):
 def shown_spans(
     spans: Spans, parents: Parents, choice: Choice, track: int | None
 ) -> dict[int, tuple[int, int]]:
-    """The tracks that a choice is about, in the order of ``spans``."""
+    """Return the tracks of a choice, in the order of ``spans``."""
     if choice == "all":
         return dict(spans)
     links = {c: p for c, p in parents.items() if c in spans and p in spans}

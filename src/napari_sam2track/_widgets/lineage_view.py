@@ -1,4 +1,4 @@
-"""The drawing of a lineage tree: bars over time, joined where tracks divide."""
+"""Drawing of a lineage tree: bars over time, joined where tracks divide."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from napari_sam2track.tracks.lineage import Parents, Spans, ancestors, children,
 
 RGBA = tuple[float, float, float, float]
 
-#: Pixels of a row: what fits is chosen between the first two, Ctrl+wheel goes further.
+#: Pixels of a row: a fitting height is chosen between the first two, Ctrl+wheel exceeds them.
 LEAST_FIT, MOST_FIT = 13.0, 22.0
 LEAST, MOST = 3.0, 48.0
-#: How much is left of the colour of tracks that are not related to the current one.
+#: Part of the colour that remains of tracks not related to the current one.
 DIM = 0.35
 #: A click so many pixels beside a short track is on it.
 NEAR = 3.0
@@ -63,7 +63,7 @@ class LineageView(TimeView):
         n_frames: int,
         hint: str = "",
     ) -> None:
-        """Show tracks; ``hint`` stands where there are none."""
+        """Show tracks; ``hint`` is shown if there are none."""
         parents = known_parents(spans, parents)
         self._hint = hint
         self._colours = {
@@ -100,14 +100,14 @@ class LineageView(TimeView):
         self.set_frame(frame)
 
     def fit(self) -> None:
-        """Show all of time, and rows as high as there is room for."""
+        """Show the whole time range, and rows as high as there is room for."""
         self._row_zoom = None
         self._show_range(self.axis.shown(0, self.axis.n_frames))
         self._place()
 
     @property
     def row_height(self) -> float:
-        """Pixels of a row."""
+        """Height of a row in pixels."""
         if self._row_zoom is not None:
             return self._row_zoom
         return min(max(self._area().height() / max(self._n_rows(), 1), LEAST_FIT), MOST_FIT)
@@ -125,7 +125,7 @@ class LineageView(TimeView):
                 *descendants(track, self._parents),
             }
 
-    # What the view asks.
+    # Methods that the base class calls.
 
     def extent(self) -> float:
         return self._n_rows() * self.row_height
@@ -177,7 +177,7 @@ class LineageView(TimeView):
         self._place()
         self._row_bar.setValue(round(row * self._row_zoom - v))
 
-    # Painting: only what is in sight.
+    # Painting: only visible parts.
 
     def paint_rows(self, painter: QPainter, area: QRectF) -> None:
         if not len(self._bars):
@@ -231,7 +231,7 @@ class LineageView(TimeView):
             begin, end, row = bars[k]
             track = int(self._ids[k])
             u, to = axis.position(begin), axis.position(end)
-            # Narrow bars stay in sight.
+            # Narrow bars stay visible.
             box = QRectF(u, (row + 0.5) * height - self.offset - thick / 2, max(to - u, 2), thick)
             colour = QColor(self._colours[track])
             if self._related and track not in self._related:
@@ -241,7 +241,7 @@ class LineageView(TimeView):
                 painter.setPen(QPen(self.faint(1), 2))
                 painter.drawRect(box)
             if writes:
-                # The number stays in sight of a track that began before what is shown.
+                # The number stays visible for a track that began before the shown range.
                 start = max(u, area.left()) + 3
                 text, along = str(track), metrics.height()
                 if not self.vertical:
@@ -253,7 +253,7 @@ class LineageView(TimeView):
                     self.write(painter, place, centre if self.vertical else flags, text)
 
     def _ink(self, colour: QColor) -> QColor:
-        """Black or white, whichever can be read on a colour, as it is on the background."""
+        """Return black or white, whichever is readable on a colour, blended with the background."""
         base, share = self.palette().color(QPalette.ColorRole.Base), colour.alphaF()
         mixed = [
             a * share + b * (1 - share)
@@ -263,5 +263,5 @@ class LineageView(TimeView):
         return QColor(0, 0, 0) if light > 0.55 else QColor(255, 255, 255)
 
     def tracks(self) -> Iterable[int]:
-        """The tracks that are drawn, whether in sight or not."""
+        """Return the tracks that are drawn, whether visible or not."""
         return self._spans.keys()

@@ -13,7 +13,7 @@ from napari_sam2track.params import LinkParams
 
 
 class LinkPanel(QWidget):
-    """Start, watch and cancel it."""
+    """Panel to start, watch and cancel linking."""
 
     def __init__(self) -> None:
         super().__init__()

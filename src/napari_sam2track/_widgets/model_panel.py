@@ -1,4 +1,4 @@
-"""Which network follows the objects, where, and how."""
+"""Panel to choose the network, its device and parameters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from napari_sam2track.models.download import Status, download, status
 from napari_sam2track.models.registry import ModelInfo, all_models, find_model
 from napari_sam2track.params import EngineParams
 
-#: What is shown of the engine's parameters; the others are asked for where they are needed.
+#: Parameters of the engine that are shown; other panels show the others.
 ADVANCED = (
     *("mode", "window_size", "later_prompts", "before", "divisions", "touching"),
     *("neighbours", "give_up", "fill_holes", "min_part", "keep_masks", "batch"),
@@ -40,7 +40,7 @@ class ModelPanel(QWidget):
     changed
         Signal: another choice.
     told
-        Signal (level, text): something to say.
+        Signal (level, text): a message.
     """
 
     changed = Signal()
@@ -91,15 +91,15 @@ class ModelPanel(QWidget):
         self._tell_about()
 
     def model(self) -> ModelInfo:
-        """The chosen model."""
+        """Return the chosen model."""
         return self._models[max(self._model.currentIndex(), 0)]
 
     def device(self) -> str:
-        """``auto``, ``cuda``, ``mps`` or ``cpu``."""
+        """Return ``auto``, ``cuda``, ``mps`` or ``cpu``."""
         return str(self._device.currentData())
 
     def engine(self) -> EngineParams:
-        """How objects are followed."""
+        """Return the parameters of following."""
         value = self.form.value()
         assert isinstance(value, EngineParams)
         return value
@@ -117,13 +117,13 @@ class ModelPanel(QWidget):
         self._tell_about()
 
     def set_running(self, running: bool) -> None:
-        """While a run goes on nothing can be chosen."""
+        """Disable all choices while a run is active."""
         for widget in (self._model, self._file, self._device, self.form.native):
             widget.setEnabled(not running)
 
     @property
     def missing(self) -> str:
-        """Why the chosen model cannot be used; empty if it can."""
+        """Reason why the chosen model cannot be used; empty if it can."""
         info = self.model()
         if status(info) in (Status.BUNDLED, Status.DOWNLOADED, Status.LOCAL):
             return ""
@@ -165,7 +165,7 @@ class ModelPanel(QWidget):
 
     def _download(self) -> None:
         info, meter = self.model(), _Meter()
-        if self._meter is not None:  # the button says "Cancel" while something comes
+        if self._meter is not None:  # the button says "Cancel" during a download
             self._meter.cancelled = True
             return
         self._meter = meter
@@ -209,19 +209,19 @@ def _size(info: ModelInfo) -> str:
 
 
 class _CancelledError(Sam2TrackError):
-    """The person does not want it any more."""
+    """The person has cancelled the download."""
 
 
 @dataclass
 class _Meter:
-    """How much has come: what `download` tells, in its thread."""
+    """Progress of `download`, which reports it in its thread."""
 
     total: int = 0
     done: int = 0
     cancelled: bool = False
 
     def update(self, n_bytes: int) -> None:
-        """So many bytes more."""
+        """Count more bytes."""
         self.done += n_bytes
         if self.cancelled:
             raise _CancelledError("The download was cancelled")
@@ -231,4 +231,4 @@ class _Meter:
         self.done = 0
 
     def close(self) -> None:
-        """All is there."""
+        """Note that the download is complete."""

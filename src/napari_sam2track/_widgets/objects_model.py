@@ -12,19 +12,19 @@ from qtpy.QtGui import QColor, QIcon, QPixmap
 
 from napari_sam2track._widgets.strip_image import COLOURS
 
-# Roles as plain numbers: Qt asks for them some ten thousand times, and enums compare slowly.
+# Roles as plain numbers: Qt reads them some ten thousand times, and enums compare slowly.
 DISPLAY = Qt.ItemDataRole.DisplayRole.value
 EDIT = Qt.ItemDataRole.EditRole.value
 CHECK = Qt.ItemDataRole.CheckStateRole.value
 DECORATION = Qt.ItemDataRole.DecorationRole.value
 ALIGNMENT = Qt.ItemDataRole.TextAlignmentRole.value
 TIP = Qt.ItemDataRole.ToolTipRole.value
-#: What to sort and to search by.
+#: Role of the values for sorting and searching.
 SORT = Qt.ItemDataRole.UserRole.value
 SEARCH = SORT + 1
 #: Pixels of a square of colour.
 SWATCH = 12
-#: With more blocks of new or gone rows than this, one by one is slower than all anew.
+#: With more blocks of new or gone rows than this, a reset is faster than changes one by one.
 MANY_BLOCKS = 50
 
 HEADERS = ("Id", "Name", "Frames", "State", "Score", "Show", "Lock")
@@ -57,7 +57,7 @@ class ObjectRow:
     first, last
         First and last frame, both included.
     n_frames
-        On how many frames it is.
+        Number of its frames.
     state
         A word for its state.
     score
@@ -79,7 +79,7 @@ class ObjectRow:
 
     @property
     def frames(self) -> str:
-        """As in "3-17 (14)"; only one number of an object on one frame."""
+        """Range of frames as in "3-17 (14)"; one number for an object on one frame."""
         if self.n_frames == 0:
             return ""
         if self.first == self.last:
@@ -112,11 +112,11 @@ class ObjectsModel(QAbstractTableModel):
         return self._rows
 
     def row_of(self, object_id: int) -> int | None:
-        """Where an object is."""
+        """Return the row of an object."""
         return self._at.get(object_id)
 
     def set_rows(self, rows: Iterable[ObjectRow]) -> None:
-        """Show these rows; only what differs is told to views.
+        """Show these rows; views are notified of differences only.
 
         Raises
         ------
@@ -162,7 +162,7 @@ class ObjectsModel(QAbstractTableModel):
         self._at = {row.object_id: k for k, row in enumerate(self._rows)}
 
     def change(self, object_id: int, **values: Any) -> None:
-        """Change an object's row as the user does: told by a signal if it differs."""
+        """Change an object's row as the user does: emits a signal if it differs."""
         k = self._at[object_id]
         old, self._rows[k] = self._rows[k], replace(self._rows[k], **values)
         new = self._rows[k]
@@ -177,7 +177,7 @@ class ObjectsModel(QAbstractTableModel):
             self.lock_changed.emit(object_id, new.locked)
 
     def _swatch(self, colour: QColor) -> QIcon:
-        """A square of a colour, which stays that colour in a selected row."""
+        """Return a square of a colour, which keeps that colour in a selected row."""
         if (icon := self._swatches.get(colour.rgba())) is None:
             pixmap, icon = QPixmap(SWATCH, SWATCH), QIcon()
             pixmap.fill(colour)
@@ -186,7 +186,7 @@ class ObjectsModel(QAbstractTableModel):
             self._swatches[colour.rgba()] = icon
         return icon
 
-    # What Qt asks.
+    # Methods that Qt calls.
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
         return 0 if parent is not None and parent.isValid() else len(self._rows)
@@ -250,7 +250,7 @@ class ObjectsModel(QAbstractTableModel):
 
 
 def _blocks(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """First and last of each run of ascending numbers."""
+    """Return first and last of each run of ascending numbers."""
     runs = []
     for _, group in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
         run = [number for _, number in group]
@@ -274,7 +274,7 @@ def _text(row: ObjectRow, column: int) -> str | None:
 
 
 def _sort_key(row: ObjectRow, column: int) -> Any:
-    """A number or a text, since Qt compares them."""
+    """Return a number or a text, since Qt compares them."""
     match column:
         case 0:
             return row.object_id

@@ -1,4 +1,4 @@
-"""The objects: which one is clicked on, and what is known of all."""
+"""Panel of the objects: the current one, and the states of all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from napari_sam2track.workspace.state_grid import NONE, STATES
 
 
 class ObjectsPanel(QWidget):
-    """Choose, prompt, name, hide, protect and delete objects."""
+    """Panel to choose, prompt, name, hide, protect and delete objects."""
 
     def __init__(self, viewer: Any, keys: Keys) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class ObjectsPanel(QWidget):
         self.renew()
 
     def close_panel(self) -> None:
-        """Follow the viewer no more."""
+        """Disconnect from the viewer."""
         self.set_project(None)
         self._masks.leave()
 
@@ -176,11 +176,11 @@ class ObjectsPanel(QWidget):
 
     def _on_changed(self, frame: int | None) -> None:
         project = self._project
-        if project is not None:  # a run tells of every frame
+        if project is not None:  # a run reports every frame
             project.pump.later("objects", 100 if frame is not None else 0, self.renew)
 
     def renew(self) -> None:
-        """Show all objects as they are now."""
+        """Show the present states of all objects."""
         project = self._project
         if project is None or not project.is_open:
             self.table.set_rows([])
@@ -190,7 +190,7 @@ class ObjectsPanel(QWidget):
 
 
 def object_rows(project: MovieProject) -> list[ObjectRow]:
-    """What is known of all objects."""
+    """Return the rows of all objects."""
     work, grid = project.work, project.work.grid
     colours = project.colours.of(np.array(grid.ids, np.int64))
     worst = ("stale", "absent")

@@ -1,4 +1,4 @@
-"""The table of objects: who is there, and which one is current."""
+"""Table of objects, with the current one."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ class ObjectsTable(QWidget):
         return sorted(self._id(index) for index in rows)
 
     def select(self, object_id: int | None) -> None:
-        """Select an object alone, and scroll to it; None, or one that is not there: nothing.
+        """Select an object alone, and scroll to it; None or an unknown one clears the selection.
 
         Emits nothing.
         """
@@ -160,7 +160,7 @@ class ObjectsTable(QWidget):
         return self._model.rows[self._proxy.mapToSource(index).row()].object_id
 
     def _index(self, object_id: int | None) -> QModelIndex | None:
-        """Where an object is in the view; None if it is hidden or gone."""
+        """Return the index of an object in the view; None if it is hidden or gone."""
         row = None if object_id is None else self._model.row_of(object_id)
         if row is None:
             return None
@@ -216,7 +216,7 @@ class ObjectsTable(QWidget):
             self.delete_requested.emit(object_ids)
 
     def _filter(self, text: str) -> None:
-        with self._quietly():  # the current row may be hidden now, which nobody chose
+        with self._quietly():  # the current row may be hidden now, which no user chose
             self._proxy.setFilterFixedString(text.strip())
         self._told = self._current_id()
         self._show_count()
@@ -230,7 +230,7 @@ class ObjectsTable(QWidget):
             self._model.change(object_id, **values)
 
     def menu(self) -> QMenu | None:
-        """What can be done with the selected rows; None if there are none."""
+        """Return a menu of actions on the selected rows; None if there are none."""
         object_ids = self.selected_ids()
         if not object_ids:
             return None
@@ -295,7 +295,7 @@ class ObjectsTable(QWidget):
 
 
 class _View(QTableView):
-    """A table that tells of Enter and Delete."""
+    """A table that reports Enter and Delete."""
 
     entered_row = Signal()
     delete_pressed = Signal()
@@ -321,7 +321,7 @@ class _View(QTableView):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        # Names take what is left. (A stretched section would keep its width where nothing is.)
+        # Names take the remaining width. (A stretched section would keep its width if empty.)
         header = self.horizontalHeader()
         others = header.length() - header.sectionSize(NAME)
         least = self.fontMetrics().horizontalAdvance("00000000")

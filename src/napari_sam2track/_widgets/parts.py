@@ -1,4 +1,4 @@
-"""Small pieces that the docks are made of, and how they speak."""
+"""Small parts of the docks, and their messages."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from superqt import QCollapsible
 
 
 def button(text: str, tip: str, call: Callable[[], Any], key: str = "") -> QPushButton:
-    """A push button that shows its key."""
+    """Make a push button that shows its key."""
     made = QPushButton(f"{text} [{key}]" if key else text)
     made.setToolTip(tip)
-    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys go on to the canvas
+    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys still reach the canvas
     made.clicked.connect(lambda *_: call())
     return made
 
 
 def row(*widgets: QWidget, stretch: int | None = None) -> QWidget:
-    """Widgets side by side; the one at `stretch` takes the room that is left."""
+    """Put widgets side by side; the one at `stretch` takes the room that is left."""
     box = QWidget()
     layout = QHBoxLayout(box)
     layout.setContentsMargins(0, 0, 0, 0)
@@ -40,7 +40,7 @@ def row(*widgets: QWidget, stretch: int | None = None) -> QWidget:
 
 
 def column(*widgets: QWidget) -> QWidget:
-    """Widgets one below the other."""
+    """Put widgets one below the other."""
     box = QWidget()
     layout = QVBoxLayout(box)
     layout.setContentsMargins(0, 0, 0, 0)
@@ -50,7 +50,7 @@ def column(*widgets: QWidget) -> QWidget:
 
 
 def group(title: str, content: QWidget, opened: bool = True) -> QCollapsible:
-    """A group that can be folded."""
+    """Make a group that can be folded."""
     made = QCollapsible(title)
     made.setDuration(0)
     made.layout().setContentsMargins(0, 0, 0, 0)
@@ -63,7 +63,7 @@ def group(title: str, content: QWidget, opened: bool = True) -> QCollapsible:
 
 
 def fill_dock(dock: QWidget, message: QWidget, content: QWidget) -> None:
-    """Lay out a dock: a message above, and below it what can be scrolled."""
+    """Lay out a dock: a message above, and below it the part that scrolls."""
     scroll = QScrollArea()
     scroll.setWidgetResizable(True)
     scroll.setFrameShape(QFrame.Shape.NoFrame)
@@ -95,7 +95,7 @@ class Words(QLabel):
 
 
 def wrapped(text: str) -> str:
-    """Return a tooltip's text that Qt breaks into lines, which it does with rich text only."""
+    """Return a tooltip as rich text, since Qt breaks lines of that only."""
     return f"<qt>{escape(text)}</qt>" if text else ""
 
 
@@ -103,7 +103,7 @@ def tell(level: str, text: str) -> None:
     """Show a warning or an error in napari's own way; the docks show the rest.
 
     The progress of a run is shown in the dock alone: adding a bar to napari's activity dialog
-    handles all waiting events at once, within whatever was going on, and held the window for
+    handles all waiting events at once, within the current task, and held the window for
     140 ms.
     """
     from napari.utils.notifications import Notification, notification_manager

@@ -1,4 +1,4 @@
-"""What is known of all objects on all frames, and what should be looked at."""
+"""Panel to review the states of all objects on all frames."""
 
 from __future__ import annotations
 

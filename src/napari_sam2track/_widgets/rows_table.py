@@ -24,9 +24,9 @@ class Row:
     cells
         One value for each column; the last one is text and gets the room that is left.
     tip
-        The same, and more, in words.
+        Longer text of the row.
     old
-        Whether it may not hold any more.
+        Whether it may be outdated.
     """
 
     cells: tuple[Any, ...]
@@ -70,7 +70,7 @@ class _Model(QAbstractTableModel):
 
 
 class RowsTable(QTableView):
-    """Rows that are chosen by a click, by arrows, or by Enter.
+    """Table whose rows are chosen by a click, by arrows, or by Enter.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class RowsTable(QTableView):
     Attributes
     ----------
     chosen
-        Signal (row): somebody chose it.
+        Signal (row): the user chose it.
     """
 
     chosen = Signal(int)
@@ -115,11 +115,11 @@ class RowsTable(QTableView):
             self.select(min(at, len(rows) - 1))
 
     def rows(self) -> list[Row]:
-        """What is shown."""
+        """Return the rows that are shown."""
         return list(self._model.rows)
 
     def current(self) -> int | None:
-        """The row that is chosen; None for none."""
+        """Return the row that is chosen; None for none."""
         index = self.currentIndex()
         return index.row() if index.isValid() else None
 
@@ -128,7 +128,7 @@ class RowsTable(QTableView):
         self.setCurrentIndex(self._model.index(row, 0))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Enter chooses; arrows choose the next."""
+        """Choose by Enter; arrows choose the next row."""
         super().keyPressEvent(event)
         keys = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Up, Qt.Key.Key_Down)
         row = self.current()

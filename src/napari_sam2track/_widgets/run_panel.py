@@ -1,4 +1,4 @@
-"""Propagation: what is followed, where, and how far it is."""
+"""Panel of propagation: objects, range and progress of a run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _RANGES = (
 
 
 class RunPanel(QWidget):
-    """Start, watch and stop a run; and go back."""
+    """Panel to start, watch and stop a run; and to undo."""
 
     def __init__(self, keys: Keys) -> None:
         super().__init__()

@@ -43,7 +43,7 @@ _HINT = (
 
 
 class SegmentDock(DockBase):
-    """Everything from an image to followed objects.
+    """Dock from an image to followed objects.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class SegmentDock(DockBase):
     # -- before work begins --------------------------------------------------------------------
 
     def _image_changed(self) -> None:
-        """Look for saved work on the image, in the background."""
+        """Find saved work on the image, in the background."""
         self.image.set_offer("")
         layer = self.image.image()
         if self.project is not None or layer is None:
@@ -150,7 +150,7 @@ class SegmentDock(DockBase):
         Parameters
         ----------
         go_on
-            With saved work, if there is some.
+            Resume saved work, if there is some.
         then
             Called with the project once it is open.
         """
@@ -170,7 +170,7 @@ class SegmentDock(DockBase):
             self.message.say("Reading the image…")
 
     def start_opening(self, request: StartRequest, found: Found) -> None:
-        """Choose the model of work that is gone on with, and let nothing else be chosen."""
+        """Choose the model of resumed work, and disable all choices."""
         if request.go_on and found.earlier is not None:
             earlier = found.earlier
             try:
@@ -187,7 +187,7 @@ class SegmentDock(DockBase):
         self.message.say(f"Measuring labels: frame {done} of {total}")
 
     def start_failed(self, error: BaseException, was: StartState) -> None:
-        """Say why, and look at the image again if it could be read before."""
+        """Report the reason, and look up the image again if it could be read before."""
         if was is not StartState.READING:
             self._image_changed()
         self._fail(error)  # last: it is to be read
@@ -244,7 +244,7 @@ class SegmentDock(DockBase):
             self.say("error", str(error) or type(error).__name__)
 
     def _show_picture(self, event: Any = None) -> None:
-        """Show what SAM2 sees of the frame that is looked at."""
+        """Show the picture of the shown frame that SAM2 gets."""
         layer = self.image.image()
         if not self.image.shows_picture or layer is None:
             self.image.show_picture(None)
@@ -277,7 +277,7 @@ class SegmentDock(DockBase):
         self._image_changed()
         self.start(False, then=_follow_sample)
 
-    # -- while work goes on --------------------------------------------------------------------
+    # -- during work ---------------------------------------------------------------------------
 
     def _configure(self) -> None:
         project = self.project
@@ -314,7 +314,7 @@ class SegmentDock(DockBase):
             self.say("warning", f"a key in the plugin's settings is none: {error}")
 
     def save_session(self) -> None:
-        """Ask where, and write a session file."""
+        """Write a session file to a place that the person chooses."""
         if self.project is None:
             return
         name = f"{self.project.image.name}.sam2track.json"
@@ -353,7 +353,7 @@ def _follow_sample(project: MovieProject) -> None:
 
 
 class _Held:
-    """What is closed when the dock is gone; the dock itself is not touched then."""
+    """Resources that are released after the dock is gone; the dock itself is not touched then."""
 
     def __init__(self, dock: SegmentDock) -> None:
         self.dock = dock

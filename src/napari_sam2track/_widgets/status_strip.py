@@ -1,4 +1,4 @@
-"""All frames of all objects at a glance: one coloured cell each."""
+"""States of all objects on all frames at a glance: one coloured cell each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from napari_sam2track._widgets.strip_image import (
 )
 from napari_sam2track._widgets.time_view import TimeView
 
-#: Height of a row, in pixels: as much as there is room for.
+#: Height of a row, in pixels: it depends on the room there is.
 LOWEST_ROW, HIGHEST_ROW = 6, 14
 
 
@@ -34,7 +34,7 @@ class StatusStrip(TimeView):
     """A row for each object, a column for each frame, coloured by state and score.
 
     Where there are more frames than pixels, a pixel shows the worst of its frames, and a click on
-    it leads there.
+    it goes to that frame.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -61,7 +61,7 @@ class StatusStrip(TimeView):
         scores: NDArray[np.float32],
         names: Mapping[int, str] | None = None,
     ) -> None:
-        """Show what is known of all objects.
+        """Show the states of all objects.
 
         Parameters
         ----------
@@ -72,7 +72,7 @@ class StatusStrip(TimeView):
         scores
             (n_objects, n_frames) float32, 0 to 1; NaN: unknown.
         names
-            Names of objects, for the tooltip; those known stay if not given.
+            Names of objects, for the tooltip; if not given, the earlier ones stay.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class StatusStrip(TimeView):
         return list(self._ids)
 
     def set_names(self, names: Mapping[int, str]) -> None:
-        """Names of objects, for the tooltip."""
+        """Set the names of objects, for the tooltip."""
         self._names = dict(names)
 
     def update_columns(
@@ -140,7 +140,7 @@ class StatusStrip(TimeView):
 
     @property
     def row_height(self) -> int:
-        """Pixels of a row."""
+        """Height of a row in pixels."""
         room = self._area().height() / max(len(self._ids), 1)
         return int(min(max(room, LOWEST_ROW), HIGHEST_ROW))
 
@@ -252,7 +252,7 @@ class StatusStrip(TimeView):
 
 
 class StatusLegend(QWidget):
-    """What the strip's colours mean: a swatch and a word each."""
+    """Legend of the strip's colours: a swatch and a word each."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

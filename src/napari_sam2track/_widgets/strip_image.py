@@ -1,6 +1,6 @@
 """States and scores as codes of one byte, and the colour of each code: numpy only.
 
-Codes ascend with how much a cell wants to be seen. So the largest of many cells is what one pixel
+Codes ascend with the urgency of a cell. So the largest of many cells is what one pixel
 shows where there are more frames than pixels.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-#: State codes are indices into this; the same as in work.states, which a test compares.
+#: State codes are indices into this; the same as in `workspace.state_grid`, see its test.
 STATES = ("none", "prompted", "propagated", "corrected", "stale", "absent", "approved")
 NONE, PROMPTED, PROPAGATED, CORRECTED, STALE, ABSENT, APPROVED = range(len(STATES))
 
@@ -33,10 +33,10 @@ COLOURS: dict[str, RGB] = {
     "approved": (0, 158, 115),
 }
 STALE_DARK: RGB = (92, 92, 92)
-#: Of what was propagated: with the lowest score, just below the limit, and just above it.
+#: Colours of propagated cells: with the lowest score, just below the limit, and just above it.
 LOWEST, LOW, FAIR = (213, 94, 0), (240, 168, 122), (176, 207, 226)
 
-#: What each state is, for a legend.
+#: Meaning of each state, for a legend.
 MEANINGS = {
     "prompted": "first prompt of the object",
     "propagated": "followed; paler: lower score",
@@ -66,7 +66,7 @@ _CODE_OF_LEVEL = np.array(
 
 
 def cell_codes(states: NDArray[np.uint8], scores: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Code of each cell.
+    """Return the code of each cell.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def cell_codes(states: NDArray[np.uint8], scores: NDArray[np.float32]) -> NDArra
 
 
 def pooled(codes: NDArray[np.uint8], edges: NDArray[np.intp]) -> NDArray[np.uint8]:
-    """What most wants to be seen of each group of frames.
+    """Return the most urgent code of each group of frames.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def pooled(codes: NDArray[np.uint8], edges: NDArray[np.intp]) -> NDArray[np.uint
 
 
 def hatched(codes: NDArray[np.uint8], row: int = 0, column: int = 0) -> NDArray[np.uint8]:
-    """Stale pixels in two tones by turns; ``row`` and ``column`` number the first pixel."""
+    """Return stale pixels in two tones by turns; ``row`` and ``column`` number the first pixel."""
     stale = codes == _STALE
     if not stale.any():
         return codes
@@ -124,7 +124,7 @@ def hatched(codes: NDArray[np.uint8], row: int = 0, column: int = 0) -> NDArray[
 
 
 def colour_table() -> list[tuple[int, int, int, int]]:
-    """RGBA of each code, 0 to 255; of "none" it is transparent."""
+    """Return the RGBA of each code, 0 to 255; of "none" it is transparent."""
     table = [(0, 0, 0, 0)] * N_CODES
 
     def put(code: int, colour: Sequence[float]) -> None:

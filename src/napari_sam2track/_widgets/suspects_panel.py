@@ -1,4 +1,4 @@
-"""Tracks that are likely to be wrong: a list that goes to the place."""
+"""Tracks that are likely to be wrong, in a list that shows their places."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from napari_sam2track.tracks.suspects.find import Suspect, find_suspects
 
 
 class _StoppedError(Exception):
-    """Somebody pressed Cancel."""
+    """The person pressed Cancel."""
 
 
 class SuspectsPanel(QWidget):
-    """Find, go through, and dismiss suspects."""
+    """Panel to find, go through, and dismiss suspects."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class SuspectsPanel(QWidget):
         layout.addWidget(row(self._next, self._dismiss))
 
     def set_project(self, project: Project | None) -> None:
-        """Look at the tracks of a project, or at none."""
+        """Show the suspects of a project, or none."""
         if self._project is not None:
             self._project.work.state.changed.disconnect(self._on_edit)
         if self.job is not None:
@@ -79,7 +79,7 @@ class SuspectsPanel(QWidget):
         self._show()
 
     def find(self) -> None:
-        """Look for suspects in the background."""
+        """Search for suspects in the background."""
         project = self._project
         if project is None or self.job is not None:
             return
@@ -121,7 +121,7 @@ class SuspectsPanel(QWidget):
         look()
 
     def cancel(self) -> None:
-        """Look no further; the list stays as it is."""
+        """Stop the search; the list stays as it is."""
         if self.job is not None:
             self.job.stop()
 
@@ -133,7 +133,7 @@ class SuspectsPanel(QWidget):
             self.go_to(0 if at is None else (at + 1) % n)
 
     def dismiss(self) -> None:
-        """Take the chosen suspect off the list, and go to the one after it."""
+        """Remove the chosen suspect from the list, and go to the one after it."""
         at = self.table.current()
         if at is None or at >= len(self.suspects):
             return

@@ -1,4 +1,4 @@
-"""Where a frame is on the screen: numbers only, no Qt."""
+"""Mapping of frames to pixels of the screen: numbers only, no Qt."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class TimeAxis:
     n_frames
         Frames of the movie.
     start, stop
-        What is shown, in frames: ``0 <= start < stop <= n_frames``. All of an empty movie is one
+        The shown range, in frames: ``0 <= start < stop <= n_frames``. All of an empty movie is one
         frame.
     origin, length
-        Where it is shown, in pixels.
+        Place of the range, in pixels.
     """
 
     n_frames: int = 0
@@ -39,32 +39,32 @@ class TimeAxis:
 
     @property
     def span(self) -> float:
-        """How many frames are shown."""
+        """Number of frames that are shown."""
         return self.stop - self.start
 
     def position(self, frame: float) -> float:
-        """Pixel at which a frame begins."""
+        """Return the pixel at which a frame begins."""
         return self.origin + (frame - self.start) * self.scale
 
     def frame(self, position: float) -> float:
-        """The frame at a pixel; its integer part is the frame's number."""
+        """Return the frame at a pixel; its integer part is the frame's number."""
         return self.start + (position - self.origin) / self.scale
 
     def frames(self, position: float) -> range:
-        """The frames that one pixel shows, at least one; empty beside the axis."""
+        """Return the frames that one pixel shows, at least one; empty beside the axis."""
         first = math.floor(self.frame(math.floor(position)) + 1e-9)
         last = max(first + 1, math.floor(self.frame(math.floor(position) + 1) + 1e-9))
         return range(max(first, 0), min(last, self.n_frames))
 
     def shown(self, start: float, stop: float) -> TimeAxis:
-        """The range between two frames, or the nearest one that can be shown."""
+        """Return the range between two frames, or the nearest one that can be shown."""
         most = float(max(self.n_frames, 1))
         span = min(max(stop - start, min(FEWEST, most)), most)
         start = min(max(start, 0.0), most - span)
         return replace(self, start=start, stop=start + span)
 
     def zoomed(self, factor: float, at: float) -> TimeAxis:
-        """Closer by a factor, with the frame ``at`` where it is."""
+        """Zoom by a factor, with the frame ``at`` fixed."""
         span = self.span / factor
         least, most = min(FEWEST, max(self.n_frames, 1)), max(self.n_frames, 1)
         span = min(max(span, least), most)
@@ -72,11 +72,11 @@ class TimeAxis:
         return self.shown(start, start + span)
 
     def moved(self, frames: float) -> TimeAxis:
-        """Later by so many frames."""
+        """Move the range later by so many frames."""
         return self.shown(self.start + frames, self.stop + frames)
 
     def including(self, frame: int) -> TimeAxis:
-        """The same span, moved as little as needed to show all of a frame."""
+        """Move the range as little as needed to show all of a frame."""
         if frame < self.start:
             return self.moved(frame - self.start)
         if frame + 1 > self.stop:
@@ -84,11 +84,11 @@ class TimeAxis:
         return self
 
     def placed(self, origin: float, length: float) -> TimeAxis:
-        """The same frames over other pixels."""
+        """Return the same frames over other pixels."""
         return replace(self, origin=origin, length=max(length, 1.0))
 
     def ticks(self, spacing: float) -> range:
-        """Frames to write numbers at, at least so many pixels apart: 1, 2 or 5 times 10^k."""
+        """Return frames with numbers, at least so many pixels apart: 1, 2 or 5 times 10^k."""
         step = 1
         for step in (m * 10**k for k in range(10) for m in (1, 2, 5)):
             if step * self.scale >= spacing:

@@ -1,4 +1,4 @@
-"""Rows over time: what the status strip and the lineage tree have in common.
+"""Rows over time: the common base of the status strip and the lineage tree.
 
 Everything is computed in two coordinates, pixels along time (u) and pixels across it (v). With
 time from left to right they are x and y, with time from top to bottom y and x.
@@ -40,7 +40,7 @@ class TimeView(QAbstractScrollArea):
     Attributes
     ----------
     clicked
-        Signal (row's id, frame): someone clicked on something.
+        Signal (row's id, frame): someone clicked on an item.
     frame_clicked
         Signal (frame): someone clicked on the frame numbers.
     range_changed
@@ -70,39 +70,39 @@ class TimeView(QAbstractScrollArea):
         self.verticalScrollBar().valueChanged.connect(self._bar_moved)
         self._set_policies()
 
-    # What a subclass has to say.
+    # Methods of a subclass.
 
     def extent(self) -> float:
-        """Pixels that all rows need."""
+        """Return the pixels that all rows need."""
         raise NotImplementedError
 
     def paint_rows(self, painter: QPainter, area: QRectF) -> None:
-        """Paint what is in an area, given in u and v; rows are moved by ``offset``."""
+        """Paint an area, given in u and v; rows are moved by ``offset``."""
         raise NotImplementedError
 
     def hit(self, u: float, v: float) -> tuple[int, int] | None:
-        """Id and frame of what is at a place."""
+        """Return id and frame of the item at a place."""
         raise NotImplementedError
 
     def describe(self, u: float, v: float) -> str:
-        """What is at a place, for people; empty: nothing."""
+        """Return a description of the item at a place; empty without one."""
         raise NotImplementedError
 
     # State.
 
     @property
     def axis(self) -> TimeAxis:
-        """What of time is shown, and where."""
+        """Range of frames that is shown, and its place."""
         return self._axis
 
     @property
     def offset(self) -> int:
-        """How many pixels of rows are scrolled past."""
+        """Number of pixels by which rows are scrolled."""
         return self._row_bar.value()
 
     @property
     def vertical(self) -> bool:
-        """Whether time runs from top to bottom."""
+        """True if time runs from top to bottom."""
         return self._orientation == Qt.Orientation.Vertical
 
     def set_orientation(self, orientation: Qt.Orientation) -> None:
@@ -112,7 +112,7 @@ class TimeView(QAbstractScrollArea):
         self._place()
 
     def set_n_frames(self, n_frames: int) -> None:
-        """Set the length of the movie. What is shown stays, all if all was shown."""
+        """Set the length of the movie. The shown range stays, unless it was the whole movie."""
         old = self._axis
         axis = TimeAxis(n_frames, origin=old.origin, length=old.length)
         everything = old.start <= 0 and old.stop >= max(old.n_frames, 1)
@@ -152,30 +152,30 @@ class TimeView(QAbstractScrollArea):
         return self.horizontalScrollBar() if self.vertical else self.verticalScrollBar()
 
     def _set_policies(self) -> None:
-        # Always there: views of one movie below each other line up, and nothing jumps.
+        # Always visible: views of one movie below each other line up, and nothing jumps.
         on, off = Qt.ScrollBarPolicy.ScrollBarAlwaysOn, Qt.ScrollBarPolicy.ScrollBarAsNeeded
         self.setVerticalScrollBarPolicy(off if self.vertical else on)
         self.setHorizontalScrollBarPolicy(on if self.vertical else off)
 
     def _size(self) -> tuple[float, float]:
-        """Length of the viewport along time and across."""
+        """Return length of the viewport along time and across."""
         size = self.viewport().size()
         return (size.height(), size.width()) if self.vertical else (size.width(), size.height())
 
     def _gutter(self) -> float:
-        """Space before the first frame, for the rows' ids."""
+        """Return the space before the first frame, for the rows' ids."""
         metrics = QFontMetrics(self.font())
         return metrics.height() + 2 if self.vertical else metrics.horizontalAdvance("00000") + 6
 
     def _margin(self) -> float:
-        """Space across, for the frames' numbers."""
+        """Return the space across, for the frames' numbers."""
         metrics = QFontMetrics(self.font())
         if self.vertical:
             return metrics.horizontalAdvance(str(max(self._axis.n_frames, 10))) + 12
         return metrics.height() + 6
 
     def _area(self) -> QRectF:
-        """Where rows are, in u and v."""
+        """Return the area of rows, in u and v."""
         along, across = self._size()
         return QRectF(
             self._gutter(), 0, max(along - self._gutter(), 1), max(across - self._margin(), 1)
@@ -185,7 +185,7 @@ class TimeView(QAbstractScrollArea):
         return (point.y(), point.x()) if self.vertical else (point.x(), point.y())
 
     def _place(self) -> None:
-        """Fit the axis into the widget, and the scroll bars to what is shown."""
+        """Fit the axis into the widget, and the scroll bars to the shown range."""
         area = self._area()
         self._axis = self._axis.placed(area.left(), area.width())
         axis, time, rows = self._axis, self._time_bar, self._row_bar
@@ -211,7 +211,7 @@ class TimeView(QAbstractScrollArea):
         self.viewport().update()
 
     def _show_range(self, axis: TimeAxis) -> None:
-        """As the user asked for."""
+        """Show a range that the user chose."""
         if axis != self._axis:
             self._axis = axis
             self._place()
@@ -285,7 +285,7 @@ class TimeView(QAbstractScrollArea):
         return super().viewportEvent(event)
 
     def tip_at(self, point: QPoint) -> str:
-        """The text that hovering over a pixel shows; empty where nothing is."""
+        """Return the tooltip at a pixel; empty where there is no item."""
         u, v = self._uv(point)
         area = self._area()
         if v >= area.bottom() or u < area.left():
@@ -310,7 +310,7 @@ class TimeView(QAbstractScrollArea):
         painter.end()
 
     def faint(self, alpha: float) -> QColor:
-        """The colour of text, let through."""
+        """Return the colour of text with an opacity."""
         colour = self.palette().color(QPalette.ColorRole.Text)
         colour.setAlphaF(alpha)
         return colour
@@ -350,7 +350,7 @@ class TimeView(QAbstractScrollArea):
         painter.setClipRect(QRectF(area.left(), 0, area.width(), area.bottom() + 4))
         halo = self.palette().color(QPalette.ColorRole.Base)
         text = self.palette().color(QPalette.ColorRole.Text)
-        if right - left > 5:  # both sides of the frame, so that its state is seen
+        if right - left > 5:  # both sides of the frame, so that its state stays visible
             for colour, width in ((halo, 3.0), (text, 1.0)):
                 painter.setPen(QPen(colour, width))
                 painter.drawRect(QRectF(left, -2, right - left, area.bottom() + 4))

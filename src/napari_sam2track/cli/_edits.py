@@ -1,4 +1,4 @@
-"""What ``sam2track edit`` does with edits: make them on a copy, tell about them, write it."""
+"""Edits of ``sam2track edit``: made on a copy, reported, and written."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def run_edits(
     Parameters
     ----------
     movie, source
-        What is edited, and where it comes from. It is closed before it is replaced.
+        The tracks, and their path. They are closed before they are replaced.
     edits
         In order.
     target, format_name
-        What to write, None for nothing: then all edits are tried. It may be `source`.
+        Output, None for none: then all edits are tried. It may be `source`.
     write, overwrite
-        How to write.
+        Options of writing.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def run_edits(
                 )
             typer.echo("Nothing is written (--dry-run)")
             return
-        if target == source:  # which is replaced, so it must not be needed or open any more
+        if target == source:  # which is replaced, so it must not be open any more
             for t in progress(range(labels.n_frames), labels.n_frames, "Copying"):
                 labels.take(t)
             movie.close()
@@ -102,7 +102,7 @@ def run_edits(
 
 
 def _make(state: TrackState, edits: list[Edit], stop: bool) -> int:
-    """Make the edits and tell what each one did; gives back how many could not be made.
+    """Make the edits and report each one; return how many could not be made.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def _make(state: TrackState, edits: list[Edit], stop: bool) -> int:
 
 
 def _what(changed: Changed) -> str:
-    """What an edit changed, in words."""
+    """Return what an edit changed, in words."""
     parts = []
     if changed.pixels:
         frames = len(changed.frames)
@@ -146,7 +146,7 @@ def _as_note(problem: Problem) -> str:
 
 
 def _provenance(movie: TrackedMovie, source: Path, texts: list[str]) -> dict[str, Any]:
-    """Where the labels come from, and what was done to them since."""
+    """Return the origin of the labels, with the edits since."""
     from napari_sam2track.formats.provenance import provenance
 
     known = dict(movie.provenance)

@@ -89,7 +89,7 @@ def collect_prompts(
     width: int,
     frame: int = 0,
 ) -> PromptSet:
-    """All prompts of a command as one set.
+    """Return all prompts of a command as one set.
 
     Label images that name no frame are those of ``frame``.
 
@@ -118,21 +118,21 @@ def collect_prompts(
 
 
 def prompt_files(masks: Sequence[str] | None, file: Path | None) -> list[Path]:
-    """The files that prompts are read from."""
+    """Return the files that prompts are read from."""
     from napari_sam2track.prompts import parse_mask_source
 
     return [parse_mask_source(text)[0] for text in masks or ()] + ([] if file is None else [file])
 
 
 def model_files(info: ModelInfo) -> list[Path]:
-    """The files that a model is read from."""
+    """Return the files that a model is read from."""
     from napari_sam2track.models.download import model_path
 
     return [model_path(info), *([] if info.config is None else [Path(info.config)])]
 
 
 def _masks_of(path: Path, frame: int, height: int, width: int) -> PromptSet:
-    """The labels of one frame as mask prompts."""
+    """Return the labels of one frame as mask prompts."""
     from napari_sam2track.formats.labels.label_stack import plane_stack
     from napari_sam2track.formats.labels.open_labels import open_labels
     from napari_sam2track.prompts import masks_from_labels
@@ -157,7 +157,7 @@ def _masks_of(path: Path, frame: int, height: int, width: int) -> PromptSet:
 
 
 def open_movie(path: Path, params: FramesParams) -> Frames:
-    """Open a movie as the options say."""
+    """Open a movie with the options of the command."""
     from napari_sam2track.frames import open_frames
 
     return open_frames(
@@ -166,7 +166,7 @@ def open_movie(path: Path, params: FramesParams) -> Frames:
 
 
 def ready_device(name: str, threads: int | None) -> str:
-    """The device to work on; says why it is that one unless it was asked for by name."""
+    """Return the device; report the reason, unless a person named the device."""
     from napari_sam2track.models.device import choose_device, keep_freed_memory, set_threads
 
     keep_freed_memory()

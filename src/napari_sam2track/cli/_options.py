@@ -75,14 +75,14 @@ def with_params(**groups: type[Params]) -> Callable[[Callable[..., R]], Callable
 
 
 def given_options(context: typer.Context, model: Params) -> dict[str, Any]:
-    """The fields of a group that stand on the command line, with what they were given.
+    """Return the fields of a group that stand on the command line, with their values.
 
     Parameters
     ----------
     context
-        Of the command that runs.
+        Context of the command that runs.
     model
-        The group, as the command got it.
+        The group, as the command received it.
     """
 
     def given(name: str) -> bool:
@@ -93,12 +93,12 @@ def given_options(context: typer.Context, model: Params) -> dict[str, Any]:
 
 
 def option_name(field: str) -> str:
-    """The option of a field: ``min_iou`` is ``--min-iou``."""
+    """Return the option of a field: ``min_iou`` is ``--min-iou``."""
     return "--" + field.replace("_", "-")
 
 
 def _option(name: str, info: FieldInfo, panel: str) -> inspect.Parameter:
-    """A field of a model as a parameter of a typer command."""
+    """Return a field of a model as a parameter of a typer command."""
     annotation = _typer_type(name, info.annotation)
     default = info.get_default(call_default_factory=True)
     if isinstance(annotation, type) and issubclass(annotation, Enum):
@@ -114,7 +114,7 @@ def _option(name: str, info: FieldInfo, panel: str) -> inspect.Parameter:
 
 
 def _typer_type(name: str, annotation: Any) -> Any:
-    """The type that typer has for a field's: choices as an Enum, tuples as lists."""
+    """Return typer's type for that of a field: choices as an Enum, tuples as lists."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return Enum(name, {str(choice): choice for choice in args}, type=str)
@@ -129,7 +129,7 @@ def _typer_type(name: str, annotation: Any) -> Any:
 
 
 def _bounds(info: FieldInfo) -> str:
-    """The bounds of a field in words, in brackets; the model itself checks them.
+    """Return the bounds of a field in words, in brackets; the model itself checks them.
 
     Typer knows closed bounds only, and its message about them leaves out the value.
     """
@@ -149,19 +149,19 @@ def _bounds(info: FieldInfo) -> str:
 
 
 def _panel(model: type[Params]) -> str:
-    """The heading of a group of options: ``LinkParams`` is "Link options"."""
+    """Return the heading of a group of options: ``LinkParams`` is "Link options"."""
     return f"{model.__name__.removesuffix('Params')} options"
 
 
 def _plain(value: Any) -> Any:
-    """What the model takes, from what typer gives."""
+    """Convert a value of typer's to one of the model's."""
     if isinstance(value, Enum):
         return value.value
     return tuple(value) if isinstance(value, list) else value
 
 
 def _build(model: type[Params], values: dict[str, Any]) -> Params:
-    """Check the values; the first that is refused is named as the option that it came from."""
+    """Check the values; an error names the option of the first one that is refused."""
     try:
         return model(**values)
     except ValidationError as error:

@@ -19,20 +19,20 @@ def progress(
 ) -> Iterator[T]:
     """Pass items on and show a bar with the rate and the remaining time.
 
-    Nothing is shown where stderr is not a terminal: logs want lines.
+    Nothing is shown if stderr is not a terminal, as in logs.
 
     Parameters
     ----------
     items
-        What is worked on.
+        The items.
     total
-        How many there are.
+        Number of items.
     doing
-        What is being done, as in "Linking".
+        The activity, as in "Linking".
     unit
-        What is counted per second.
+        Unit of the rate.
     done
-        How many are done after an item, and of how many; else each item counts one.
+        Number done after an item, and in total; else each item counts one.
     """
     from rich.console import Console
     from rich.progress import (
@@ -73,7 +73,7 @@ def progress(
 
 
 class DownloadBar:
-    """Bytes as they come in, the way that pooch reports them."""
+    """Progress bar of bytes, in the way that pooch reports them."""
 
     def __init__(self, name: str) -> None:
         from rich.console import Console
@@ -100,7 +100,7 @@ class DownloadBar:
 
     @property
     def total(self) -> float | None:
-        """Bytes to come; None as long as that is not known."""
+        """Number of bytes to come; None as long as it is not known."""
         return self._bar.tasks[0].total
 
     @total.setter
@@ -108,7 +108,7 @@ class DownloadBar:
         self._bar.update(self._task, total=n_bytes or None)
 
     def update(self, n_bytes: int) -> None:
-        """More bytes are there."""
+        """Count more bytes."""
         self._bar.advance(self._task, n_bytes)
 
     def reset(self) -> None:

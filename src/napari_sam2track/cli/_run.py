@@ -1,4 +1,4 @@
-"""Around every command: errors become one sentence on stderr and an exit code."""
+"""Wrapper of every command: errors become one sentence on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def set_debug(debug: bool) -> None:
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
     """Wrap a command so that nothing leaves it but its result and `typer.Exit`.
 
-    Our own errors exit with their `exit_code` (2: what was asked for cannot be meant; 1: it
+    Our own errors exit with their `exit_code` (2: wrong options or names; 1: it
     failed), Ctrl-C with 130, everything else with 1. Each prints one sentence.
     """
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        # What tifffile finds odd about a file comes as an error of ours, or is of no account.
+        # tifffile's warnings on a file become errors of ours, or do not matter.
         logging.getLogger("tifffile").addHandler(logging.NullHandler())
         given = {str(value) for value in _flat((*args, *kwargs.values()))}
         try:
@@ -50,7 +50,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
                     recover(value)
             return command(*args, **kwargs)
         except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
-            raise  # typer's own business
+            raise  # typer handles these
         except KeyboardInterrupt as told:
             raise _stopped("interrupted", exit_code(told)) from None
         except Exception as error:
@@ -71,7 +71,7 @@ def _failed(error: Exception, given: Collection[str]) -> typer.Exit:
         return _stopped(f"out of memory ({error or 'no details'}); {hint}", 1)
     if isinstance(error, OSError):
         return _stopped(_os_error(error), 1)
-    return _stopped(  # a mistake of ours
+    return _stopped(  # a bug of ours
         f"unexpected {type(error).__name__}: {_one_line(error)}; please report it at {ISSUES} with "
         "what sam2track --debug ... prints",
         1,
@@ -79,20 +79,20 @@ def _failed(error: Exception, given: Collection[str]) -> typer.Exit:
 
 
 def _interruption(error: BaseException | None) -> KeyboardInterrupt | None:
-    """What told the command to stop, where clearing up failed after it; None: nothing did."""
+    """Return the interrupt that stopped the command, if clearing up failed after it; else None."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__context__
     return error
 
 
 def _flat(values: Iterable[Any]) -> Iterator[Any]:
-    """Values, and those in lists of them."""
+    """Yield values, and those in lists of them."""
     for value in values:
         yield from value if isinstance(value, list | tuple) else (value,)
 
 
 def _stopped(sentence: str, code: int, given: Collection[str] = ()) -> typer.Exit:
-    """Print why the command ends, and the exception that ends it.
+    """Print why the command ends, and return the exception that ends it.
 
     A sentence that begins with one of the words `given` by the person, such as the name of a
     folder, keeps it as it is.
@@ -112,13 +112,13 @@ def _stopped(sentence: str, code: int, given: Collection[str] = ()) -> typer.Exi
 
 
 def _is_word(sentence: str, given: Collection[str]) -> bool:
-    """Whether a sentence begins with a word, not with a path or a name that has its own case."""
+    """Return whether a sentence begins with a word, not with a path or a name with its own case."""
     first = sentence.split(" ", 1)[0]
     return first.isalpha() and first.islower() and first not in given
 
 
 def _os_error(error: OSError) -> str:
-    """An error of the system: what, and about which file."""
+    """Return the message of an error of the system, with the file."""
     if error.filename is None and error.errno == errno.ENOENT:
         return "the folder that this was started in is gone; change to one that exists"
     reason = error.strerror or _one_line(error) or type(error).__name__
@@ -126,10 +126,10 @@ def _os_error(error: OSError) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    """The message of an error without line breaks."""
+    """Return the message of an error without line breaks."""
     return " ".join(str(error).split())
 
 
 def is_interactive() -> bool:
-    """Whether somebody may be watching stderr; logs are spared progress bars."""
+    """Return whether a person may be watching stderr; logs get no progress bars."""
     return sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()

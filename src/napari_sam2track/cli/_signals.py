@@ -1,4 +1,4 @@
-"""Ways to be told to stop: Ctrl-C, and what schedulers, containers and terminals send."""
+"""Signals that stop a command: Ctrl-C, and those of schedulers, containers and terminals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class ToldToStop(KeyboardInterrupt):
-    """A signal, raised where the program was; handled as Ctrl-C is.
+    """A signal, raised where the program was; handled like Ctrl-C.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class ToldToStop(KeyboardInterrupt):
 
 
 def exit_code(stop: KeyboardInterrupt) -> int:
-    """128 and the number of the signal, as shells have it."""
+    """128 plus the number of the signal, as in shells."""
     return 128 + (stop.number if isinstance(stop, ToldToStop) else signal.SIGINT)
 
 
@@ -43,12 +43,12 @@ def raise_when_told() -> None:
 
 @contextmanager
 def after_this_step() -> Iterator[Callable[[], int]]:
-    """Let the first signal only be noted, so that work stops between two steps; the second acts.
+    """Only note the first signal, so that work stops between two steps; the second one acts.
 
     Yields
     ------
     callable
-        Gives the number of the signal that came; 0 if none did.
+        Returns the number of the signal that came; 0 if none did.
     """
     told: list[int] = []
 
@@ -66,9 +66,9 @@ def after_this_step() -> Iterator[Callable[[], int]]:
 
 
 def _handle(name: str, handler: Callable[[int, FrameType | None], None]) -> Any:
-    """Set a handler; gives back the one before, or None where a signal is to be left alone.
+    """Set a handler; return the one before, or None if the signal is to be ignored.
 
-    Some systems do not have it; nohup and shells have some ignored.
+    Some systems do not have the signal; nohup and shells have some ignored.
     """
     number = getattr(signal, name, None)
     if number is None or signal.getsignal(number) in (signal.SIG_IGN, None):

@@ -95,7 +95,7 @@ def convert(
 def _with_provenance(
     movie: TrackedMovie, source: Path, read: ReadParams, write: WriteParams
 ) -> TrackedMovie:
-    """The movie with a note on where it comes from, if it has none of ours."""
+    """Return the movie with a note on its origin, if it has none of ours."""
     from napari_sam2track.formats.provenance import provenance
 
     if "software" in movie.provenance:

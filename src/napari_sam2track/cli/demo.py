@@ -77,12 +77,12 @@ def demo(
 
 
 def _truth_beside(path: Path) -> Path:
-    """Where the truth of the movie is written."""
+    """Return the path of the movie's truth."""
     return path.with_name("truth.tif")
 
 
 def _write_movie(path: Path, sample: SampleMovie, overwrite: bool) -> None:
-    """The movie, and its truth beside it."""
+    """Write the movie, and its truth beside it."""
     import tifffile
 
     from napari_sam2track.storage.output import atomic_path
@@ -98,7 +98,7 @@ def _write_movie(path: Path, sample: SampleMovie, overwrite: bool) -> None:
 
 
 def _report(sample: SampleMovie, labels: list[NDArray[np.uint32]], prompts: PromptSet) -> None:
-    """Scores beside those of doing next to nothing."""
+    """Print scores, with those of a trivial method."""
     import numpy as np
     from rich.console import Console
     from rich.table import Table
@@ -128,7 +128,7 @@ def _report(sample: SampleMovie, labels: list[NDArray[np.uint32]], prompts: Prom
 
 
 def _otsu(sample: SampleMovie, prompts: PromptSet) -> NDArray[np.uint32]:
-    """What a threshold gives: the part of the foreground under the click, in every frame."""
+    """Return labels by a threshold: the part of the foreground under the click, in every frame."""
     import numpy as np
     from scipy import ndimage as ndi
 

@@ -30,15 +30,15 @@ EXAMPLES = """\
 """
 
 _GIVEN = "sam2track.given"
-#: Formats in which other programs keep more than we read.
+#: Formats in which other programs store more than we read.
 _RICH = ("geff", "trackmate")
 
 
 class EditCommand(TyperCommand):
-    """Remembers in which order its options were given: edits are made in that order."""
+    """Command that remembers the order of its options: edits are made in that order."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Note the names of all options, then go on as usual."""
+        """Note the names of all options, then parse as usual."""
         ctx.meta[_GIVEN] = [arg.partition("=")[0] for arg in args if arg.startswith("--")]
         return super().parse_args(ctx, args)
 
@@ -161,7 +161,7 @@ def edit(
 
 
 def _in_order(names: Sequence[str], given: dict[str, Any]) -> list[Edit]:
-    """The edits of all options, in the order of the command line."""
+    """Return the edits of all options, in the order of the command line."""
     from napari_sam2track.tracks.editing.edit_syntax import parse_edit, parse_script
 
     left = {verb: iter(values or ()) for verb, values in given.items()}
@@ -193,7 +193,7 @@ def _target(
     from_format: str | None,
     to_format: str | None,
 ) -> tuple[Path | None, str | None]:
-    """What is written, None for nothing, and its format."""
+    """Return the output, None for none, and its format."""
     from napari_sam2track.formats.sniffing import format_of_input
     from napari_sam2track.formats.tracks_files import format_of_output
 
@@ -217,7 +217,7 @@ def _target(
 
 
 def _is_labels_only(path: Path) -> bool:
-    """Whether a zarr is a group of labels, not an image with labels in it, or a bare array."""
+    """Return whether a zarr is a group of labels, not an image with labels in it or an array."""
     import zarr
 
     node = zarr.open(str(path), mode="r")

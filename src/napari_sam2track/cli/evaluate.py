@@ -62,7 +62,7 @@ def evaluate(
 
 
 def _seg_folder(truth: Path) -> Path | None:
-    """The segmentation masks beside the tracks of a ground truth, if there are any."""
+    """Return the segmentation masks beside the tracks of a ground truth, if there are any."""
     for folder in (truth / "SEG", truth.parent / "SEG"):
         if next(folder.glob("man_seg*.tif"), None) is not None:
             return folder
@@ -70,7 +70,7 @@ def _seg_folder(truth: Path) -> Path | None:
 
 
 def _show(scores: list[Score], seg: Path | None) -> None:
-    """A table on the terminal."""
+    """Print a table on the terminal."""
     from rich.console import Console
     from rich.table import Table
 
@@ -84,7 +84,7 @@ def _show(scores: list[Score], seg: Path | None) -> None:
 
 
 def _write(out: Path, scores: list[Score], pred: Path, truth: Path, overwrite: bool) -> None:
-    """Scores as JSON: NaN becomes null."""
+    """Write scores as JSON: NaN becomes null."""
     import json
     from dataclasses import asdict
     from math import isnan

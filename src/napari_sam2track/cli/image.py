@@ -153,7 +153,7 @@ def image(
 
 
 def _on_frame(prompts: PromptSet, frame: int) -> PromptSet:
-    """Prompts that name no frame belong to the one that was chosen."""
+    """Set the chosen frame for prompts that name none."""
     from napari_sam2track.prompts import PromptSet
 
     moved = PromptSet({(i, frame if t == 0 else t): p for (i, t), p in prompts.items()})
@@ -172,7 +172,7 @@ def _check_suffix(option: str, path: Path, known: tuple[str, ...]) -> None:
 
 
 def _write_mask(path: Path, labels_yx: NDArray[np.uint32], n_objects: int, overwrite: bool) -> None:
-    """0 and 255 for one object, labels for several; never a value that the type cannot hold."""
+    """Write 0 and 255 for one object, labels for several; never a value too large for the type."""
     import numpy as np
 
     from napari_sam2track.errors import OutputError

@@ -114,7 +114,7 @@ def _measure_objects(
     params: MeasureParams,
     overwrite: bool,
 ) -> int:
-    """Write the table of objects; gives back how many there are."""
+    """Write the table of objects; return how many there are."""
     from contextlib import nullcontext
 
     from napari_sam2track.cli._progress import progress
@@ -154,12 +154,12 @@ def _write(path: Path, parts: Iterable[pd.DataFrame], note: str, overwrite: bool
 
 
 def _beside(path: Path) -> Path:
-    """The file that says where a table comes from."""
+    """Return the path of the note on the origin of a table."""
     return path.with_name(path.name + ".json")
 
 
 def _note(movie: TrackedMovie, source: Path, image: Path | None, params: dict[str, Any]) -> str:
-    """Where a table comes from, and the units of its ``world_`` columns, as JSON."""
+    """Return the origin of a table, and the units of its ``world_`` columns, as JSON."""
     import json
 
     from napari_sam2track.formats.provenance import provenance

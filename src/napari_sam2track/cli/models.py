@@ -92,7 +92,7 @@ def info_model(name: Name) -> None:
 
 
 def _plain(name: str, value: Any) -> dict[str, str]:
-    """Lines of a card: a line for every innermost group of values."""
+    """Return lines of a card: a line for every innermost group of values."""
     if not isinstance(value, dict):
         return {name: _words(value)}
     flat = {k: v for k, v in value.items() if name and not isinstance(v, dict)}
@@ -108,7 +108,7 @@ def _words(value: Any) -> str:
 
 
 def _card_in(info: ModelInfo) -> dict[str, Any]:
-    """What fine-tuning wrote into a file of weights; empty if nothing did."""
+    """Return the card that fine-tuning wrote into a file of weights; empty if there is none."""
     if info.kind != "local":
         return {}
     from napari_sam2track.models.download import model_path
@@ -176,14 +176,14 @@ def verify_models(
 
 
 def _verdict(info: ModelInfo, sha256: str) -> str:
-    """What to say about a file that `verify` did not complain about."""
+    """Return the result of a check of weights that `verify` did not refuse."""
     if info.sha256 is None:
         return f"sha256 {sha256}, with nothing to compare it to"
     return f"whole (sha256 {sha256})"
 
 
 def _size(info: ModelInfo) -> int | None:
-    """Bytes of the weights: as they should be, or else as they are."""
+    """Return the expected size of the weights in bytes, or else the real one."""
     from napari_sam2track.models.download import model_path
 
     path = model_path(info)
@@ -191,10 +191,10 @@ def _size(info: ModelInfo) -> int | None:
 
 
 def _millions(n: int | None) -> str:
-    """A number of parameters."""
+    """Return a number of parameters, in millions."""
     return f"{n / 1e6:.1f} M" if n else "?"
 
 
 def _megabytes(n: int | None) -> str:
-    """A number of bytes."""
+    """Return a number of bytes, in megabytes."""
     return f"{n / 1e6:.0f} MB" if n else "?"

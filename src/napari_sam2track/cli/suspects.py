@@ -83,7 +83,7 @@ def suspects(
 
 
 def _show(found: list[Suspect]) -> None:
-    """A table on the terminal."""
+    """Print a table on the terminal."""
     from rich.console import Console
     from rich.table import Table
 
@@ -104,7 +104,7 @@ def _write(
     params: SuspectParams,
     overwrite: bool,
 ) -> None:
-    """All suspects as CSV, or as JSON with a note on where they come from."""
+    """Write all suspects as CSV, or as JSON with a note on their origin."""
     import csv
     import io
     import json

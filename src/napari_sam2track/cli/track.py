@@ -120,7 +120,7 @@ def track(
 def _locked(
     earlier: Path | None, tracks: str | None, size: tuple[int, tuple[int, ...]]
 ) -> list[LockedLink]:
-    """The links that stay as they are, in a movie of `size`: number of frames, shape of one."""
+    """Return the locked links, in a movie of `size`: number of frames, shape of one."""
     from napari_sam2track.formats.sniffing import format_of_input
     from napari_sam2track.formats.tracks_files import open_tracks
     from napari_sam2track.linking import locked_links
@@ -139,7 +139,7 @@ def _locked(
             raise UsageError(
                 f"--lock {tracks} is not a list of track ids; write them like 3,7"
             ) from error
-    # In all other formats a label is the track, not the value that the object has in the masks.
+    # In all other formats a label is the track, not the value of the object in the masks.
     if earlier.exists() and format_of_input(earlier)[0] not in ("json", "csv"):
         raise UsageError(
             f"--lock-from {earlier} does not say which labels of the masks its tracks were made "
@@ -158,7 +158,7 @@ def _locked(
 
 
 def _summary(table: TrackTable, out: Path, split: bool) -> str:
-    """What was found, in one line."""
+    """Return the summary of a result, in one line."""
     mean = len(table) / table.n_tracks if table.n_tracks else 0.0
     binary = " (binary masks, split into connected parts)" if split else ""
     divisions = len(set(table.parents.values()))

@@ -1,4 +1,4 @@
-"""``sam2track train``: a model goes on learning from labels of one's own."""
+"""``sam2track train``: fine-tunes a model on one's own labels."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def train(
 
 
 def _target(out: Path) -> Path:
-    """Where the model is written, if that can be."""
+    """Return the path of the new model; refuse one that cannot be written."""
     from napari_sam2track.models.registry import UnknownModelError, find_model, models_dir
     from napari_sam2track.storage.output import check_output
 
@@ -148,13 +148,13 @@ def _tuning(model: ModelInfo, train: Any, held: Any, tune: TuneParams, device: s
     from napari_sam2track.models.loading import load_config, load_network
     from napari_sam2track.training.fine_tuning import Tuning
 
-    # windows as large as those that the engine will show to it
+    # windows as large as the engine's
     size, _ = choose_window_size(None, load_config(model)["image_size"], device)
     return Tuning(load_network(model, image_size=size), train, held, tune, device)
 
 
 def _follow(tuning: Tuning) -> int:
-    """Train with a bar and a line for each look at held-out windows.
+    """Train with a bar and a line for each scoring of held-out windows.
 
     Returns
     -------
@@ -191,7 +191,7 @@ def _line(one: TuningStep) -> str:
 
 
 def _engine_scores(tuning: Tuning, movie: LabelledMovie) -> dict[str, float]:
-    """Of the best weights so far."""
+    """Return scores of the best weights so far."""
     from napari_sam2track.training.report import scores_of
 
     typer.echo(f"Scoring by the engine: {movie.name}", err=True)
@@ -220,7 +220,7 @@ def _keep(
     engine = {"before": before}
     try:
         engine["after"] = after = _engine_scores(tuning, movies[1][0])
-    finally:  # what was learnt is written whatever happens to the scores
+    finally:  # the weights are written even if the scores fail
         card = tuned_card(path.stem, model, tuning, names, engine)
         save_tuned(path, tuning.best, load_config(model), card)
     typer.echo(f"{movies[1][0].name}, by the engine, before -> after:")

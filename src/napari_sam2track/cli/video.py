@@ -165,7 +165,7 @@ def video(
     from napari_sam2track.storage.apart import check_apart
 
     with ExitStack() as held:
-        if going_on:  # nobody else may change the run from before it is read
+        if going_on:  # no other process may change the run before it is read
             if video is None:
                 _check_there(out_dir)
             results_folder.check_folder(out_dir, going_on, overwrite)
@@ -184,7 +184,7 @@ def video(
         movie = held.enter_context(open_movie(video, frames))
         if replay is None:
             wanted = collect_prompts(points, box, mask_prompts, prompts, movie.height, movie.width)
-            if going_on and not any(said):  # the movie alone was given, or other settings
+            if going_on and not any(said):  # only the movie was given, or other settings
                 wanted = run_in(out_dir).prompt_set()
             find = auto if auto.discover or not (wanted or any(said)) else None
         else:
@@ -249,7 +249,7 @@ def video(
 
 
 def _undo(ctx: typer.Context, run: RunFolder, output: OutputParams) -> None:
-    """Put back what the last run replaced, and write the results of before."""
+    """Undo the last run, and write the earlier results."""
     changed = run.undo()
     if changed is None:
         raise UsageError(f"there is no run in {run.folder} to undo; it has changed nothing")
@@ -258,7 +258,7 @@ def _undo(ctx: typer.Context, run: RunFolder, output: OutputParams) -> None:
 
 
 def _write(run: RunFolder, output: OutputParams) -> None:
-    """Write the results, and say what of a person's was kept."""
+    """Write the results, and report a person's files that were kept."""
     from napari_sam2track.cli._progress import progress
 
     for sentence in run.write(output, progress):
@@ -266,7 +266,7 @@ def _write(run: RunFolder, output: OutputParams) -> None:
 
 
 def _tell_damage(run: RunFolder, told: str | None) -> str | None:
-    """Say what of the run was damaged, unless that was told; return what is told now."""
+    """Report damage of the run that was not reported yet; return the new report."""
     found = run.store.damage()
     if found is not None and found != told:
         typer.echo(f"Note: {found}", err=True)
@@ -274,7 +274,7 @@ def _tell_damage(run: RunFolder, told: str | None) -> str | None:
 
 
 def _tell_result(run: RunFolder) -> None:
-    """Say what a person wants to know at the end."""
+    """Report the result to a person at the end."""
     decided = run.runner.decided
     assert decided is not None
     objects = run.runner.all_prompts().objects
@@ -291,7 +291,7 @@ def _tell_result(run: RunFolder) -> None:
 
 
 def _changed(prompts: PromptSet, correct: list[str] | None, forget: list[str] | None) -> PromptSet:
-    """Prompts with the corrections of a person."""
+    """Return the prompts with the corrections of a person."""
     from napari_sam2track.prompts import Prompt, parse_object_points
 
     for text in forget or ():
@@ -313,7 +313,7 @@ def _changed(prompts: PromptSet, correct: list[str] | None, forget: list[str] | 
 def _replayed(
     session: Path | None, folder: Path | None, prompts: tuple[object, ...]
 ) -> SessionFile | None:
-    """The session to run again, or that of the run to go on with; it brings its own prompts."""
+    """Return the session to run again, or that of the run to resume, with its own prompts."""
     if session is None and folder is None:
         return None
     if any(prompts):
@@ -340,7 +340,7 @@ def _check_there(folder: Path) -> None:
 
 
 def _as_it_was(replay: SessionFile) -> dict[str, Any]:
-    """What was decided in the run itself: objects that were found were followed forward."""
+    """Return the settings of a run whose file has no decisions: its mode, and its direction."""
     if replay.decisions is not None:
         return {}
     decided: dict[str, Any] = {} if replay.mode is None else {"mode": replay.mode}
@@ -362,7 +362,7 @@ def _same_inputs(replay: SessionFile, now: SessionFile, session: Path) -> None:
 
 
 def _follow(runner: Runner, total: int) -> int:
-    """Follow all objects with a progress bar; the number of the signal that ended it, or 0."""
+    """Follow all objects with a progress bar; return the signal that ended it, or 0."""
     from napari_sam2track.cli._progress import progress
 
     steps = runner.propagate()
@@ -381,7 +381,7 @@ def _follow(runner: Runner, total: int) -> int:
 
 
 def _tell_cost_of_new(session: Session) -> None:
-    """Say what a new run would cost, without a trace."""
+    """Report the cost of a new run, without leaving a file."""
     from napari_sam2track.session.run_store import RunStore
     from napari_sam2track.session.runner import Runner
     from napari_sam2track.storage.scratch import scratch_folder
@@ -394,7 +394,7 @@ def _tell_cost_of_new(session: Session) -> None:
 
 
 def _tell_cost(runner: Runner, stale: dict[int, list[int]]) -> None:
-    """Say what is to be done, and about what it costs, before it begins."""
+    """Report the amount of work and its cost, before it begins."""
     active = Counter(t for of_object in stale.values() for t in of_object)
     pairs, frames = active.total(), len(active)
     typer.echo(

@@ -70,7 +70,7 @@ def decode_clicks(
     views: Sequence[View],
     trust: bool = False,
 ) -> Decoded:
-    """What is seen from equally many clicks of each object in its view, without any memory.
+    """Decode equally many clicks of each object in its view, without any memory.
 
     ``trust`` as in `Network.decode`.
     """

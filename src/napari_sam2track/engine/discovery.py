@@ -23,7 +23,7 @@ from napari_sam2track.prompts import Prompt, PromptSet
 
 #: Tiles are halved down to this side in pixels, and overlap by half.
 SMALLEST_TILE = 96
-#: Part of the least quality that is enough for a closer look.
+#: Part of the least quality from which a candidate gets a closer look.
 SEED_QUALITY = 0.5
 #: Logits at which stability is judged.
 STABILITY_OFFSET = 1.0
@@ -86,7 +86,7 @@ def discover(
 
 
 def tiles(height: int, width: int, mode: Mode) -> list[View]:
-    """What the grid is laid over: the frame, or tiles of several sizes."""
+    """Return the views that the grid is laid over: the frame, or tiles of several sizes."""
     if mode == "frame":
         return [FrameView(height, width)]
     out: list[View] = []
@@ -150,7 +150,7 @@ def _filtered(
     params: AutoParams,
     mode: Mode,
 ) -> list[Proposal]:
-    """The candidates that are sure, stable, and (in tiles) whole."""
+    """Return the candidates that are sure, stable, and (in tiles) whole."""
     stability = _stability(logits_nmyx)
     # in tiles of the wrong size this is only a first guess, which a closer look will judge
     least = params.min_quality * (SEED_QUALITY if mode == "window" else 1.0)
@@ -185,9 +185,9 @@ def look_closer(
     params: AutoParams,
     batch: int,
 ) -> list[Proposal]:
-    """Click on the middle of each proposal again, in the window that it asks for.
+    """Click on the middle of each proposal again, in a window of its size.
 
-    Only masks that are sure and stable there stay, of each the part that was clicked on.
+    Only masks that are sure and stable there stay, reduced to the part that was clicked on.
     """
     out: list[Proposal] = []
     for k in range(0, len(seeds), batch):

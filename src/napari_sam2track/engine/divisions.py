@@ -11,22 +11,22 @@ from napari_sam2track.masks import Mask, Patch, two_pieces
 
 #: Two parts that lie apart must last for so many frames.
 LASTING = 3
-#: What has lasted for more frames than this was told when it had not (four are enough): each frame
+#: What has lasted for more frames than this was reported earlier (four are enough): each frame
 #: looks back a bounded number of frames, however long an object stays in two parts.
 LOOK_BACK = 16
 
 
 @dataclass(frozen=True, eq=False)
 class Two:
-    """What an object consists of on one frame.
+    """The two parts of an object on one frame.
 
     Attributes
     ----------
     parts
         The upper (then the left) one first.
     evidence
-        How much this frame says for a division, a quarter or more; 1 from frames in a row is
-        enough.
+        How strongly this frame indicates a division, a quarter or more; frames in a row that add
+        up to 1 are enough.
     """
 
     parts: tuple[Mask, Mask]
@@ -34,7 +34,7 @@ class Two:
 
 
 Patches = Mapping[int, Patch]
-#: Takes a frame, masks of some objects on it, and what gives those of all; says which are two.
+#: Takes a frame, masks of some objects on it, and a getter of all masks; says which are two.
 Ask = Callable[[int, Patches, Callable[[], Patches]], dict[int, Two | None]]
 
 
@@ -58,7 +58,7 @@ class FoundDivision:
 
 
 def two_parts(patch: Patch) -> Two | None:
-    """The object as the two pieces of its mask (`two_pieces`); None if it is no such two."""
+    """Return the object as the two pieces of its mask (`two_pieces`); None if it is one."""
     pieces = two_pieces(patch.mask.crop)
     if pieces is None:
         return None
@@ -67,19 +67,19 @@ def two_parts(patch: Patch) -> Two | None:
 
 
 def find_split(t: int, first: int, two_at: Callable[[int], Two | None]) -> FoundDivision | None:
-    """Whether an object has been two for long enough on frame ``t``.
+    """Return the division of an object that has been two for long enough on frame ``t``.
 
-    Nothing but the movie and what is stored is looked at, so that a run which was stopped finds
-    the same.
+    Only the movie and stored results decide, so that a run which was stopped finds
+    the same divisions.
 
     Parameters
     ----------
     t
         The frame that was finished last.
     first
-        The first frame on which it may be in two.
+        The first frame on which it may be in two parts.
     two_at
-        The two that it is on a frame; None if it is one there, or not known.
+        Its two parts on a frame; None if it is one there, or not known.
     """
     scores: list[float] = []
     evidence = 0.0

@@ -1,7 +1,7 @@
-"""Embeddings that were computed once are not computed again.
+"""Cache of embeddings: no image is encoded twice.
 
 A correction shows the network the same pixels again: whole frames always, windows until they
-move. What was encoded is found by its pixels, so that nothing has to be said when it changes.
+move. An embedding is found by its pixels, so that no change needs to be announced.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ Row = tuple[Tensor, Tensor, Tensor]
 
 
 class Encoder:
-    """Embeds what views show, and remembers it within a budget. Safe to use in several threads.
+    """Embeds what views show, and caches it within a budget. Safe to use in several threads.
 
     Parameters
     ----------
     network
-        What computes.
+        Computes the embeddings.
     memory_bytes
         Most memory for embeddings; 0 remembers none.
 
     Attributes
     ----------
     encoded, hits
-        Images that were computed, and that were found.
+        Number of images that were computed, and that were found in the cache.
     """
 
     def __init__(self, network: Network, memory_bytes: int = 0) -> None:

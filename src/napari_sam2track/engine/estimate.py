@@ -1,4 +1,4 @@
-"""What a run would cost, before it begins: time from a real batch, the rest from sizes."""
+"""Cost of a run, before it begins: time from a real batch, the rest from sizes."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from napari_sam2track.engine.network.network import Features, MemoryTokens, Netw
 from napari_sam2track.engine.propagation import MEMORY_EVERY
 from napari_sam2track.params import EngineParams
 
-#: Seconds that a batch may take to be timed as a whole; else one object stands for all.
+#: Seconds that a batch may take to be timed as a whole; else one object is timed for all.
 LONGEST = 1.0
 #: Time of a run over that of its network alone (reading, painting, writing); a guess.
 AROUND = 1.25
-#: What asking whether an object is two in touch costs beside following it (12.5 and 9.6 ms); of
-#: objects that are not longer than wide nobody asks, but who knows them before?
+#: Cost of the check whether an object is two in touch, beside following it (12.5 and 9.6 ms);
+#: objects that are not longer than wide are not checked, but they are not known before.
 ASKING = 1.3
-#: Pixels in the box of a mask, where nobody knows better, and what is stored beside them.
+#: Pixels in the box of a mask, if not known better, and bytes stored beside them.
 PATCH_PIXELS, ROW_BYTES = 40 * 40, 64
-#: What the file of a memory holds beside its tensors: some 400 bytes for each of 30.
+#: Bytes in the file of a memory beside its tensors: some 400 for each of 30.
 MEMORY_FILE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run would cost.
+    """Cost of a run.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ def estimate(
     params: EngineParams,
     patch_pixels: int = PATCH_PIXELS,
 ) -> Estimate:
-    """What it costs to follow objects.
+    """Return the cost of following objects.
 
     Some batches are computed, which takes a second or two, or as long as one object takes.
 
@@ -75,7 +75,7 @@ def estimate(
     network
         The model.
     mode
-        What it is shown.
+        Frame or window mode.
     pairs
         Objects times frames that are to be computed.
     n_active
@@ -116,25 +116,25 @@ def estimate(
 
 
 def bank_bytes(network: Network) -> int:
-    """What an object remembers once its bank is full: maps in bfloat16, pointers in float32."""
+    """Return the size of an object's full memory bank: maps in bfloat16, pointers in float32."""
     maps = network.n_memories * network.memory_width * network.grid**2
     return 2 * maps + 4 * network.max_pointers * network.width
 
 
 def _seen_bytes(network: Network) -> int:
-    """What is held of each object until its neighbours have been asked: embedding and masks."""
+    """Return the size of what is held of an object until claims are resolved: embedding, masks."""
     return 4 * (network.width * network.grid**2 + 4 * (network.image_size // 4) ** 2)
 
 
 def _embedding_bytes(network: Network) -> int:
-    """Of one image, see `features.Encoder`."""
+    """Return the size of the embedding of one image, see `embeddings.Encoder`."""
     cells = network.grid**2  # C on the grid, C/4 at twice and C/8 at four times its side
     return 4 * (cells + 4 * cells // 4 + 16 * cells // 8) * network.width
 
 
 @torch.inference_mode()
 def _seconds(network: Network, mode: Mode, batcher: Batcher, n_active: int) -> tuple[float, float]:
-    """To encode one image, and for one object on one frame; in window mode with its image."""
+    """Time the encoding of an image, and an object on a frame; in window mode with its image."""
     size, device = network.image_size, network.device
     picture = torch.randn(1, 3, size, size, device=device)
     whole = network.encode_images(picture)
@@ -158,7 +158,7 @@ def _seconds(network: Network, mode: Mode, batcher: Batcher, n_active: int) -> t
 
 
 def _follow(network: Network, features: Features) -> None:
-    """What is computed of objects on a frame, with full banks."""
+    """Compute objects on a frame, with full memory banks."""
     n, m, p = len(features), network.n_memories, network.max_pointers
     grid, device = network.grid, network.device
     maps = torch.randn(1, m, network.memory_width, grid, grid, device=device)
@@ -176,7 +176,7 @@ def _follow(network: Network, features: Features) -> None:
 
 
 def _timed(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds; of a second time where the first was short, since it also makes what is missing."""
+    """Return the seconds of a call; of a second one if the first was short, as it also warms up."""
     seconds = 0.0
     for _ in range(2):
         begin = time.perf_counter()

@@ -1,4 +1,4 @@
-"""One object of a pass: what it has to do, what it remembers, where it was."""
+"""One object of a pass: its task, its memory, its last place."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Follower:
     Attributes
     ----------
     task
-        Which frames, from which prompts.
+        Its frames and prompts.
     bank
-        What it remembers.
+        Its memory bank.
     motion
         Where it was seen last; None in frame mode and before it was seen.
     missing
-        For how many frames in a row it was not there.
+        For how many frames in a row it was not seen.
     give_up
-        After how many of them it is not looked for any more; 0 for never.
+        After how many of them it is not searched any more; 0 for never.
     """
 
     task: Task
@@ -43,25 +43,25 @@ class Follower:
         return self.task.object_id
 
     def visits(self, t: int) -> bool:
-        """Whether something is to be done on frame ``t``."""
+        """Return whether frame ``t`` is visited."""
         return t in self.task.frames
 
     def wants(self, t: int) -> bool:
-        """Whether a result is wanted on frame ``t``."""
+        """Return whether frame ``t`` needs a new result."""
         return t in self.task.stale
 
     @property
     def begun(self) -> bool:
-        """Whether it knows anything yet."""
+        """True once it has a memory."""
         return bool(self.bank.conditioning)
 
     @property
     def stopped(self) -> bool:
-        """Whether it was given up."""
+        """True if it was missing for too long to be searched any more."""
         return 0 < self.give_up < self.missing
 
     def note(self, present: bool, prompted: bool) -> State:
-        """Its state on the next frame, which is counted."""
+        """Count a frame and return the object's state on it."""
         if present or prompted:
             self.missing = 0
             return State.PROMPTED if prompted else State.PROPAGATED
@@ -71,7 +71,7 @@ class Follower:
         return State.LOST if self.missing <= SEARCH_FRAMES else State.ABSENT
 
     def state(self) -> dict[str, Any]:
-        """What it needs to go on from here with the same result, for `torch.save`."""
+        """Return its state as `torch.save` takes it, to resume from here with the same result."""
         return {
             "bank": self.bank.state(),
             "motion": None if self.motion is None else astuple(self.motion),
@@ -79,7 +79,7 @@ class Follower:
         }
 
     def restore(self, state: dict[str, Any], device: torch.device) -> None:
-        """Go on from what `state` gave."""
+        """Resume from what `state` returned."""
         self.bank.restore(state["bank"], device)
         self.motion = None if state["motion"] is None else WindowMotion(*state["motion"])
         self.missing = state["missing"]

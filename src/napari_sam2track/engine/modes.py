@@ -7,20 +7,20 @@ from typing import Literal
 from napari_sam2track.errors import UsageError
 from napari_sam2track.prompts import PromptSet
 
-#: Objects that come out smaller than this in the model's square are followed in windows.
+#: Objects that are smaller than this in the model's square are followed in windows.
 SMALL = 48.0
 #: Models trained on squares smaller than this only know windows.
 WHOLE_FRAME_SIZE = 512
 #: Windows of models that were made for whole frames: an object fills a third of the side, which
-#: leaves 85 pixels of it at 256. What an object costs grows faster than the square's area.
-#: Chosen by cost; what quality is lost has not been measured.
+#: leaves 85 pixels of it at 256. The cost of an object grows faster than the square's area.
+#: Chosen by cost; the loss of quality has not been measured.
 CPU_WINDOW, GPU_WINDOW = 256, 512
 
 
 def choose_mode(
     asked: str, image_size: int, prompts: PromptSet, height: int, width: int
 ) -> tuple[Literal["frame", "window"], str]:
-    """What the network is shown, and why.
+    """Choose frame or window mode; return it with the reason.
 
     Parameters
     ----------
@@ -56,12 +56,12 @@ def choose_mode(
 
 
 def choose_window_size(asked: int | None, model_size: int, device: str) -> tuple[int, str]:
-    """Side of the square that windows are shown in, in pixels, and why.
+    """Choose the side of the square that windows are shown in, in pixels, with the reason.
 
     Parameters
     ----------
     asked
-        What a person wants; None decides.
+        Size given by a person; None decides.
     model_size
         Side of the square that the model was made for.
     device

@@ -1,6 +1,6 @@
-"""Two objects are not the same thing: who gives way where both claim it.
+"""Claims of neighbours: which object gives way where two claim the same pixels.
 
-docs/crowds.md has what the constants were chosen on, and what was tried beside this.
+docs/crowds.md explains how the constants were chosen, and alternatives that were tried.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ from numpy.typing import NDArray
 from napari_sam2track.engine.results import ObjectResult
 from napari_sam2track.masks import Patch
 
-#: From this IoU on two masks are the same thing.
+#: From this IoU on two masks are the same object.
 SAME = 0.5
-#: A mask with so large a part inside a better one is its, unless it is where it was expected.
+#: A mask with so large a part inside a better one gives way, unless it is where it was expected.
 INSIDE = 0.6
-#: From this agreement with what was expected on (0 to 1, see `WindowMotion.agreement`), a claim is
+#: From this agreement of place and size on (0 to 1, see `WindowMotion.agreement`), a claim is
 #: firm.
 FIRM = 0.4
-#: The claim strength of an object that a person prompted on this frame: it gives way to nobody.
+#: Claim strength of an object that a person prompted on this frame: it never gives way.
 PROMPTED = math.inf
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Claim:
-    """What one object wants of a frame.
+    """Claim of one object on pixels of a frame.
 
     Attributes
     ----------
     object_id
         Its label.
     patch
-        What it claims, with float16 logits: as they are stored, so that it makes no difference
+        Claimed mask, with float16 logits as they are stored, so that it makes no difference
         whether they were.
     claim_strength
-        How good its claim is, see `PROMPTED`.
+        Strength of the claim, see `PROMPTED`.
     firm
-        It was seen on the frame before, and this is where and how large it was expected to be.
+        The object was seen on the frame before, and has about the expected place and size now.
     """
 
     object_id: int
@@ -51,18 +51,18 @@ class Claim:
 
     @classmethod
     def of(cls, result: ObjectResult) -> Claim:
-        """The claim of an object of which the result is known."""
+        """Return the claim of an object whose result is known."""
         return cls(result.object_id, result.patch.half(), result.claim_strength, result.firm)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Verdict:
-    """What neighbours leave of a claim.
+    """Outcome of a claim against those of neighbours.
 
     Attributes
     ----------
     gone
-        Everything is somebody else's: the object is not there.
+        All pixels belong to another object: this one is not there.
     ceded
         Bool, of the shape of the claim's logits: pixels that neighbours won; None for no pixel.
     """
@@ -71,22 +71,22 @@ class Verdict:
     ceded: NDArray[np.bool_] | None = None
 
 
-#: Of an object that is alone.
+#: Verdict on an object that is alone.
 UNTOUCHED = Verdict()
 
 
 def resolve(claims: Sequence[Claim]) -> dict[int, Verdict]:
-    """What becomes of the claims on a frame; their order does not matter.
+    """Resolve the claims on a frame; their order does not matter.
 
     An object gives way if its mask is that of another object with a better claim. Claims are
-    looked at from the best to the worst, ties go to the lower id, and what gave way is in nobody's
-    way. A firm claim is not given up because another one swallows it: then the larger mask is the
-    wrong one. Those that stay share their pixels by the overlap rule (see `masks.paint`).
+    handled from the best to the worst, ties go to the lower id, and an object that gave way
+    blocks no other. A firm claim is not given up because another mask contains it: the larger is
+    the wrong one. Those that stay share their pixels by the overlap rule (see `masks.paint`).
 
     Parameters
     ----------
     claims
-        Of all objects, one each.
+        One of each object.
 
     Returns
     -------
@@ -121,14 +121,14 @@ def resolve(claims: Sequence[Claim]) -> dict[int, Verdict]:
 
 
 def before(stored: ObjectResult, patch: Patch) -> Verdict:
-    """The verdict on an object when its result was stored.
+    """Return the verdict on an object when its result was stored.
 
     Parameters
     ----------
     stored
         The result.
     patch
-        What it claimed, now decoded again.
+        The claimed mask, now decoded again.
     """
     if patch and not stored.patch:
         return Verdict(gone=True)
@@ -138,13 +138,13 @@ def before(stored: ObjectResult, patch: Patch) -> Verdict:
 
 
 def _meeting(patches: Sequence[Patch]) -> list[list[int]]:
-    """For each patch the others whose boxes overlap its box, in order."""
+    """Return for each patch the others whose boxes overlap its box, in order."""
     n = len(patches)
     boxes = np.array([(p.y0, p.x0, *_end(p)) for p in patches], np.int64).reshape(n, 4)
     order = np.argsort(boxes[:, 0], kind="stable")
     near: list[list[int]] = [[] for _ in range(n)]
     sorted_boxes = boxes[order]
-    stops = np.searchsorted(sorted_boxes[:, 0], sorted_boxes[:, 2])  # who begins above its end
+    stops = np.searchsorted(sorted_boxes[:, 0], sorted_boxes[:, 2])  # these begin above its end
     for a, stop in enumerate(stops.tolist()):
         later = sorted_boxes[a + 1 : stop]
         across = (later[:, 1] < sorted_boxes[a, 3]) & (later[:, 3] > sorted_boxes[a, 1])
@@ -160,7 +160,7 @@ def _end(patch: Patch) -> tuple[int, int]:
 
 
 def _common(one: Patch, other: Patch) -> tuple[tuple[slice, slice], NDArray[Any], NDArray[Any]]:
-    """Where in the first patch the boxes overlap, and the logits of both there."""
+    """Return the overlap of the boxes in the first patch, and the logits of both patches there."""
     (a_y1, a_x1), (b_y1, b_x1) = _end(one), _end(other)
     y0, x0, y1, x1 = (
         *(max(one.y0, other.y0), max(one.x0, other.x0)),
@@ -172,13 +172,13 @@ def _common(one: Patch, other: Patch) -> tuple[tuple[slice, slice], NDArray[Any]
 
 
 def _shared(one: Patch, other: Patch) -> int:
-    """Number of pixels in both masks."""
+    """Return the number of pixels in both masks."""
     _, a, b = _common(one, other)
     return int(np.count_nonzero((a > 0) & (b > 0)))
 
 
 def _ceded(claim: Claim, others: Sequence[Claim]) -> NDArray[np.bool_] | None:
-    """Pixels of a claim that others won; None if there are none."""
+    """Return the pixels of a claim that others won; None if there are none."""
     out: NDArray[np.bool_] | None = None
     for other in others:
         part, mine, theirs = _common(claim.patch, other.patch)

@@ -24,15 +24,15 @@ from napari_sam2track.masks import Mask, Patch
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Prompt
 
-#: Highest logit in what an object remembers of pixels that a neighbour won.
+#: Highest logit in the memory of an object, on pixels that a neighbour won.
 CEDED_LOGIT = -2.0
-#: The patch of an object that is not there.
+#: Patch of an object that is not there.
 NOTHING = Patch(np.zeros((0, 0), np.float32), 0, 0)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Seen:
-    """One object on one frame, and what it will remember of it."""
+    """One object on one frame, and the memory that it makes."""
 
     view: View
     patch: Patch
@@ -47,18 +47,18 @@ class Seen:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Raw:
-    """One object on one frame as the network decoded it, before its neighbours are asked.
+    """One object on one frame as the network decoded it, before claims are resolved.
 
     Attributes
     ----------
     view
-        What it was shown through.
+        View in which it was decoded.
     patch
         Its mask.
     top
         (1, C, h, w) the frame's own features, for the memory.
     decoded
-        Of this object alone.
+        Result for this object alone.
     """
 
     view: View
@@ -73,7 +73,7 @@ class Raw:
 
 
 class Observer:
-    """What a pass asks of the network, for many objects at once.
+    """Runs the network for a pass, on many objects at once.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class Observer:
         )
 
     def whole(self, t: int) -> Features | None:
-        """What all objects share on frame ``t``: nothing in window mode."""
+        """Features that all objects share on frame ``t``; None in window mode."""
         if self.mode == "window":
             return None
         return self.encoder.encode(self.movie, t, [self._whole])
@@ -118,7 +118,7 @@ class Observer:
     def start(
         self, t: int, group: list[Follower], whole: Features | None
     ) -> list[tuple[Follower, Seen]]:
-        """Objects that are prompted on frame ``t`` without knowing anything of them yet."""
+        """Decode objects that are prompted on frame ``t`` and have no memory yet."""
 
         def begin(part: list[tuple[Follower, View]]) -> list[tuple[Follower, Seen]]:
             followers, views = [f for f, _ in part], [view for _, view in part]
@@ -136,7 +136,7 @@ class Observer:
     def propose(
         self, t: int, group: list[Follower]
     ) -> list[tuple[Follower, View, NDArray[np.float32], NDArray[np.float32]]]:
-        """All masks that are proposed for objects prompted on frame ``t``: see `Pass.proposals`."""
+        """Return all masks proposed for objects prompted on frame ``t``, see `Pass.proposals`."""
 
         def propose(part: list[tuple[Follower, View]]) -> list[tuple[Tensor, Tensor]]:
             prompts, views = [f.task.prompts[t] for f, _ in part], [view for _, view in part]
@@ -151,7 +151,7 @@ class Observer:
         ]
 
     def _first_views(self, t: int, group: list[Follower]) -> list[tuple[Follower, View]]:
-        """What objects are shown through on the frame where they begin."""
+        """Return the views of objects on the frame where they begin."""
         if self.mode == "frame":
             return [(f, self._whole) for f in group]
         windows = {f.object_id: window_of(f.task.prompts[t]) for f in group}
@@ -164,7 +164,7 @@ class Observer:
     def _decode_prompts(
         self, features: Features, prompts: list[Prompt], views: list[View]
     ) -> Decoded:
-        """Masks of objects from prompts of one kind, without memory."""
+        """Decode masks of objects from prompts of one kind, without memory."""
         network = self.network
         masks = [p.mask for p in prompts]
         if masks[0] is not None:
@@ -178,12 +178,12 @@ class Observer:
         conditioned = network.without_memory(features)
         return network.decode(conditioned, features, points, labels, trust=self.mode == "window")
 
-    # -- objects that go on --------------------------------------------------------------------
+    # -- objects with a memory -----------------------------------------------------------------
 
     def follow(
         self, t: int, group: list[Follower], whole: Features | None
     ) -> list[tuple[Follower, Seen]]:
-        """Objects that are known from other frames, some with a correction on this one."""
+        """Decode objects with memories of other frames, some with a correction on this one."""
 
         def follow(followers: list[Follower]) -> list[tuple[Follower, Seen]]:
             views, features, conditioned, decoded = self._tracked(t, followers, whole)
@@ -212,7 +212,7 @@ class Observer:
         return self._batcher.map(follow, group, key=lambda f: self._size(f, t))
 
     def decode(self, t: int, group: list[Follower]) -> list[Raw]:
-        """Objects in windows that go on, without a correction and before `remember`."""
+        """Decode objects in windows that have a memory and no correction; `remember` comes next."""
 
         def decode(followers: list[Follower]) -> list[Raw]:
             views, features, _, decoded = self._tracked(t, followers, None)
@@ -230,7 +230,7 @@ class Observer:
         return self._batcher.map(decode, group, key=lambda f: self._size(f, t))
 
     def remember(self, t: int, raws: Sequence[Raw], verdicts: Sequence[Verdict]) -> list[Seen]:
-        """What there is to remember, and to show, once neighbours were asked."""
+        """Return memories and masks of objects, once their claims were resolved."""
 
         def remember(part: list[tuple[Raw, Verdict]]) -> list[Seen]:
             network = self.network
@@ -244,7 +244,7 @@ class Observer:
                 theirs = theirs[:, None].to(logits.device)
                 logits = torch.where(theirs, logits.clamp(max=CEDED_LOGIT), logits)
             top = torch.cat([raw.top for raw, _ in part])
-            features = Features(top, (top, top))  # of the fine levels nothing is remembered
+            features = Features(top, (top, top))  # memories do not use the fine levels
             entries = self._entries(t, features, decoded, logits, prompted=False)
             scores = decoded.score[:, 0].float().sigmoid().cpu().numpy()
             return [
@@ -263,14 +263,14 @@ class Observer:
         return self._batcher.map(remember, list(zip(raws, verdicts, strict=True)))
 
     def _size(self, f: Follower, t: int) -> tuple[int, int]:
-        """How much an object remembers: attention has no mask for padding."""
+        """Return how many memories an object has: attention has no mask for padding."""
         maps, pointers = f.bank.read(t, self.step)
         return len(maps), len(pointers)
 
     def _tracked(
         self, t: int, followers: list[Follower], whole: Features | None
     ) -> tuple[list[View], Features, Tensor, Decoded]:
-        """Views, features, conditioned features and masks of objects that remember as much."""
+        """Return views, features, conditioned features and masks of objects with equal memories."""
         ((_, memory),) = tokens([f.bank for f in followers], t, self.step, self._span).values()
         views = [self._view(f, t) for f in followers]
         features = self._features(t, views, whole)
@@ -286,7 +286,7 @@ class Observer:
         conditioned: Tensor,
         tracked: Decoded,
     ) -> Seen:
-        """A prompt on a frame that was followed: it corrects, and is remembered for good."""
+        """Decode a prompt that corrects a frame; it becomes a conditioning frame."""
         prompt = f.task.prompts[t]
         if prompt.mask is not None:
             decoded = self._decode_prompts(features, [prompt], [view])
@@ -304,7 +304,7 @@ class Observer:
         return seen
 
     def _view(self, f: Follower, t: int) -> View:
-        """What a known object is shown through on frame ``t``."""
+        """Return the view of an object on frame ``t`` that was seen before."""
         if self.mode == "frame" or f.motion is None:
             return self._whole
         window = f.motion.expected(self.movie.height, self.movie.width)
@@ -338,12 +338,12 @@ class Observer:
         decoded: Decoded,
         prompted: bool,
     ) -> list[Seen]:
-        """What there is to remember and to show of decoded masks."""
+        """Return memories and masks of decoded objects."""
         if not followers:
             return []
         shown = decoded.logits
         if self._exact and not prompted:
-            # SAM2 enlarges all candidates and then chooses, which rounds in another way
+            # SAM2 enlarges all candidates and then chooses, which rounds differently
             shown = self.network.full_size(decoded.candidates)[:, [int(decoded.ious.argmax())]]
         entries = self._entries(t, features, decoded, shown, prompted)
         logits = decoded.logits[:, 0].float().cpu().numpy()
@@ -361,12 +361,12 @@ class Observer:
 
 
 def kind(prompt: Prompt) -> tuple[bool, int]:
-    """What prompts must have in common to be one batch."""
+    """Return what prompts must have in common to be one batch."""
     return prompt.mask is not None, len(Clicks.of(prompt).labels)
 
 
 def _theirs(raw: Raw, verdict: Verdict, size: int) -> Tensor:
-    """(size, size) bool: where a neighbour won, on the grid of an object's logits."""
+    """Return where a neighbour won, (size, size) bool on the grid of an object's logits."""
     if verdict.ceded is None:
         return torch.zeros(size, size, dtype=torch.bool)
     return raw.view.mask(Mask(verdict.ceded, raw.patch.y0, raw.patch.x0), size) > 0

@@ -24,7 +24,7 @@ from napari_sam2track.masks import Mask
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Point, Prompt, PromptSet
 
-#: Parameters under which nothing is done that SAM2 does not do.
+#: Parameters that turn off all that SAM2 does not do.
 PLAIN = EngineParams(
     mode="frame", fill_holes=0, min_part=0, keep_masks=False, max_conditioning=1000
 )
@@ -32,12 +32,12 @@ PLAIN = EngineParams(
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far two runs agree.
+    """Agreement of two runs.
 
     Attributes
     ----------
     frames, pixels
-        What was compared.
+        Number of frames and pixels that were compared.
     flipped
         Pixels with different labels.
     logit_difference
@@ -90,7 +90,7 @@ def compare(
 def official_labels(
     predictor: Any, movie: Movie, prompts: PromptSet, later: str, step: int
 ) -> dict[int, tuple[NDArray[np.uint32], NDArray[np.float32]]]:
-    """Labels and winning logits per frame by SAM2's predictor and the overlap rule.
+    """Return labels and winning logits per frame by SAM2's predictor and the overlap rule.
 
     Each object has a session of its own: on a CPU the predictor fails with a dtype error as soon
     as it meets an object before that object's first prompt (sam2 issues 308 and 577).
@@ -113,7 +113,7 @@ def official_labels(
 def official_object(
     predictor: Any, movie: Movie, prompts: dict[int, Prompt], later: str, step: int
 ) -> dict[int, NDArray[np.float32]]:
-    """Logits (Y, X) per frame of one object by SAM2's predictor."""
+    """Return logits (Y, X) per frame of one object by SAM2's predictor."""
     first = min(prompts)
     out: dict[int, NDArray[np.float32]] = {}
     with official_session(predictor, movie) as state:
@@ -154,7 +154,7 @@ def _propagate(
 
 @contextlib.contextmanager
 def official_session(predictor: Any, movie: Movie) -> Iterator[Any]:
-    """State of SAM2's predictor on a movie in memory: its own loader only takes files."""
+    """Yield a state of SAM2's predictor on a movie in memory: its own loader only takes files."""
     import sam2.sam2_video_predictor as module
 
     images = torch.stack(
@@ -167,7 +167,7 @@ def official_session(predictor: Any, movie: Movie) -> Iterator[Any]:
 
 
 def load_as_sam2(frame_yxc: NDArray[np.uint8], size: int) -> Tensor:
-    """A frame as `sam2.utils.misc` loads it, (3, size, size) float32."""
+    """Load a frame as `sam2.utils.misc` does, (3, size, size) float32."""
     small = np.array(Image.fromarray(frame_yxc).convert("RGB").resize((size, size))) / 255.0
     x = torch.from_numpy(small).permute(2, 0, 1).float()
     mean = torch.tensor((0.485, 0.456, 0.406))[:, None, None]
@@ -189,7 +189,7 @@ class Case:
     Attributes
     ----------
     name
-        What it is about.
+        Subject of the comparison.
     prompts
         Prompts of all objects.
     later
@@ -205,7 +205,7 @@ class Case:
 
 
 def cases(n_frames: int) -> tuple[Movie, list[Case]]:
-    """A synthetic movie and the comparisons on it."""
+    """Return a synthetic movie and the comparisons on it."""
     from napari_sam2track.frames import open_frames
     from napari_sam2track.samples import centre_pixels, moving_cells
 

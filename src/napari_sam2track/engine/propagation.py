@@ -1,8 +1,8 @@
 """Follows objects through a movie, one frame a step.
 
 A pass goes in one direction. On each frame it shows every object to the network (the whole frame,
-or a window of its own), decodes in batches, and remembers. In window mode neighbours give way to
-one another (see `neighbours`); otherwise objects do not depend on one another.
+or a window of its own), decodes in batches, and keeps memories. In window mode neighbours
+give way to one another (see `neighbours`); otherwise objects do not depend on one another.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from napari_sam2track.masks import Patch
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import PromptSet
 
-#: Frames between two memories that are kept: what has to be followed again before a correction.
+#: Frames between two memories that are kept: so many may be followed again before a correction.
 MEMORY_EVERY = 16
 
 
-#: Given a frame, what is known of objects on it: for each the direction in which it was followed
+#: Given a frame, yields the known results on it: for each the direction in which it was followed
 #: there, and the result.
 Known = Callable[[int], Iterable[tuple[int, ObjectResult]]]
 
@@ -56,22 +56,22 @@ class Pass:
     network
         The model.
     movie
-        Its frames are read when their turn comes, each once; those on which nobody is followed,
+        Its frames are read when their turn comes, each once; those without an object to follow,
         never.
     tasks
         Objects and their frames. Forward, later prompts correct an object; a backward pass uses
         one prompt, and remembers nothing of a forward pass.
     params
-        See `EngineParams`; ``start`` and ``stop`` are not looked at here.
+        See `EngineParams`; ``start`` and ``stop`` are not used here.
     mode
-        What the network is shown.
+        Frame or window mode.
     step
         1 for forward, -1 for backward.
     encoder
-        Embeds what views show, and may remember it from earlier passes; None for one that does
+        Embeds what views show, and may have embeddings of earlier passes; None for one that has
         not.
     known
-        What other passes found, for neighbours; None for nothing.
+        Results of other passes, for neighbours; None for none.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Pass:
         mode: Mode,
         order: range,
     ) -> Self:
-        """All objects from their first prompts through a range of frames, in its direction."""
+        """Make a pass of all objects from their first prompts through a range of frames."""
         return cls(network, movie, whole_tasks(prompts, order), params, mode, order.step)
 
     def _add(self, tasks: Iterable[Task]) -> None:
@@ -126,7 +126,7 @@ class Pass:
     def proposals(
         self, t: int
     ) -> Iterator[tuple[int, View, NDArray[np.float32], NDArray[np.float32]]]:
-        """All masks that are proposed for objects which are prompted on frame ``t``.
+        """Yield all masks that are proposed for objects prompted on frame ``t``.
 
         Yields
         ------
@@ -139,9 +139,9 @@ class Pass:
         return self.until(None)
 
     def until(self, last: int | None) -> Iterator[FrameResult]:
-        """The frames up to ``last``, included; all of them if it is None.
+        """Yield the results of frames up to ``last``, included; of all frames if it is None.
 
-        A frame on which nothing was wanted does not come out.
+        A frame on which no result was needed is not yielded.
         """
         while True:
             t = self._next()
@@ -177,22 +177,22 @@ class Pass:
         self._ready |= other._ready
 
     def drop(self, object_id: int) -> list[Task]:
-        """Follow an object no further; the tasks that end."""
+        """Stop following an object; return the tasks that end."""
         gone = [f.task for f in self.followers if f.object_id == object_id]
         self.followers = [f for f in self.followers if f.object_id != object_id]
         return gone
 
     def keys(self, t: int) -> dict[int, int]:
-        """What the objects that were wanted on frame ``t`` follow from, see `plan.Segment`."""
+        """Return the segment keys of the objects that frame ``t`` was computed for."""
         return {f.object_id: f.task.key_of(t) for f in self._visiting(t) if t in f.task.stale}
 
     def memories(self, every: bool = False) -> Iterator[tuple[Task, int, dict[str, Any]]]:
-        """What is worth keeping of the frame that was finished last, to go on from it later.
+        """Yield the memories of the last finished frame that are worth keeping for a later resume.
 
         Parameters
         ----------
         every
-            Of all objects, as before a stop; else of some frames.
+            Of all objects, as before a stop; else where it is due.
 
         Yields
         ------
@@ -209,7 +209,7 @@ class Pass:
     # -- one frame -----------------------------------------------------------------------------
 
     def _next(self) -> int | None:
-        """The next frame on which somebody is followed."""
+        """Return the next frame on which an object is followed."""
         best: int | None = None
         for f in self.followers:
             frames = f.task.frames
@@ -225,7 +225,7 @@ class Pass:
 
     @torch.inference_mode()
     def _look_ahead(self, followers: list[Follower]) -> None:
-        """In ``fresh`` mode, later prompts are memories from the start, as in SAM2."""
+        """Add later prompts to the memories from the start, in ``fresh`` mode, as SAM2 does."""
         if self.params.later_prompts != "fresh":
             return
         for t in sorted({t for f in followers for t in f.task.prompts}):
@@ -236,7 +236,7 @@ class Pass:
 
     @torch.inference_mode()
     def _frame(self, t: int) -> FrameResult:
-        """See every object that is followed on frame ``t``."""
+        """Decode every object that is followed on frame ``t``."""
         ready: list[tuple[Follower, Seen]] = []
         starting, following, resting = [], [], []
         for f in self._visiting(t):
@@ -265,18 +265,18 @@ class Pass:
         for f in resting:
             state = f.note(present=False, prompted=False)
             results.append((f, ObjectResult(f.object_id, state, 0.0, 0.0, NOTHING)))
-        # another task of the same object may only be on its way through this frame
+        # another task of the same object may only pass through this frame
         objects = sorted((o for f, o in results if f.wants(t)), key=lambda o: o.object_id)
         return FrameResult(t, self.movie.height, self.movie.width, tuple(objects))
 
     def _keep(self, t: int, f: Follower, seen: Seen) -> None:
-        """Remember what was seen."""
+        """Add the memory of a frame."""
         f.bank.remember(seen.entry, conditioning=seen.prompted)
         if f.motion is None and isinstance(seen.view, WindowView):
             f.motion = WindowMotion.at(seen.view.window)
 
     def _result(self, t: int, f: Follower, seen: Seen) -> ObjectResult:
-        """What comes out of what was seen, and the window moved along."""
+        """Return the result on a frame, and move the window along."""
         shape = _shape(seen.patch)
         if f.motion is not None:
             if seen.prompted:
@@ -290,20 +290,20 @@ class Pass:
     def _among(
         self, t: int, group: list[Follower], told: list[tuple[Follower, Seen]]
     ) -> list[tuple[Follower, Seen]]:
-        """Objects that go on in their windows, once all that claim something have been heard.
+        """Decode objects in their windows, and resolve their claims with those of all others.
 
         Parameters
         ----------
         group
-            Without a correction on this frame.
+            Objects without a correction on this frame.
         told
             Those that a person prompted on it.
         """
         raws = self._observer.decode(t, group)
         ranks = [self._rank(f, raw) for f, raw in zip(group, raws, strict=True)]
         known = [] if self.known is None else list(self.known(t))
-        # what was stored of this pass's own work counts: then a run that goes on, or is corrected
-        # behind this frame, remembers of it what was remembered first
+        # stored results of this pass count as they are: so a run that resumes, or is corrected
+        # behind this frame, makes the same memories of it as the first time
         stored = {o.object_id: o for step, o in known if step == self.step}
         again = [not f.wants(t) and f.object_id in stored for f in group]
         claims = {o.object_id: Claim.of(o) for _, o in known}
@@ -329,7 +329,7 @@ class Pass:
         return list(zip(group, ranked, strict=True))
 
     def _rank(self, f: Follower, raw: Raw) -> tuple[float, bool]:
-        """How good an object's claim is, and whether it is firm."""
+        """Return the strength of an object's claim, and whether it is firm."""
         if f.motion is None:
             return 0.0, False
         good = f.motion.agreement(_shape(raw.patch), self.movie.height, self.movie.width)

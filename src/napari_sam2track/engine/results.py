@@ -1,4 +1,4 @@
-"""What the engine gives back, frame by frame."""
+"""Results of the engine, frame by frame."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from napari_sam2track.masks import Patch, compose, compose_labels
 
 
 class State(StrEnum):
-    """What is known of an object on a frame.
+    """State of an object on a frame.
 
-    An object that is not seen is ``lost`` at first, then ``absent``: both are looked for where it
-    was seen last. In the end it is not followed any more: ``stopped``, until it is prompted again.
+    An object that is not seen is ``lost`` at first, then ``absent``: both are searched for at
+    their last place. In the end it is not followed any more: ``stopped``, until prompted again.
     """
 
     PROMPTED = "prompted"
@@ -41,11 +41,11 @@ class ObjectResult:
     iou
         Predicted IoU of its mask, 0 to 1.
     patch
-        Its own mask, whatever others claim of it; empty if it gave way to a neighbour.
+        Its own mask, before neighbours win pixels of it; empty if it gave way to a neighbour.
     claim_strength, firm
-        How good its claim on the mask is, see `neighbours.Claim`.
+        Strength of its claim on the mask, see `neighbours.Claim`.
     ceded
-        Bool, of the shape of the mask: what it remembers as a neighbour's; None for no pixel.
+        Bool, of the shape of the mask: pixels that it gave to a neighbour; None for no pixel.
     """
 
     object_id: int
@@ -78,7 +78,7 @@ class FrameResult:
     objects: tuple[ObjectResult, ...]
 
     def compose(self) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
-        """(Y, X) labels by the overlap rule, and the logit that won each pixel, 0 where none."""
+        """Return (Y, X) labels by the overlap rule, and the logit that won each pixel, else 0."""
         return compose(self._patches(), self.height, self.width)
 
     @property

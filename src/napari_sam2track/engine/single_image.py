@@ -48,11 +48,11 @@ class Still:
     labels_yx
         (Y, X) uint32.
     objects
-        What is known of each.
+        Result for each object.
     candidates
         All proposals, by object and rank.
     mode, reason
-        What the network was shown, and why.
+        Mode of the network, and the reason.
     """
 
     labels_yx: NDArray[np.uint32]

@@ -1,9 +1,9 @@
-"""What has to be computed: an object's frames depend on one prompt each, and may be stale.
+"""Frames to compute: each frame of an object depends on one prompt, and may be stale.
 
 Each frame of an object follows from one prompted frame, in one direction: its *segment*. The
 segment has a key, made of the prompt and of all settings that decide the result. A stored frame
 whose key is another one is stale. So a correction, a deleted prompt, a new object, a run that was
-stopped or killed are all the same: what is stale is computed, and nothing else.
+stopped or killed are all the same: stale frames are computed, and nothing else.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Segment:
     frames
         In the order in which they are computed: a range with step 1 or -1, not empty.
     key
-        64 bits of what the result depends on.
+        64 bits of all that the result depends on.
     """
 
     prompted: int
@@ -50,14 +50,14 @@ class Task:
     prompts
         By frame; the first of them, or what ``state`` holds, is where it begins.
     segments
-        Of the frames that are wanted, in the order of the pass.
+        Those of the wanted frames, in the order of the pass.
     frames
-        All frames that are visited, in order. On those that are not stale nothing new comes out:
-        only what is remembered of them is needed.
+        All frames that are visited, in order. Those that are not stale give no new result:
+        only their memories are needed.
     stale
-        The frames that are wanted, and not there yet.
+        Frames without an up-to-date result.
     state
-        What `Pass` remembered of the object before the first of ``frames``; None to begin.
+        Memory of the object before the first of ``frames`` (`Pass.memories`); None to begin.
     """
 
     object_id: int
@@ -73,14 +73,14 @@ class Task:
         return self.frames.step
 
     def after(self, frame: int, state: dict[str, Any]) -> Task:
-        """The same from the frame after ``frame`` on, of which ``state`` was remembered."""
+        """Return the task from the frame after ``frame`` on, where ``state`` is the memory."""
         begin = frame + self.step
         rest = self.frames[self.frames.index(begin) :]
         prompts = {t: p for t, p in self.prompts.items() if t in rest}
         return replace(self, prompts=prompts, frames=rest, state=state)
 
     def key_of(self, t: int) -> int:
-        """The key of a frame that is wanted."""
+        """Return the key of a wanted frame."""
         return next(s.key for s in self.segments if t in s.frames)
 
 
@@ -92,7 +92,7 @@ def segments(
     before: Literal["keep", "halfway"],
     salt: bytes = b"",
 ) -> list[Segment]:
-    """Which prompt each frame of an object follows from.
+    """Return the segments of an object: the prompt that each of its frames follows from.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def segments(
         ``halfway``: the second half of the frames between two prompts follows backward from the
         later one.
     salt
-        Whatever else decides the result.
+        Anything else that decides the result.
 
     Returns
     -------
@@ -138,7 +138,7 @@ def segments(
 
 
 def key_of(prompted: int, prompt: Prompt, step: int, salt: bytes) -> int:
-    """64 bits of a prompt, where it was given, and which way it is followed."""
+    """Return 64 bits of a prompt, its frame, and the direction in which it is followed."""
     digest = hashlib.blake2b(salt, digest_size=8)
     # as plain numbers: the same prompt may have come as integers, numpy's or JSON's
     points = [(float(p.y), float(p.x), bool(p.positive)) for p in prompt.points]
@@ -157,7 +157,7 @@ def tasks_of(
     stored_key: Callable[[int], int | None],
     step: int,
 ) -> list[Task]:
-    """The work on one object in one direction, as it is without any memories of earlier runs.
+    """Return the tasks of one object in one direction, without memories of earlier runs.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def tasks_of(
 
 
 def whole_tasks(prompts: PromptSet, order: range) -> list[Task]:
-    """Every object from its first prompt through a range of frames, in its direction."""
+    """Return a task for every object, from its first prompt through a range of frames."""
     out = []
     step = order.step
     first, last = min(order), max(order)

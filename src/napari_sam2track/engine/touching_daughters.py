@@ -1,4 +1,4 @@
-"""Divisions whose daughters stay in touch: the network is asked whether a mask is two objects.
+"""Divisions whose daughters touch: the network is asked whether a mask is two objects.
 
 Followed by its memory, an object that has become two is painted as one for some frames, and then
 as one of them. From a click in each half, without memory, the network outlines the two, or twice
@@ -36,14 +36,14 @@ LEAST_COVER, LEAST_IOU = 0.85, 0.6
 
 
 class TwoInTouch:
-    """Whether objects are two, on the frames of one pass; asks once for each.
+    """Decides whether objects are two, on the frames of one pass; once for each object and frame.
 
     Parameters
     ----------
     batcher
         Runs the network on windows.
     movie
-        What is looked at.
+        The frames.
     """
 
     def __init__(self, batcher: Batcher, movie: Movie) -> None:
@@ -53,7 +53,7 @@ class TwoInTouch:
     def ask(
         self, t: int, asked: Patches, all_known: Callable[[], Patches]
     ) -> dict[int, Two | None]:
-        """Which objects are two, apart or in touch; what says more for it counts.
+        """Return which objects are two, apart or in touch; the stronger evidence counts.
 
         Parameters
         ----------
@@ -88,7 +88,7 @@ def two_in_touch(
     labels_yx: NDArray[np.uint32],
     masks: Mapping[int, Mask],
 ) -> list[Two | None]:
-    """The two objects in touch that each of some objects consists of; None if it is one.
+    """Return two objects in touch for each object that consists of two; None if it is one.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def two_in_touch(
 
 
 def halves(mask: Mask) -> tuple[Mask, Mask] | None:
-    """A mask cut across its long axis; None if it is too round to be two."""
+    """Cut a mask across its long axis; None if it is too round to be two."""
     cut = cut_across(mask.crop)
     if cut is None:
         return None
@@ -124,7 +124,7 @@ def halves(mask: Mask) -> tuple[Mask, Mask] | None:
 
 
 def as_two(mask: Mask, one: Patch, other: Patch) -> Two | None:
-    """What was seen from the two halves of a mask, if it is two objects that make up the mask.
+    """Return the outlines of two halves, if they are two objects that make up the mask.
 
     Pixels of both go to the higher logit, and of each the largest piece counts.
     """
@@ -150,7 +150,7 @@ def as_two(mask: Mask, one: Patch, other: Patch) -> Two | None:
 
 
 def _largest(mask_yx: NDArray[np.bool_], y0: int, x0: int) -> Mask:
-    """The largest piece of a mask whose first pixel is (y0, x0)."""
+    """Return the largest piece of a mask whose first pixel is (y0, x0)."""
     from scipy import ndimage as ndi
 
     pieces, n = ndi.label(mask_yx)
@@ -160,13 +160,13 @@ def _largest(mask_yx: NDArray[np.bool_], y0: int, x0: int) -> Mask:
 
 
 def _visible(labels_yx: NDArray[np.uint32], label: int, patch: Patch) -> Mask:
-    """What is left of an object's mask where others won."""
+    """Return the part of an object's mask that others did not win."""
     y0, x0, y1, x1 = patch.mask.box
     return Mask.from_frame(labels_yx[y0:y1, x0:x1] == label, y0, x0)
 
 
 def _free(patch: Patch, labels_yx: NDArray[np.uint32], label: int) -> Patch:
-    """A patch without the pixels of other objects."""
+    """Return a patch without the pixels of other objects."""
     h, w = patch.logits_yx.shape
     there = labels_yx[patch.y0 : patch.y0 + h, patch.x0 : patch.x0 + w]
     mine = (there == 0) | (there == label)
@@ -176,7 +176,7 @@ def _free(patch: Patch, labels_yx: NDArray[np.uint32], label: int) -> Patch:
 def _together(
     mask: Mask, one: Patch, other: Patch
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], int, int]:
-    """Logits of two patches (2, h, w) and a mask (h, w) on one grid, and its first pixel."""
+    """Return logits of two patches (2, h, w) and a mask (h, w) on one grid, and its first pixel."""
     boxes = np.array([one.mask.box, other.mask.box, mask.box])
     (y0, x0), (y1, x1) = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
     logits = np.zeros((2, y1 - y0, x1 - x0), np.float32)
@@ -188,7 +188,7 @@ def _together(
 
 
 def _look(batcher: Batcher, movie: Movie, t: int, masks: Sequence[Mask]) -> list[Patch]:
-    """What is seen from a click in the middle of each mask, in a window of its size."""
+    """Return outlines from a click in the middle of each mask, in a window of its size."""
     views = [WindowView(MaskExtent.of_mask(mask).window()) for mask in masks]
     middles = [np.add(deepest_pixel(mask.crop), (mask.y0, mask.x0)) for mask in masks]
     clicks = [Clicks(yx[None].astype(float), np.ones(1, np.int32)) for yx in middles]

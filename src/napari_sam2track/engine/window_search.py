@@ -1,8 +1,8 @@
 """Finding the window for an object from its prompts.
 
 A mask or a box says how large the object is; a click does not. Then windows on a scale of half
-octaves are looked at in one batch, and the best mask gives the window: one that the network
-believes in, that is sensible in its window, and that windows a little smaller and larger show too.
+octaves are tried in one batch, and the best mask gives the window: one of high predicted
+IoU, that is sensible in its window, and is also seen in windows a little smaller and larger.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from napari_sam2track.prompts import Prompt
 #: Fraction of its window that an object is expected to fill (three diameters wide), and how far
 #: off, as a standard deviation of the logarithm, it may be.
 FILL, FILL_SPREAD = math.pi / 4 / 9, 0.7
-#: How many steps of the scale to either side are asked whether they see the same, and how much it
-#: counts that they do: worth 0.08 of IoU on synthetic images (docs/training.md).
+#: Number of steps of the scale to either side that are compared, and the weight of their
+#: agreement: worth 0.08 of IoU on synthetic images (docs/training.md).
 ASKED, AGREEMENT = 2, 2.0
 #: Masks of two windows are compared at the same points, so many to a side of the larger one.
 _POINTS = 48
@@ -37,7 +37,7 @@ NEARLY = 0.6
 
 
 def sides(height: int, width: int, spread: float) -> list[float]:
-    """Sides to look at: half octaves from the smallest useful one to the whole frame.
+    """Return the sides to try: half octaves from the smallest useful one to the whole frame.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def sides(height: int, width: int, spread: float) -> list[float]:
 
 
 def sensible(mask_nmyx: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """How sensible masks are as an object in the middle of its window, (N, M) in 0 to 1.
+    """Return how sensible masks are as an object in the middle of its window, (N, M) in 0 to 1.
 
     The logarithm of the filled fraction is compared with what `reference_side` gives, and what
     touches the window's edge is halved: a part of something larger.
@@ -67,14 +67,14 @@ def sensible(mask_nmyx: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def touches_edge(mask_nmyx: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether masks reach the edge of their window, (N, M)."""
+    """Return whether masks reach the edge of their window, (N, M)."""
     rows, columns = mask_nmyx[..., [0, -1], :], mask_nmyx[..., :, [0, -1]]
     edge: NDArray[np.bool_] = np.asarray(rows.any(axis=(-2, -1)) | columns.any(axis=(-2, -1)))
     return edge
 
 
 def window_of(prompt: Prompt) -> Window | None:
-    """The window that a prompt asks for; None if it has neither mask nor box."""
+    """Return the window that a prompt needs; None if it has neither mask nor box."""
     if prompt.mask is not None:
         shape = MaskExtent.of(prompt.mask.crop, prompt.mask.y0, prompt.mask.x0)
         return None if shape is None else shape.window()
@@ -87,7 +87,7 @@ def window_of(prompt: Prompt) -> Window | None:
 
 
 def containing(window: Window, clicks: Clicks) -> Window:
-    """A window for clicks that correct an object which was expected in ``window``.
+    """Return a window for clicks that correct an object which was expected in ``window``.
 
     It stays where it is if the positive clicks lie well inside; else they are in its middle.
     """
@@ -102,10 +102,10 @@ def containing(window: Window, clicks: Clicks) -> Window:
 
 
 def first_peak(scores: Sequence[float]) -> int:
-    """The first local maximum that is nearly as high as the highest.
+    """Return the first local maximum that is nearly as high as the highest.
 
-    In a clump a click has two good answers, the cell and the clump, which is seen better since
-    it stands alone. The smaller one is meant: it is what a person can click on more than once.
+    In a clump a click has two good answers: the cell, and the clump, which scores higher since
+    it stands alone. The smaller one is meant: a person can click on several of them.
 
     Parameters
     ----------
@@ -124,10 +124,10 @@ def first_peak(scores: Sequence[float]) -> int:
 def first_look(
     network: Network, movie: Movie, t: int, clicks: Sequence[Clicks], batch: int
 ) -> list[Window]:
-    """A window for each object from its clicks alone.
+    """Find a window for each object from its clicks alone.
 
-    The scale of sides is looked at round the clicks; then the windows that the best masks ask
-    for, unless nothing is seen in them.
+    The scale of sides is tried round the clicks; then the windows that fit the best masks,
+    unless these are empty.
 
     Parameters
     ----------
@@ -184,10 +184,10 @@ class _Look:
 
 
 def _believed(looks: Sequence[_Look | None]) -> list[float]:
-    """Scores of looks at one object in a scale of windows, as its neighbours bear them out.
+    """Score looks at one object in a scale of windows, by their neighbours' agreement.
 
-    What is seen in one window alone, and not in those that are a little smaller and larger, is
-    worth little; nothing where nothing was seen.
+    A mask that is seen in one window alone, and not in those a little smaller and larger, is
+    worth little; an empty one nothing.
     """
     shared = np.zeros((len(looks), len(looks)))
     for n, small in enumerate(looks):
@@ -206,7 +206,7 @@ def _believed(looks: Sequence[_Look | None]) -> list[float]:
 
 
 def overlaps(small_myx: Tensor, large_myx: Tensor, ratio: float) -> NDArray[np.float64]:
-    """IoUs of masks in a window with masks in a larger one around the same point.
+    """Return IoUs of masks in a window with masks in a larger one around the same point.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ def _look(
     tried: Sequence[tuple[int, Window]],
     batch: int,
 ) -> list[_Look | None]:
-    """What is seen in (object, window) pairs, in their order; None for nothing.
+    """Return the best masks in (object, window) pairs, in their order; None for nothing.
 
     Pairs of equally many clicks are decoded in batches.
     """

@@ -12,7 +12,7 @@ from napari_sam2track.progress import ProgressHook
 
 
 def mean_j(found: LabelFrames, truth: LabelFrames, progress: ProgressHook) -> tuple[float, int]:
-    """Mean IoU over all objects of the truth and all frames they are in.
+    """Return the mean IoU over all objects of the truth and all frames they are in.
 
     Each true track is compared with one track of the result, so that a change of identity costs:
     the pairs of tracks are chosen one to one such that their IoUs add up to the most.
@@ -27,7 +27,7 @@ def mean_j(found: LabelFrames, truth: LabelFrames, progress: ProgressHook) -> tu
     Returns
     -------
     tuple
-        J, 0 to 1 (NaN if there is no object), and over how many objects in frames it is a mean.
+        J, 0 to 1 (NaN if there is no object), and the number of objects in frames.
     """
     sums: Counter[tuple[int, int]] = Counter()
     n = 0

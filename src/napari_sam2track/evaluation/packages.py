@@ -17,7 +17,7 @@ CTC_METRICS = ("DET", "SEG", "TRA", "LNK", "CHOTA")
 
 
 def check_installed() -> None:
-    """Make sure that both packages are there.
+    """Check that both packages are installed.
 
     Raises
     ------
@@ -34,9 +34,9 @@ def check_installed() -> None:
 
 
 def ctc_scores(result: Path, truth: Path, names: Collection[str] = CTC_METRICS) -> dict[str, float]:
-    """`CTC_METRICS` of a folder of results beside one of ground truth (with TRA and SEG).
+    """Return `CTC_METRICS` of a folder of results against ground truth (with TRA and SEG).
 
-    Those that are not among `names` are NaN.
+    Scores that are not among `names` are NaN.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def ctc_scores(result: Path, truth: Path, names: Collection[str] = CTC_METRICS) 
 
 
 def division_scores(result: Path, truth: Path) -> dict[str, float]:
-    """Precision, recall and F1 of divisions, exactly in time and up to a frame off."""
+    """Return precision, recall and F1 of divisions, exactly in time and up to a frame off."""
     from traccuracy import run_metrics
     from traccuracy.loaders import load_ctc_data
     from traccuracy.matchers import CTCMatcher, IOUMatcher
@@ -84,7 +84,7 @@ def division_scores(result: Path, truth: Path) -> dict[str, float]:
 
 @contextmanager
 def _quiet() -> Iterator[Any]:
-    """Without what the packages print and warn of: bars, divisions by zero on empty sets."""
+    """Hide output and warnings of the packages: bars, divisions by zero on empty sets."""
     with (
         warnings.catch_warnings(),
         redirect_stderr(io.StringIO()),

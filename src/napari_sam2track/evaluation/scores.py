@@ -1,4 +1,4 @@
-"""All scores of a result beside the truth."""
+"""All scores of a result against the truth."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A figure and where it comes from.
+    """A score, its meaning and its package.
 
     Attributes
     ----------
     name
-        As people call it: TRA, division F1, J.
+        Name for people: TRA, division F1, J.
     value
         0 (bad) to 1 (good); NaN if there is nothing to score.
     package
         Name and version of the package that computed it.
     meaning
-        What it measures, in a few words.
+        Its meaning, in a few words.
     """
 
     name: str
@@ -124,7 +124,7 @@ def evaluate(
 
 
 def _possible(truth: TrackTable) -> tuple[str, ...]:
-    """The metrics at which py-ctcmetrics does not fail for want of links, or of a second frame.
+    """Return the metrics at which py-ctcmetrics does not fail without links or a second frame.
 
     CHOTA fails where a frame of the truth is empty.
     """
@@ -135,7 +135,7 @@ def _possible(truth: TrackTable) -> tuple[str, ...]:
 
 
 def _put_seg(true: Path, seg: Path | None) -> None:
-    """The masks for SEG beside those for TRA, under the names of the challenge."""
+    """Put the masks for SEG beside those for TRA, under the names of the challenge."""
     folder = true / "SEG"
     folder.mkdir()
     if seg is not None:

@@ -1,4 +1,4 @@
-"""What formats of tracks there are, what each holds, and what reads and writes it."""
+"""Catalogue of formats of tracks: the content of each, and the functions that read and write it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_sam2track.tracks.tracked_movie import TrackedMovie
 Reader = Callable[[Path, ReadParams, ProgressHook], TrackedMovie]
 Writer = Callable[[Path, TrackedMovie, WriteParams, bool, ProgressHook], None]
 
-#: What a format may hold of a movie beside ids and frames.
+#: Contents that a format may hold beside ids and frames.
 MASKS, PARENTS, SCALE, DEPTH, PLACES = "masks", "parents", "scale", "depth", "places"
 
 
@@ -29,21 +29,21 @@ class Format:
     name
         As in ``--to geff``.
     title
-        As people call it.
+        Name for people.
     suffixes
-        Ends of names, lower case, that ask for it as an output; "" is a folder.
+        Ends of names, lower case, that select it for an output; "" is a folder.
     read, write
-        What reads and writes it; None if that cannot be done.
+        Functions that read and write it; None if that is not possible.
     holds
-        What is kept: MASKS, PARENTS, SCALE, DEPTH, PLACES (tracks without masks).
+        Contents that are kept: MASKS, PARENTS, SCALE, DEPTH, PLACES (tracks without masks).
     max_id
-        Largest track id that it has room for.
+        Largest track id that it can hold.
     limits
-        What else it cannot hold, in words.
+        Other contents that it cannot hold, in words.
     losses
-        Finds more sentences about what of a movie is lost; None if there are none.
+        Returns more sentences on losses of a movie; None if there are none.
     beside
-        Gives the path of a second file that belongs to an output; None if there is none.
+        Returns the path of a second file that belongs to an output; None if there is none.
     """
 
     name: str
@@ -59,12 +59,12 @@ class Format:
 
     @property
     def needs_labels(self) -> bool:
-        """Whether only tracks with masks can be written."""
+        """True if tracks can only be written with masks."""
         return PLACES not in self.holds
 
 
 def _later(module: str, function: str) -> Any:
-    """A function of a format's module, which is imported when it is first called."""
+    """Return a function of a format's module, which is imported at the first call."""
 
     def call(*args: Any) -> Any:
         return getattr(import_module(f"{__package__}.{module}"), function)(*args)
@@ -73,7 +73,7 @@ def _later(module: str, function: str) -> Any:
 
 
 def _both(module: str, write: str = "write") -> dict[str, Any]:
-    """What reads and what writes, where a module has both."""
+    """Return the read and write functions of a module that has both."""
     return {"read": _later(module, "read"), "write": _later(module, write)}
 
 
@@ -197,7 +197,7 @@ FORMATS: tuple[Format, ...] = (
 
 
 def format_named(name: str) -> Format:
-    """The format of a name.
+    """Return the format of a name.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What several formats need to make a `TrackedMovie`, or to change one before it is written."""
+"""Conversions between files and a `TrackedMovie` that several formats need."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ FAR = 2.0**53
 
 
 def notes(movie: TrackedMovie) -> list[str]:
-    """Sentences on what was left out or decided when a movie was read."""
+    """Return sentences on losses and decisions of reading a movie."""
     return [str(note) for note in movie.provenance.get("notes", ())]
 
 
 def detections(t: int, frame: NDArray[np.uint32]) -> NDArray[np.void]:
-    """Rows of a `TrackTable` for the objects of a frame; the label is the track."""
+    """Return rows of a `TrackTable` for the objects of a frame; the label is the track."""
     regions = measure_regions(frame)
     return detections_of(t, regions, regions.labels)
 
@@ -41,7 +41,7 @@ def detections(t: int, frame: NDArray[np.uint32]) -> NDArray[np.void]:
 def measured(
     labels: LabelFrames, progress: ProgressHook = no_progress, doing: str = "Reading"
 ) -> NDArray[np.void]:
-    """Rows of a `TrackTable` for all objects of all frames; the label is the track."""
+    """Return rows of a `TrackTable` for all objects of all frames; the label is the track."""
     frames = progress(range(labels.n_frames), labels.n_frames, doing)
     return np.concatenate(
         [np.zeros(0, DETECTION), *(detections(t, labels.read(t)) for t in frames)]
@@ -54,7 +54,7 @@ def point_rows(
     centroids: NDArray[np.float64],
     areas: NDArray[Any] | None = None,
 ) -> NDArray[np.void]:
-    """Rows of a `TrackTable` for objects of which the places are known.
+    """Return rows of a `TrackTable` for objects whose places are known.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def point_rows(
 
 
 def extent(rows: NDArray[np.void], deep: bool) -> tuple[int, tuple[int, ...]]:
-    """The smallest movie that holds all rows: number of frames, and (Y, X) or (Z, Y, X)."""
+    """Return the smallest movie that holds all rows: number of frames, and (Y, X) or (Z, Y, X)."""
     if len(rows) == 0:
         return 1, (1, 1, 1) if deep else (1, 1)
     shape = np.maximum(rows["bbox"][:, 3:].max(axis=0), 1).tolist()
@@ -87,7 +87,7 @@ def extent(rows: NDArray[np.void], deep: bool) -> tuple[int, tuple[int, ...]]:
 def checked_lineage(table: TrackTable, source: str) -> None:
     """Refuse parents that make no sense in time.
 
-    A parent that goes on after its child began is let through: some file formats know budding.
+    A parent that lasts beyond its child's begin is let through: some file formats know budding.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def require_order(table: TrackTable, path: Path) -> None:
 
 
 def renumbered(movie: TrackedMovie) -> TrackedMovie:
-    """Tracks numbered from 1 in the order of their ids, and masks with these numbers."""
+    """Number tracks from 1 in the order of their ids, and masks with these numbers."""
     ids = movie.table.ids
     new = np.arange(1, len(ids) + 1, dtype=np.uint32)
     rows = movie.table.detections.copy()
@@ -134,13 +134,13 @@ def renumbered(movie: TrackedMovie) -> TrackedMovie:
 
 
 def with_table(movie: TrackedMovie, table: TrackTable) -> TrackedMovie:
-    """A movie with other tracks; ``label`` in `table` are the values of the masks that it has."""
+    """Return a movie with other tracks; ``label`` in `table` are the values of its masks."""
     labels = None if movie.labels is None else RelabelledFrames(movie.labels, table)
     return replace(movie, table=relabelled(table), labels=labels)
 
 
 def drawn_movie(movie: TrackedMovie, radius: float) -> TrackedMovie:
-    """A movie without masks, with discs (in 3D: balls) of a radius in pixels of x as masks."""
+    """Draw discs (in 3D: balls) of a radius in pixels of x as masks of a movie without any."""
     from napari_sam2track.formats.outlines import Discs, DrawnObject
 
     table, scale = movie.table, movie.scale
@@ -163,7 +163,7 @@ def table_from(
     parents: Mapping[int, int],
     source: str,
 ) -> TrackTable:
-    """A `TrackTable` whose contradictions are the file's.
+    """Make a `TrackTable`; contradictions are errors of the file.
 
     Raises
     ------

@@ -78,7 +78,7 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
 
 
 def _disagreements(table: TrackTable, lines: dict[int, Line], first: int) -> str:
-    """In how many tracks the text says something else than the masks; empty if in none."""
+    """Return in how many tracks the text and the masks differ; empty if in none."""
     seen = spans(table)
     lengths = dict(zip(table.ids.tolist(), map(len, table.tracks()), strict=True))
     other = sum(
@@ -97,7 +97,7 @@ def _disagreements(table: TrackTable, lines: dict[int, Line], first: int) -> str
 
 
 def _joined(table: TrackTable, join: str) -> TrackTable:
-    """Tracks with their only children as one, where `join` asks for it; else the table itself.
+    """Join tracks with their only children, where `join` says so; else return the table itself.
 
     ``label`` are then the labels in the masks.
     """
@@ -122,7 +122,7 @@ def _joined(table: TrackTable, join: str) -> TrackTable:
 
 
 def split(table: TrackTable) -> tuple[TrackTable, dict[int, int]]:
-    """Tracks as the challenge knows them: without gaps, ended before their children begin.
+    """Return tracks as the challenge defines them: without gaps, ended before their children.
 
     Returns
     -------
@@ -215,7 +215,7 @@ def write(
 
 
 def _relabelled(labels: LabelFrames, table: TrackTable, path: Path) -> Any:
-    """Frames with the labels of `split`, after making sure that each track has its mask."""
+    """Yield frames with the labels of `split`, after checking that each track has its mask."""
     source = RelabelledFrames(labels, table)
     for t in range(table.n_frames):
         frame = labels.read(t)
@@ -230,9 +230,9 @@ def _relabelled(labels: LabelFrames, table: TrackTable, path: Path) -> Any:
 
 
 def losses(movie: TrackedMovie) -> list[str]:
-    """What a folder of the challenge cannot hold of a movie."""
+    """Return what a folder of the challenge cannot hold of a movie."""
     found = []
-    # Parts get ids above all others, for which large ids may leave no room; only writing minds.
+    # Parts get ids above all others; if large ids leave no room, only writing fails.
     compact = renumbered(replace(movie, labels=None)).table
     more = split(compact)[0].n_tracks - compact.n_tracks
     if more > 0:

@@ -1,4 +1,4 @@
-"""Whether a folder is what the Cell Tracking Challenge takes: all that is wrong, in one pass.
+"""Checks of a folder against the rules of the Cell Tracking Challenge: all errors, in one pass.
 
 The rules are those of the challenge's evaluation software, as py-ctcmetrics and traccuracy have
 them too; masks are read one at a time.
@@ -25,7 +25,7 @@ from napari_sam2track.tracks.regions import cut_mask, measure_regions
 
 
 def check_ctc(path: Path, progress: ProgressHook = no_progress) -> list[Finding]:
-    """Everything that is wrong with a folder of results or of ground truth.
+    """Return everything that is wrong with a folder of results or of ground truth.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def check_ctc(path: Path, progress: ProgressHook = no_progress) -> list[Finding]
     Returns
     -------
     list
-        Errors and warnings; no errors means that the challenge takes it.
+        Errors and warnings; no errors means that the challenge accepts it.
     """
     text = ctc_folder(path)
     if text is None:
@@ -64,7 +64,7 @@ def check_ctc(path: Path, progress: ProgressHook = no_progress) -> list[Finding]
 
 
 def _lines(text: Path) -> tuple[dict[int, Line], list[Finding]]:
-    """Tracks of the text, and what is wrong with them among themselves."""
+    """Return the tracks of the text, and errors among them."""
     lines: dict[int, Line] = {}
     found: list[Finding] = []
     for line in parsed_lines(text):
@@ -91,13 +91,13 @@ def _lines(text: Path) -> tuple[dict[int, Line], list[Finding]]:
     found += [
         Finding(problem.severity, problem.text)
         for problem in lineage_problems(when, parents)
-        if problem.kind != "one child"  # the challenge's way to go on after a gap
+        if problem.kind != "one child"  # the challenge's form of a gap
     ]
     return lines, found
 
 
 def _read(file: Path) -> tuple[NDArray[np.uint32], np.dtype[Any]]:
-    """A mask and the type that it has in the file."""
+    """Return a mask and the type that it has in the file."""
     import tifffile
 
     try:
@@ -114,7 +114,7 @@ def _read(file: Path) -> tuple[NDArray[np.uint32], np.dtype[Any]]:
 def _image(
     labels: NDArray[np.uint32], dtype: np.dtype[Any], shape: tuple[int, ...], name: str
 ) -> list[Finding]:
-    """What is wrong with a mask as an image."""
+    """Return the errors of a mask as an image."""
     found = []
     if labels.shape != shape:
         found.append(
@@ -131,7 +131,7 @@ def _image(
 
 
 def _parts(labels: NDArray[np.uint32], name: str) -> list[Finding]:
-    """Labels that are not in one piece."""
+    """Return errors for labels that are not in one piece."""
     from scipy import ndimage
 
     regions, found = measure_regions(labels), []
@@ -146,7 +146,7 @@ def _parts(labels: NDArray[np.uint32], name: str) -> list[Finding]:
 def _agreement(
     lines: dict[int, Line], present: dict[int, set[int]], frames: range
 ) -> list[Finding]:
-    """Where the text and the masks say different things."""
+    """Return the differences between the text and the masks."""
     found: list[Finding] = []
     for label, begin, end, _ in lines.values():
         if end >= len(frames):

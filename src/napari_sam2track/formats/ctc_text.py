@@ -24,7 +24,7 @@ class Line(NamedTuple):
 
 
 def parsed_lines(path: Path) -> Iterator[Line | str]:
-    """Each line that is not blank: the track, or what is wrong with the line.
+    """Yield each line that is not blank: the track, or the error in the line.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def parsed_lines(path: Path) -> Iterator[Line | str]:
 
 
 def read_lines(path: Path) -> dict[int, Line]:
-    """All tracks of a file by their label.
+    """Return all tracks of a file by their label.
 
     Raises
     ------

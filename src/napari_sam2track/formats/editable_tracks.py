@@ -1,4 +1,4 @@
-"""Tracks as the Python API gives them: to be looked at, edited and saved."""
+"""Tracks of the Python API: to be read, edited and saved."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ class Tracks(Closing):
 
     @property
     def parents(self) -> dict[int, int]:
-        """Daughter to mother."""
+        """Parent of each daughter."""
         return dict(self.current.table.parents)
 
     @cached_property
     def history(self) -> History:
-        """Makes edits, undoes and redoes them; files stay as they are until `save`.
+        """History that makes, undoes and redoes edits; files stay as they are until `save`.
 
         ``history.do(Merge(3, 7))``; see `Merge`, `Split`, `Divide`, `Swap`, `Delete`, `Relabel`,
         `SetParent` and `UnsetParent`.
@@ -149,10 +149,10 @@ class Tracks(Closing):
         Returns
         -------
         list of str
-            What the format cannot hold of them.
+            Sentences on what the format cannot hold of them.
         """
         movie = self.current
-        # Tables tell which label of the masks an object had; where there are new masks, their
+        # Tables say which label of the masks an object had; where there are new masks, their
         # labels are the tracks.
         keeps_labels = chosen.name in ("json", "csv")
         if not keeps_labels:

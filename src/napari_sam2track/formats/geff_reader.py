@@ -1,4 +1,4 @@
-"""GEFF from any program: time and space from its axes, labels from what it is related to."""
+"""GEFF from any program: time and space from its axes, labels from its related objects."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _KNOWN_MAJOR = 1
 
 
 def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovie:
-    """Read a GEFF; with the labels that it is related to, if they are there.
+    """Read a GEFF, with its related labels if they are there.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def _movie(
 
 
 def _valid(path: Path) -> Any:
-    """The file in memory, after geff's checks of its structure and graph."""
+    """Read the file into memory, after geff's checks of its structure and graph."""
     from geff.core_io import read_to_memory
     from geff.validate.data import ValidationConfig
 
@@ -133,7 +133,7 @@ def _valid(path: Path) -> Any:
 
 
 def _version(path: Path) -> str:
-    """The version that a GEFF says it is of."""
+    """Return the version that a GEFF declares."""
     for name in ("zarr.json", ".zattrs"):
         try:
             content = json.loads((path / name).read_text(encoding="utf-8"))
@@ -149,7 +149,7 @@ def _version(path: Path) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Places:
-    """Where nodes are, in frames and pixels, and how large those are."""
+    """Places of nodes, in frames and pixels, and the size of a pixel."""
 
     frames: NDArray[np.int64]
     centroids: NDArray[np.float64]
@@ -200,7 +200,7 @@ def _places(
 
 
 def _frames(values: NDArray[Any], axis: Any, path: Path) -> tuple[NDArray[np.int64], float]:
-    """Frame numbers from times, which may be in seconds, and the time between two frames."""
+    """Return frame numbers from times, which may be in seconds, and the time between frames."""
     times = np.asarray(values, np.float64)
     size = float(axis.scale or 1.0)
     if unit_of(axis.unit) is not None and len(times):  # seconds, hours: find the step
@@ -218,25 +218,25 @@ def _frames(values: NDArray[Any], axis: Any, path: Path) -> tuple[NDArray[np.int
 
 
 def _size(axis: Any, letter: str, stack: LabelStack | None) -> tuple[float, float, str | None]:
-    """Size of a pixel along an axis, what positions are divided by to be pixels, and the unit."""
+    """Return the size of a pixel along an axis, the divisor of positions, and the unit."""
     unit = unit_of(axis.unit)
     if unit is None:
         return float(axis.scale or 1.0), 1.0, unit_of(axis.scaled_unit)
     if stack is not None and stack.scale.space_unit is not None:
         size = float(getattr(stack.scale, letter))
         return size, size, unit
-    return 1.0, 1.0, unit  # nothing says how large a pixel is: one unit
+    return 1.0, 1.0, unit  # the size of a pixel is unknown: one unit
 
 
 def _edges(memory: Any, node_ids: NDArray[np.int64], source: str) -> NDArray[np.int64]:
-    """Links as positions of nodes."""
+    """Return links as positions of nodes."""
     edges = np.asarray(memory["edge_ids"]).astype(np.int64).reshape(-1, 2)
     order = np.argsort(node_ids)
     return order[np.searchsorted(node_ids[order], edges)].reshape(-1, 2)
 
 
 def _labels(path: Path, metadata: Any) -> tuple[LabelStack | None, str]:
-    """The labels that a GEFF is related to, and the property of nodes with their values."""
+    """Return the related labels of a GEFF, and the property of nodes with their values."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         related = [
@@ -292,7 +292,7 @@ def _measure(
 
 
 def _label_values(seg_ids: NDArray[Any], source: str) -> NDArray[np.int64]:
-    """The label of each node, 0 for none, which is also said by numbers below 0 and by NaN."""
+    """Return the label of each node, 0 for none; numbers below 0 and NaN are none, too."""
     values, known = np.zeros(len(seg_ids), np.int64), seg_ids > 0
     values[known] = checked_ids(seg_ids[known], f"{source}: the label of a node")
     return values

@@ -29,7 +29,7 @@ from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
 #: The array with the labels, and the property of nodes that names them.
 LABELS, LABEL_PROP = "segmentation", "seg_id"
-#: Our ids, which a reader of ours goes by.
+#: Property with our ids, which our reader uses.
 TRACK_PROP = "track_id"
 #: zarr 2 is geff's own default, and what Java reads.
 _ZARR_FORMAT: Literal[2] = 2
@@ -76,7 +76,7 @@ def write(
 
 
 def invalid(path: Path) -> str:
-    """What geff's own validator says about a file; empty if it is valid."""
+    """Return the error of geff's own validator on a file; empty if it is valid."""
     from geff.core_io import read_to_memory
     from geff.validate.data import ValidationConfig
 
@@ -87,13 +87,13 @@ def invalid(path: Path) -> str:
                 graph=True, sphere=True, ellipsoid=True, lineage=True, tracklet=True
             )
             read_to_memory(str(path), structure_validation=True, data_validation=everything)
-    except Exception as error:  # noqa: BLE001 - validators raise what they like
+    except Exception as error:  # noqa: BLE001 - validators raise anything
         return reason(error)
     return ""
 
 
 def reason(error: Exception) -> str:
-    """What a validator says, in one line."""
+    """Return the message of a validator, in one line."""
     if isinstance(error, ValidationError):
         return "; ".join(
             f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
@@ -103,7 +103,7 @@ def reason(error: Exception) -> str:
 
 
 def _props(movie: TrackedMovie, edges: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    """Properties of the nodes, which are the rows of the table."""
+    """Return the properties of the nodes, which are the rows of the table."""
     table = movie.table
     rows, ndim = table.detections, len(table.frame_shape)
     props: dict[str, NDArray[Any]] = {"t": rows["frame"].astype(np.int64)}
@@ -124,7 +124,7 @@ def _props(movie: TrackedMovie, edges: NDArray[np.int64]) -> dict[str, NDArray[A
 
 
 def _metadata(movie: TrackedMovie) -> Any:
-    """GEFF's metadata: axes in frames and pixels with their scale, and what is what."""
+    """Return GEFF's metadata: axes in frames and pixels with scale, and special properties."""
     from geff_spec import Axis, GeffMetadata, RelatedObject
 
     table, scale = movie.table, movie.scale

@@ -1,7 +1,7 @@
 """Tracks as a graph of objects, as GEFF and TrackMate have them, and back.
 
 A node is an object in a frame, an edge leads to the same object later or to a daughter. Where a
-node has one successor that has one predecessor, a track goes on; everything else is a division.
+node has one successor that has one predecessor, a track continues; everything else is a division.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Graph:
     edges
         Shape (m, 2), int64; positions of source and target.
     names
-        Shape (n,); what to call each node in a message.
+        Shape (n,); name of each node in a message.
     """
 
     frames: NDArray[np.int64]
@@ -52,11 +52,11 @@ def tracks_of(
     graph
         Objects and links; the direction of a link in time is what counts.
     source
-        What to call the file in a message.
+        Name of the file in a message.
     merges
         "refuse", or "cut": of the links into one node all but that from the nearest node go.
     own
-        Shape (n,); the track of each node, where the file says it in our own words: a link
+        Shape (n,); the track of each node, where the file was written by us: a link
         between two of them is then one from parent to child.
     wished
         Shape (n,); ids that tracks get, if each has one, and no two have the same.
@@ -112,7 +112,7 @@ def tracks_of(
 def _without_merges(
     graph: Graph, edges: NDArray[np.int64], source: str, merges: str
 ) -> tuple[NDArray[np.int64], list[str]]:
-    """Links of which no two lead to the same node."""
+    """Return links of which no two lead to the same node."""
     targets, counts = np.unique(edges[:, 1], return_counts=True)
     merged = targets[counts > 1]
     if not len(merged):
@@ -138,7 +138,7 @@ def _without_merges(
 def _names(
     tracks: NDArray[np.int64], count: int, wished: NDArray[np.uint32] | NDArray[np.int64] | None
 ) -> NDArray[np.int64]:
-    """Ids of tracks 1 to `count`: the wished ones if that can be, else these numbers."""
+    """Return ids of tracks 1 to `count`: the wished ones if possible, else these numbers."""
     numbers = np.arange(count + 1)
     if wished is None or not count:
         return numbers
@@ -149,7 +149,7 @@ def _names(
 
 
 def edges_of(table: TrackTable) -> NDArray[np.int64]:
-    """Links of a table: shape (m, 2), positions in its ``detections``.
+    """Return the links of a table: shape (m, 2), positions in its ``detections``.
 
     A child is linked with the last object of its parent before it begins.
     """
@@ -171,7 +171,7 @@ def edges_of(table: TrackTable) -> NDArray[np.int64]:
 
 
 def paths_of(n: int, edges: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The unbranched path of each node, from 1: what GEFF calls a tracklet.
+    """Return the unbranched path of each node, from 1: GEFF's tracklet.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def paths_of(n: int, edges: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def families_of(n: int, edges: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The connected part of the graph that each node is in, from 1: GEFF's lineage."""
+    """Return the connected part of the graph of each node, from 1: GEFF's lineage."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 

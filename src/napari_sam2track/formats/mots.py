@@ -14,7 +14,7 @@ from napari_sam2track.progress import ProgressHook
 from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
-#: The class of all objects; what they are is not known.
+#: The class of all objects; their real class is not known.
 _CLASS = 1
 
 

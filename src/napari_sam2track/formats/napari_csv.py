@@ -24,7 +24,7 @@ from napari_sam2track.progress import ProgressHook
 from napari_sam2track.storage.output import atomic_path, atomic_paths
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
-#: Columns by what they are, in lower case; earlier names win.
+#: Columns by their meaning, in lower case; earlier names win.
 _NAMES = {
     "id": ("track_id", "trackid", "track id", "track", "id", "particle"),
     "t": ("t", "frame", "time", "axis-0"),
@@ -36,7 +36,7 @@ _NAMES = {
 
 
 def graph_path(path: Path) -> Path:
-    """Where the graph of a CSV is written: ``a_graph.json`` for ``a.csv``.
+    """Return the path of the graph of a CSV: ``a_graph.json`` for ``a.csv``.
 
     ``graph.json`` for ``tracks.csv``, as btrack has it.
     """
@@ -47,8 +47,8 @@ def graph_path(path: Path) -> Path:
 def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovie:
     """Read a CSV of tracks, or a folder with ``tracks.csv``, and the graph beside it.
 
-    The graph is ``<name>_graph.json`` or ``graph.json``; without it no track has a parent. How
-    large the movie is the file does not say: it is as large as the tracks need.
+    The graph is ``<name>_graph.json`` or ``graph.json``; without it no track has a parent. The
+    file has no size of the movie: it is as large as the tracks need.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
 
 
 def _columns(path: Path) -> tuple[dict[str, NDArray[np.float64]], set[str]]:
-    """The columns that are wanted, as numbers, and the names of all."""
+    """Return the wanted columns, as numbers, and the names of all."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
@@ -104,7 +104,7 @@ def _columns(path: Path) -> tuple[dict[str, NDArray[np.float64]], set[str]]:
 
 
 def _numbers(reader: Any, where: list[int], path: Path) -> Iterator[list[float]]:
-    """The wanted columns of each line that is not blank."""
+    """Yield the wanted columns of each line that is not blank."""
     for row in reader:
         if not row:
             continue
@@ -129,7 +129,7 @@ def _whole(values: NDArray[np.float64], name: str, path: Path) -> NDArray[np.int
 
 
 def _ids(values: NDArray[np.float64], path: Path) -> tuple[NDArray[np.uint32], list[str]]:
-    """Track ids from 1 on; napari allows 0, which is the background here."""
+    """Return track ids from 1 on; napari allows 0, which is the background here."""
     ids = checked_ids(values, f"{path}: a track id", least=0)
     if ids.all():
         return ids, []
@@ -140,7 +140,7 @@ def _ids(values: NDArray[np.float64], path: Path) -> tuple[NDArray[np.uint32], l
 def _parents(
     path: Path, rows: NDArray[np.void], merges: str, shift: bool
 ) -> tuple[dict[int, int], list[str]]:
-    """Child to parent from the graph beside a CSV."""
+    """Return child to parent from the graph beside a CSV."""
     places = (path.with_name(f"{path.stem}_graph.json"), path.with_name("graph.json"))
     source = next((place for place in places if place.is_file()), None)
     if source is None:
@@ -164,7 +164,7 @@ def _parents(
     parents: dict[int, int] = {}
     cut = 0
     for child, found in pairs.items():
-        found = [parent for parent in found if parent != child]  # how some say that it is a root
+        found = [parent for parent in found if parent != child]  # this marks a root
         if not found:
             continue
         if len(found) > 1 and merges == "refuse":

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 def outline(mask_yx: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The outline of the largest part of a mask.
+    """Return the outline of the largest part of a mask.
 
     It runs half-way between pixels of the mask and their neighbours, so that it encloses the
     centres of exactly the pixels of that part, and those of holes in it.
@@ -40,7 +40,7 @@ def outline(mask_yx: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _enclosed(loop: NDArray[np.float64]) -> float:
-    """The area within a closed line."""
+    """Return the area within a closed line."""
     y, x = loop[:, 0], loop[:, 1]
     return abs(float(np.sum(y[:-1] * x[1:] - y[1:] * x[:-1]))) / 2
 
@@ -69,7 +69,7 @@ class DrawnObject:
 
 @dataclass(frozen=True, eq=False)
 class DrawnFrames:
-    """Masks that are drawn when they are asked for; where two overlap, the lower id is seen.
+    """Masks that are drawn when they are read; where two overlap, the lower id is seen.
 
     Attributes
     ----------
@@ -88,11 +88,11 @@ class DrawnFrames:
         return len(self.shapes)
 
     def read(self, t: int) -> NDArray[np.uint32]:
-        """Frame `t`, uint32."""
+        """Return frame `t`, uint32."""
         return self.draw(t)[0]
 
     def draw(self, t: int) -> tuple[NDArray[np.uint32], int]:
-        """Frame `t`, and how many pixels are hidden below others."""
+        """Draw frame `t`; also return how many pixels are hidden below others."""
         labels = np.zeros(self.frame_shape, np.uint32)
         drawn = 0
         for shape in sorted(self.shapes[t], key=lambda shape: -shape.track):
@@ -102,7 +102,7 @@ class DrawnFrames:
         return labels, drawn - int(np.count_nonzero(labels))
 
     def _pixels(self, shape: DrawnObject) -> tuple[NDArray[np.intp], ...]:
-        """Indices of the pixels whose centres are in a shape."""
+        """Return indices of the pixels whose centres are in a shape."""
         if shape.corners is not None:
             return polygon_pixels(shape.corners + shape.centre, self.frame_shape)
         return ball_pixels(shape.centre, shape.radii, self.frame_shape)
@@ -110,7 +110,7 @@ class DrawnFrames:
 
 @dataclass(frozen=True, eq=False)
 class Discs:
-    """Discs or balls that are drawn when they are asked for.
+    """Discs or balls that are drawn when they are read.
 
     Where two overlap, a pixel belongs to the nearest centre, and to the lower id among equals.
 
@@ -131,7 +131,7 @@ class Discs:
         return len(self.shapes)
 
     def read(self, t: int) -> NDArray[np.uint32]:
-        """Frame `t`, uint32."""
+        """Return frame `t`, uint32."""
         labels = np.zeros(self.frame_shape, np.uint32)
         nearest = np.full(self.frame_shape, np.inf)
         for shape in sorted(self.shapes[t], key=lambda shape: shape.track):
@@ -148,7 +148,7 @@ class Discs:
 def ball_pixels(
     centre: NDArray[np.float64], radii: NDArray[np.float64] | None, shape: tuple[int, ...]
 ) -> tuple[NDArray[np.intp], ...]:
-    """Indices of the pixels of a disc or ball, within a frame; none without radii.
+    """Return indices of the pixels of a disc or ball, within a frame; none without radii.
 
     One that is too small to hold the centre of a pixel is the pixel that it is in.
     """
@@ -169,7 +169,7 @@ def ball_pixels(
 def polygon_pixels(
     corners: NDArray[np.float64], shape: tuple[int, ...]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Indices of the pixels whose centres are in a polygon, within a frame of (Y, X).
+    """Return indices of the pixels whose centres are in a polygon, within a frame of (Y, X).
 
     By the even-odd rule: each row is filled between its first and second crossing with the
     polygon, its third and fourth, and so on. Takes as long as there are pixels to fill, however

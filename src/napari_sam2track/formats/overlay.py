@@ -17,7 +17,7 @@ POSITIVE, NEGATIVE = (0, 220, 0), (230, 0, 0)
 
 @lru_cache(maxsize=4096)
 def colour_of(object_id: int) -> tuple[int, int, int]:
-    """The colour of an object, the same in every frame and every run."""
+    """Return the colour of an object, the same in every frame and every run."""
     hue = (object_id * _TURN + 0.13) % 1.0
     light = 0.58 if object_id % 2 else 0.5
     r, g, b = colorsys.hls_to_rgb(hue, light, 0.9)
@@ -30,7 +30,7 @@ def draw_overlay(
     prompts: dict[int, Prompt] | None = None,
     opacity: float = 0.4,
 ) -> NDArray[np.uint8]:
-    """A frame with its objects in colour, outlined, and its prompts as crosses and boxes.
+    """Draw a frame with its objects in colour, outlined, and its prompts as crosses and boxes.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def draw_overlay(
 
 
 def _outlines(labels_yx: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    """Pixels of objects that touch another label, on a side or at the frame's border."""
+    """Return pixels of objects that touch another label, on a side or at the frame's border."""
     padded = np.pad(labels_yx, 1)
     inner = padded[1:-1, 1:-1]
     differs: NDArray[np.bool_] = (

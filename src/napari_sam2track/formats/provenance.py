@@ -1,4 +1,4 @@
-"""Where a result comes from: the note that every export carries."""
+"""Provenance of a result: the note on its origin that every export carries."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def provenance(
     parameters: Mapping[str, Any],
     model: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The note that goes into an export, ready for JSON.
+    """Return the note that goes into an export, ready for JSON.
 
     Parameters
     ----------
     source
-        What was read: a path, or the name of a layer.
+        Path, or name of a layer, that was read.
     frames
-        Numbers of the frames that were worked on, ascending; the first and the last are kept.
+        Numbers of the frames that were used, ascending; the first and the last are kept.
     parameters
         Name to value, as `Params.model_dump` gives it.
     model

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def run_lengths(labels_yx: NDArray[np.uint32]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The mask of every object of a frame, in one pass over the frame.
+    """Yield the mask of every object of a frame, in one pass over the frame.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which format a file or folder is in: by its content where that says it, else by its name."""
+"""Detects the format of a file or folder: by its content where possible, else by its name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CTC_TEXTS = ("res_track.txt", "man_track.txt")
 
 
 def format_of_input(path: Path) -> tuple[str, Path]:
-    """Name of the format of a file or folder, and what of it to open.
+    """Return the name of the format of a file or folder, and the path to open in it.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def _of_folder(path: Path) -> tuple[str, Path]:
 
 
 def ctc_folder(path: Path) -> Path | None:
-    """The file of tracks of a Cell Tracking Challenge folder, itself or in ``TRA``; else None."""
+    """Return the file of tracks of a Cell Tracking Challenge folder, also in ``TRA``; else None."""
     for folder in (path, path / "TRA"):
         for name in _CTC_TEXTS:
             if (folder / name).is_file():
@@ -56,7 +56,7 @@ def ctc_folder(path: Path) -> Path | None:
 
 
 def _is_geff(path: Path) -> bool:
-    """Whether the attributes of a zarr group are those of a GEFF."""
+    """Return whether the attributes of a zarr group are those of a GEFF."""
     for name in ("zarr.json", ".zattrs"):
         try:
             content = json.loads((path / name).read_text(encoding="utf-8"))
@@ -107,7 +107,7 @@ def _of_file(path: Path) -> tuple[str, Path]:
 
 
 def _of_csv(path: Path) -> str:
-    """Our own CSV, or that of napari and btrack, by its columns."""
+    """Return the format of a CSV, ours or that of napari and btrack, by its columns."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             columns = {name.strip().strip('"') for name in re.split("[,;\t]", file.readline())}
@@ -124,7 +124,7 @@ def _of_csv(path: Path) -> str:
 
 
 def _of_json(path: Path) -> str:
-    """Our own JSON; others with tracks are written, not read."""
+    """Return the format of a JSON if it is ours; others with tracks are written, not read."""
     with path.open("rb") as file:
         head = file.read(4096)
     if b'"annotations"' in head or b'"videos"' in head:

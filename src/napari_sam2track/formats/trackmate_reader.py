@@ -32,7 +32,7 @@ OWN_ID = "SAM2TRACK_ID"
 
 @dataclass
 class _File:
-    """What was found in a file, as it stands there; sizes and places in its units."""
+    """Content of a file as it is written; sizes and places in its units."""
 
     spots: dict[int, _Spot] = field(default_factory=dict)
     links: list[tuple[int, int, int]] = field(default_factory=list)  # source, target, track
@@ -58,8 +58,8 @@ class _Spot:
 def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovie:
     """Read a TrackMate file.
 
-    Masks are drawn from the outlines of spots, or as discs of their radius, when they are asked
-    for, if the file says how large the image is.
+    Masks are drawn from the outlines of spots, or as discs of their radius, when they are
+    read, if the file has the size of the image.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def _parsed(path: Path) -> _File:
 
 
 def _elements(path: Path) -> Iterator[tuple[str, Any]]:
-    """Finished elements with the name of the one that they are in."""
+    """Yield finished elements with the name of the one that they are in."""
     from defusedxml import ElementTree
 
     stack: list[Any] = []
@@ -145,7 +145,7 @@ def _elements(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _name(element: Any) -> str:
-    """What an element is called, with the id of a track."""
+    """Return the name of an element, with the id of a track."""
     track = element.get("TRACK_ID")
     return f"{element.tag} {track}" if track is not None else str(element.tag)
 
@@ -206,13 +206,13 @@ def _spot(number: int, element: Any) -> _Spot:
 
 
 def _id(text: str) -> int | None:
-    """An id of ours, None for a number that is none."""
+    """Return an id of ours, None for a number that is none."""
     number = float(text)
     return int(number) if number.is_integer() and 1 <= number <= MAX_ID else None
 
 
 def _hide(file: _File, hide: bool) -> list[str]:
-    """Take out what TrackMate's filters hide, or say that it is there."""
+    """Remove what TrackMate's filters hide, or note that it is there."""
     spots = {number for number, spot in file.spots.items() if not spot.visible}
     links = [link for link in file.links if link[2] not in file.shown]
     tracks = {track for _, _, track in links}
@@ -229,7 +229,7 @@ def _hide(file: _File, hide: bool) -> list[str]:
 
 
 def _scale(file: _File, path: Path) -> tuple[NDArray[np.float64], Scale]:
-    """Size of a pixel along z, y, x, and the scale."""
+    """Return the size of a pixel along z, y, x, and the scale."""
     names = ("timeinterval", "voxeldepth", "pixelheight", "pixelwidth")
     try:
         time, z, y, x = (float(file.image.get(name, 1)) for name in names)
@@ -241,7 +241,7 @@ def _scale(file: _File, path: Path) -> tuple[NDArray[np.float64], Scale]:
 
 
 def _areas(spots: list[_Spot], sizes: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Areas in pixels: the feature AREA, or else that of a disc of the radius."""
+    """Return areas in pixels: the feature AREA, or else that of a disc of the radius."""
     pixel = float(sizes[1] * sizes[2])
     found = [math.pi * s.radius**2 if s.area is None else s.area for s in spots]
     areas = np.nan_to_num(np.array(found, np.float64) / pixel, posinf=0, neginf=0)
@@ -251,7 +251,7 @@ def _areas(spots: list[_Spot], sizes: NDArray[np.float64]) -> NDArray[np.int64]:
 def _size(
     file: _File, rows: NDArray[np.void], note: LabelNote
 ) -> tuple[int, tuple[int, ...], bool]:
-    """Number of frames, shape of a frame, and whether the file says it."""
+    """Return number of frames, shape of a frame, and whether the file has it."""
     found = []
     for name in ("nframes", "nslices", "height", "width"):
         text = file.image.get(name, "0")
@@ -273,7 +273,7 @@ def _shapes(
     ndim: int,
     n_frames: int,
 ) -> list[list[DrawnObject]]:
-    """What to draw in each frame; a spot whose area is said to be 0 is a point only."""
+    """Return the shapes to draw in each frame; a spot with an area of 0 is a point only."""
     shapes: list[list[DrawnObject]] = [[] for _ in range(n_frames)]
     for spot, track, place in zip(spots, tracks.tolist(), places, strict=True):
         if spot.area == 0:
@@ -290,7 +290,7 @@ def _shapes(
 def _drawn(
     rows: NDArray[np.void], labels: DrawnFrames, progress: ProgressHook
 ) -> tuple[NDArray[np.void], list[str]]:
-    """Rows with areas and boxes as drawn, and how much of them others hide."""
+    """Return rows with areas and boxes as drawn, and how much of them others hide."""
     rows, hidden, gone = rows.copy(), 0, 0
     rows["area"] = 0
     for t in progress(range(labels.n_frames), labels.n_frames, "Reading"):

@@ -26,7 +26,7 @@ from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
 #: The version of TrackMate whose files these are like.
 _VERSION = "7.11.1"
-#: Radius in pixels of objects of which only the place is known: something to click at.
+#: Radius in pixels of objects of which only the place is known: large enough to click on.
 _POINT_RADIUS = 2.5
 
 #: Key, name, short name, dimension, whether it is a whole number.
@@ -95,7 +95,7 @@ def write(
 
 
 def _attributes(**values: Any) -> str:
-    """Attributes of an element; numbers as short as they can be without loss."""
+    """Return attributes of an element; numbers as short as they can be without loss."""
     return "".join(f" {name}={quoteattr(str(value))}" for name, value in values.items())
 
 
@@ -117,7 +117,7 @@ def _write_features(file: TextIO) -> None:
 
 
 def _write_spots(file: TextIO, movie: TrackedMovie, progress: ProgressHook) -> None:
-    """All spots frame by frame; the id of a spot is its row in the table."""
+    """Write all spots frame by frame; the id of a spot is its row in the table."""
     table, scale = movie.table, movie.scale
     rows = table.detections
     order = np.argsort(rows["frame"], kind="stable")
@@ -158,7 +158,7 @@ def _write_spots(file: TextIO, movie: TrackedMovie, progress: ProgressHook) -> N
 
 
 def _outlines(movie: TrackedMovie, t: int) -> dict[int, NDArray[np.float64]]:
-    """Outline of each object of a frame of planes, (y, x) in pixels."""
+    """Return the outline of each object of a frame of planes, (y, x) in pixels."""
     if movie.labels is None or movie.ndim == 4:
         return {}
     frame = movie.labels.read(t)
@@ -170,7 +170,7 @@ def _outlines(movie: TrackedMovie, t: int) -> dict[int, NDArray[np.float64]]:
 
 
 def _radius(area: int, movie: TrackedMovie) -> float:
-    """Radius of the disc or ball of an area in pixels, in the unit of space."""
+    """Return the radius of the disc or ball of an area in pixels, in the unit of space."""
     scale = movie.scale
     if area == 0:
         return _POINT_RADIUS * scale.x
@@ -180,7 +180,7 @@ def _radius(area: int, movie: TrackedMovie) -> float:
 
 
 def _write_tracks(file: TextIO, movie: TrackedMovie) -> None:
-    """A track for each lineage that has a link."""
+    """Write a track for each lineage that has a link."""
     rows, edges = movie.table.detections, edges_of(movie.table)
     families = families_of(len(rows), edges)
     by_family: dict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -224,7 +224,7 @@ def _track_lines(
 
 
 def _write_settings(file: TextIO, movie: TrackedMovie) -> None:
-    """The image as far as it is known; the file of it is not, so TrackMate shows a blank one."""
+    """Write the image without its file, which is not known: TrackMate shows a blank one."""
     table, scale = movie.table, movie.scale
     depth = table.frame_shape[0] if movie.ndim == 4 else 1
     height, width = table.frame_shape[-2:]
@@ -258,7 +258,7 @@ def _write_settings(file: TextIO, movie: TrackedMovie) -> None:
 
 
 def losses(movie: TrackedMovie) -> list[str]:
-    """What a TrackMate file cannot hold of a movie."""
+    """Return what a TrackMate file cannot hold of a movie."""
     if movie.labels is None:
         return []
     if movie.ndim == 4:

@@ -32,9 +32,9 @@ COLUMNS = (
     *("track_id", "frame", "label", "y", "x", "area"),
     *("bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1", "iou", "parent_id"),
 )
-#: Those that a movie with depth has beside.
+#: More columns of a movie with depth.
 DEPTH_COLUMNS = ("z", "bbox_z0", "bbox_z1")
-#: Where they stand in a box of a `DETECTION`.
+#: Positions in a box of a `DETECTION`.
 _BOX_COLUMNS = {1: "y0", 2: "x0", 4: "y1", 5: "x1"}
 
 
@@ -57,7 +57,7 @@ def table_to_pandas(table: TrackTable) -> pd.DataFrame:
 
 
 def note_path(path: Path) -> Path:
-    """The file beside a CSV that holds its size and provenance."""
+    """Return the file beside a CSV that holds its size and provenance."""
     return path.with_name(path.name + ".json")
 
 
@@ -118,13 +118,13 @@ def write_tracks_csv(
 def read_tracks_csv(path: Path) -> tuple[TrackTable, dict[str, Any]]:
     """Read what `write_tracks_csv` wrote.
 
-    Without the second file the size of the movie is what the tracks need, and the provenance
+    Without the second file the movie is as large as the tracks need, and the provenance
     is empty.
 
     Returns
     -------
     tuple
-        The tracks, and the note on where they come from.
+        The tracks, and the note on their origin.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def read_tracks_csv(path: Path) -> tuple[TrackTable, dict[str, Any]]:
 
 
 def _read(path: Path) -> tuple[TrackTable, dict[str, Any], Scale]:
-    """Tracks, provenance, scale."""
+    """Return tracks, provenance, scale."""
     parents: dict[int, int] = {}
     rows: list[tuple[Any, ...]] = []
     try:
@@ -176,13 +176,13 @@ def _read(path: Path) -> tuple[TrackTable, dict[str, Any], Scale]:
 
 
 def _ids(row: Mapping[str, str], where: str) -> tuple[int, int, int]:
-    """Track, label in the masks, and parent, 0 for none, of a line."""
+    """Return track, label in the masks, and parent, 0 for none, of a line."""
     track, label = (checked_id(row[name], f"{where}: {name}") for name in ("track_id", "label"))
     return track, label, checked_id(row["parent_id"] or 0, f"{where}: parent_id", least=0)
 
 
 def _seen(row: Mapping[str, str]) -> tuple[Any, ...]:
-    """Frame, area, place, box and overlap of a line, as a `TrackTable` has them."""
+    """Return frame, area, place, box and overlap of a line, as a `TrackTable` has them."""
     y0, x0, y1, x1 = (int(row[name]) for name in COLUMNS[6:10])
     z, z0, z1 = (
         row.get(name) or default for name, default in zip(DEPTH_COLUMNS, "001", strict=True)
@@ -194,7 +194,7 @@ def _seen(row: Mapping[str, str]) -> tuple[Any, ...]:
 
 
 def _wrong(row: Mapping[str, str | None]) -> str:
-    """What of a line is not as it should be."""
+    """Return the error of a line."""
     for name, text in row.items():
         if text is None:
             return f"there is no {name}, as the line is short"
@@ -207,7 +207,7 @@ def _wrong(row: Mapping[str, str | None]) -> str:
 
 
 def _note(path: Path, rows: Any) -> tuple[tuple[int, tuple[int, ...]], dict[str, Any], Scale]:
-    """Size, provenance and scale from the file beside, or the size from the tracks themselves."""
+    """Return size, provenance and scale from the file beside, or the size that the tracks need."""
     note = note_path(path)
     if not note.exists():
         deep = bool(len(rows)) and int(rows["bbox"][:, 3].max()) > 1

@@ -1,4 +1,4 @@
-"""Tracks in any format: found, read, written, and what is lost on the way."""
+"""Tracks in any format: detected, read, written, with their losses."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ __all__ = [
 
 
 def format_of_output(path: str | Path, format: str | None = None) -> Format:
-    """The format that an output is written in.
+    """Return the format that an output is written in.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def open_tracks(
     format
         Name of its format; found by content and name if None.
     options
-        How to understand it.
+        Options of reading.
     progress
         Passes items on and may show progress: ``progress(items, total, doing)``.
 
@@ -168,7 +168,7 @@ def write_tracks(
     Raises
     ------
     OutputError
-        If the format cannot hold the movie at all (`losses` tells what is left out of those that
+        If the format cannot hold the movie at all (`losses` lists what is left out of those that
         it can), the output exists, or the disk is full.
     UsageError
         If nothing is written like that.
@@ -184,7 +184,7 @@ def write_tracks(
 
 
 def files_of(path: Path, chosen: Format, option: str = "--out") -> list[tuple[str, Path]]:
-    """The files that an output consists of, with what to call each in a message."""
+    """Return the files of an output, with the name of each in a message."""
     files = [(option, path)]
     if chosen.beside is not None:
         files.append((f"the file beside {option},", chosen.beside(path)))
@@ -192,19 +192,19 @@ def files_of(path: Path, chosen: Format, option: str = "--out") -> list[tuple[st
 
 
 def files_read(path: Path) -> list[Path]:
-    """The files that are read when a path is an input: beside a CSV there may be others."""
+    """Return the files that are read when a path is an input: beside a CSV there may be others."""
     if path.suffix.lower() != ".csv":
         return [path]
     return [path, *(entry.beside(path) for entry in FORMATS if entry.beside is not None)]
 
 
 def prepared(movie: TrackedMovie, chosen: Format, options: WriteParams, path: Path) -> TrackedMovie:
-    """The movie as a format can take it: with masks and ids that fit.
+    """Return the movie as a format can hold it: with masks and ids that fit.
 
     Raises
     ------
     OutputError
-        If it cannot be had.
+        If that is not possible.
     """
     if movie.ndim == 4 and DEPTH not in chosen.holds:
         raise OutputError(
@@ -236,7 +236,7 @@ def prepared(movie: TrackedMovie, chosen: Format, options: WriteParams, path: Pa
 
 
 def losses(movie: TrackedMovie, format: Format | str) -> list[str]:
-    """What a format cannot hold of this movie: a sentence each; empty if all is kept."""
+    """Return what a format cannot hold of this movie: a sentence each; empty if all is kept."""
     chosen = format_named(format) if isinstance(format, str) else format
     table, found = movie.table, []
     if movie.labels is not None and not chosen.holds & {MASKS} and chosen.name != "trackmate":

@@ -28,7 +28,7 @@ _Id = Annotated[int, BeforeValidator(id_in_model)]
 
 
 class _Model(BaseModel):
-    """Unknown keys are refused: they would be lost when the file is written again."""
+    """Base of the models; unknown keys are refused, as they would be lost on writing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -75,7 +75,7 @@ class ScaleOf(_Model):
 
 
 class TracksFile(_Model):
-    """The file."""
+    """Content of a file."""
 
     format: Literal["sam2track-tracks"]
     version: Literal[1]
@@ -152,7 +152,7 @@ def read_tracks_json(path: Path) -> tuple[TrackTable, dict[str, Any]]:
     Returns
     -------
     tuple
-        The tracks, and the note on where they come from.
+        The tracks, and the note on their origin.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def read_tracks_json(path: Path) -> tuple[TrackTable, dict[str, Any]]:
 
 
 def _parsed(path: Path) -> TracksFile:
-    """The file, after checks of its form."""
+    """Return the file, after checks of its form."""
     try:
         text = Path(path).read_text(encoding="utf-8")
         head = json.loads(text)
@@ -187,7 +187,7 @@ def _parsed(path: Path) -> TracksFile:
 
 
 def _checked_table(file: TracksFile, path: Path) -> TrackTable:
-    """The tracks of a file, after checks of what they say."""
+    """Return the tracks of a file, after checks of their content."""
     try:
         return _table(file)
     except (ValueError, OverflowError) as error:
@@ -195,7 +195,7 @@ def _checked_table(file: TracksFile, path: Path) -> TrackTable:
 
 
 def _track(rows: NDArray[np.void], parent: int | None, ndim: int) -> dict[str, Any]:
-    """One track, ready for JSON."""
+    """Return one track, ready for JSON."""
     detections = [
         {
             "frame": frame,
@@ -217,7 +217,7 @@ def _track(rows: NDArray[np.void], parent: int | None, ndim: int) -> dict[str, A
 
 
 def _table(file: TracksFile) -> TrackTable:
-    """The tracks of a file; raises ValueError if they do not go together."""
+    """Return the tracks of a file; raises ValueError if they do not go together."""
     rows: list[tuple[Any, ...]] = []
     size = file.size
     plane = (size.height, size.width)

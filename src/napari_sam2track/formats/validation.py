@@ -1,4 +1,4 @@
-"""All that is wrong with a file of tracks, at once rather than up to the first."""
+"""Checks of a file of tracks: all errors at once rather than up to the first."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check(path: Path, progress: ProgressHook = no_progress) -> list[Finding]:
     Returns
     -------
     list
-        Errors, then warnings; empty if there is nothing to say.
+        Errors, then warnings; empty if there are none.
     """
     if not path.exists():
         return [error(f"{path} does not exist")]
@@ -57,13 +57,13 @@ def check(path: Path, progress: ProgressHook = no_progress) -> list[Finding]:
 
 
 def _is_result(path: Path) -> bool:
-    """Whether a folder is named as the Cell Tracking Challenge names results or ground truth."""
+    """Return whether a folder is named as the Cell Tracking Challenge names results or truth."""
     masks = path.name.endswith("_RES") and any(path.glob("mask*.tif"))
     return masks or any(path.glob("man_track*.tif"))
 
 
 def _opened(place: Path, name: str, path: Path, progress: ProgressHook) -> list[Finding]:
-    """What reading a file finds, and its lineage."""
+    """Read a file and return the findings of it and of its lineage."""
     try:
         movie = open_tracks(place, name, progress=progress)
     except FormatError as problem:
@@ -79,7 +79,7 @@ def _opened(place: Path, name: str, path: Path, progress: ProgressHook) -> list[
 
 
 def _check_geff(path: Path) -> list[Finding]:
-    """What geff's own validator says."""
+    """Return the errors of geff's own validator."""
     from napari_sam2track.formats.geff_writer import invalid
 
     problem = invalid(path)
@@ -87,7 +87,7 @@ def _check_geff(path: Path) -> list[Finding]:
 
 
 def check_json(path: Path) -> list[Finding]:
-    """Everything that is wrong with a file of our own JSON."""
+    """Return everything that is wrong with a file of our own JSON."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as problem:
@@ -116,7 +116,7 @@ def check_json(path: Path) -> list[Finding]:
 
 
 def _check_track(track: tracks_json.Track, n_frames: int) -> Iterable[Finding]:
-    """What is wrong with a track by itself."""
+    """Yield the errors of a track by itself."""
     frames = sorted(detection.frame for detection in track.detections)
     if (frames[0], frames[-1]) != (track.start, track.end):
         yield error(
@@ -134,7 +134,7 @@ def _check_track(track: tracks_json.Track, n_frames: int) -> Iterable[Finding]:
 
 
 def _check_run_table(path: Path, movie: TrackedMovie) -> list[Finding]:
-    """Where the table of a run and its labels say different things."""
+    """Return the differences between the table of a run and its labels."""
     rows = movie.table.detections
     masks = dict(
         zip(

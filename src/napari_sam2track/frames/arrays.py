@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from napari_sam2track.errors import FramesError
 from napari_sam2track.frames.axes import Layout, resolve_layout
 
-# What the decoders of tifffile, Pillow and zarr raise on damaged data.
+# Errors that the decoders of tifffile, Pillow and zarr raise on damaged data.
 _DAMAGE = (OSError, ValueError, RuntimeError, KeyError, IndexError, EOFError)
 
 
 @runtime_checkable
 class ArrayLike(Protocol):
-    """What is needed of an array: it is indexed with integers and slices only."""
+    """Interface that is needed of an array: it is indexed with integers and slices only."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -64,13 +64,13 @@ class ArraySource:
         x1: int,
         channels: Sequence[int] | None = None,
     ) -> NDArray[Any]:
-        """Pixels of one window of one frame; see `Source.read_raw`."""
+        """Read pixels of one window of one frame; see `Source.read_raw`."""
         if self._array is None:
             raise FramesError(f"{self.name} is closed; open it again to read from it")
         layout = self.layout
         try:
             if channels is not None and layout.planar and len(channels) < self.n_channels:
-                # One read a channel, so that channels nobody looks at stay on the disk.
+                # One read a channel, so that channels that are not shown stay on the disk.
                 parts = [
                     layout.arrange(
                         np.asarray(self._array[layout.index(t, y0, y1, x0, x1, channel)])
@@ -91,7 +91,7 @@ class ArraySource:
         return block_yxc[..., list(channels)]
 
     def close(self) -> None:
-        """Let go of the array and of the file behind it."""
+        """Release the array and the file behind it."""
         self._array = None
         if self._close is not None:
             self._close()

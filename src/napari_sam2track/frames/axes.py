@@ -1,4 +1,4 @@
-"""Which axis of an array is time, which is colour: decided once, then only looked up."""
+"""Axes of an array: which is time, which is colour, decided once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Layout:
     shape
         Shape of the array.
     time
-        Position of the axis that is played as frames; None for a single frame.
+        Position of the axis whose steps are the frames; None for a single frame.
     y, x
         Positions of rows and columns.
     channels
@@ -71,13 +71,13 @@ class Layout:
 
     @property
     def planar(self) -> bool:
-        """Whether each channel is a plane of its own, so that it can be read alone."""
+        """True if each channel is a plane of its own, so that it can be read alone."""
         return len(self.channels) == 1 and self.channels[0] < max(self.y, self.x)
 
     def index(
         self, t: int, y0: int, y1: int, x0: int, x1: int, channel: int | None = None
     ) -> tuple[int | slice, ...]:
-        """Index of a window of frame `t`; `channel` (of a `planar` layout) picks one, kept as axis.
+        """Return the index of a window of frame `t`; `channel` (of a `planar` layout) picks one.
 
         Time and fixed axes are integers, the others slices, so that any array-like understands.
         """
@@ -117,10 +117,10 @@ def resolve_layout(
     name
         Of the movie, for messages.
     axes
-        What the person says: one letter per axis out of T, Z, Y, X, C, S (colour samples), and
-        Q or I (unknown, played as time), in either case.
+        Axes given by a person: one letter per axis out of T, Z, Y, X, C, S (colour samples), and
+        Q or I (unknown, taken as time), in either case.
     known
-        What the file says, in the same letters; used if `axes` is None. Unknown letters are
+        Axes declared by the file, in the same letters; used if `axes` is None. Unknown letters are
         accepted there on axes of length 1.
     z
         Plane to use of a stack over time.
@@ -128,13 +128,13 @@ def resolve_layout(
     Raises
     ------
     FramesError
-        If the letters do not fit, cannot be guessed, or leave two axes to be played as time.
+        If the letters do not fit, cannot be guessed, or leave two axes to be taken as time.
 
     Notes
     -----
     Without letters, the last axis is colour if it has 3 or 4 entries (and two more axes come
     before it), rows and columns are the two before, and the one other axis longer than 1 is
-    time. Z is played as time where there is no T longer than 1.
+    time. Z is taken as time where there is no T longer than 1.
     """
     if 0 in shape:
         raise FramesError(

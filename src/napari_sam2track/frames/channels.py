@@ -1,4 +1,4 @@
-"""Which channels are looked at, and as which colour."""
+"""Choice of channels to show, and their colours."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def choose_channels(
     FramesError
         If the source has no such channel.
     UsageError
-        If the choice cannot be meant.
+        If the choice is not valid.
     """
     n = source.n_channels
     if choice is None:

@@ -25,7 +25,7 @@ def open_folder(path: Path, *, axes: str | None = None, z: int | None = None) ->
     Parameters
     ----------
     path
-        The folder; hidden files and other kinds of files are passed over.
+        The folder; hidden files and other kinds of files are ignored.
     axes, z
         See `resolve_layout`; `axes` counts the files as first axis, as in "TYX".
 
@@ -88,7 +88,7 @@ def open_images(
 
 
 def _header_size(file: Path) -> tuple[int, int]:
-    """(height, width) from the header alone."""
+    """Return (height, width) from the header alone."""
     from PIL import Image
 
     if file.suffix.lower() in tiff.SUFFIXES:
@@ -108,7 +108,7 @@ def _header_size(file: Path) -> tuple[int, int]:
 
 
 def _read(file: Path, like: tuple[int, ...] | None = None) -> tuple[NDArray[Any], str]:
-    """One image in its own type, and its axes; `like` is the shape that its neighbours have."""
+    """Read one image in its own type, and its axes; `like` is the shape of the others."""
     if file.suffix.lower() in tiff.SUFFIXES:
         return _read_tiff(file)
     from PIL import Image

@@ -24,14 +24,14 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 
 @dataclass(frozen=True, slots=True)
 class Intensity:
-    """What becomes black and what becomes white.
+    """Pixel values that become black and white.
 
     Attributes
     ----------
     low, high
         Pixel values, or percentiles (0 to 100) of a sample of the movie.
     percentile
-        Which of the two.
+        Whether they are percentiles.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def resolve_windows(
 
 
 def _sample(source: Source, channels: tuple[int, ...]) -> NDArray[Any]:
-    """Pixels of frames spread over the movie: shape (N, channels), native dtype."""
+    """Return pixels of frames spread over the movie: shape (N, channels), native dtype."""
     n_sampled = min(source.n_frames, SAMPLE_FRAMES)
     times = np.unique(np.linspace(0, source.n_frames - 1, n_sampled).round().astype(int))
     pixels = source.height * source.width * len(channels) * len(times)
@@ -125,7 +125,7 @@ def _sample(source: Source, channels: tuple[int, ...]) -> NDArray[Any]:
 def _percentile_window(values: NDArray[Any], intensity: Intensity) -> Window:
     wide = values.astype(np.float64)
     wide = wide[np.isfinite(wide)]
-    if wide.size == 0:  # reading such a frame says what is wrong with it
+    if wide.size == 0:  # reading such a frame raises the right error
         return 0.0, 1.0
     low, high = (float(v) for v in np.percentile(wide, (intensity.low, intensity.high)))
     if low >= high:  # mostly background: a few bright pixels would be lost

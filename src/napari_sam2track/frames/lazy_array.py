@@ -1,4 +1,4 @@
-"""Movies as arrays that read when they are looked at: layers of large files, results of runs."""
+"""Movies as arrays that read on access: layers of large files, results of runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_sam2track.frames.source import Source
 from napari_sam2track.labels import LabelFrames
 
-#: Frames that an array remembers, since napari asks for the one that it shows again and again.
+#: Frames that an array keeps, since napari reads the shown one again and again.
 _REMEMBERED = 2
 
 
@@ -26,13 +26,13 @@ class LazyFrames:
     Parameters
     ----------
     read
-        Gives a frame of `frame_shape`.
+        Returns a frame of `frame_shape`.
     n_frames, frame_shape
         Shape of the movie.
     dtype
         Of the frames.
     close
-        Called once, when nobody holds the array any more.
+        Called once, when the array is not used any more.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class LazyFrames:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
-        """What numpy would give, of the frames that are asked for; others are not read."""
+        """Index as numpy does; only the frames that are needed are read."""
         keys = key if isinstance(key, tuple) else (key,)
         if any(part is None for part in keys):
             raise IndexError("movies on disk take no new axes; use np.asarray(array[frames]) first")
@@ -101,7 +101,7 @@ class LazyFrames:
         )
 
     def reshaped(self, frame_shape: tuple[int, ...]) -> LazyFrames:
-        """The same frames in another shape, as one with an axis of length 1."""
+        """Return the frames in another shape, as one with an axis of length 1."""
         return LazyFrames(
             lambda t: self[t].reshape(frame_shape), self.shape[0], frame_shape, self.dtype
         )
@@ -111,7 +111,7 @@ class LazyFrames:
         return whole if dtype is None else whole.astype(dtype)
 
     def _picked(self, times: NDArray[np.int64], rest: tuple[Any, ...]) -> NDArray[Any]:
-        """Single pixels, or boxes of chosen frames, as numpy picks them with arrays."""
+        """Return single pixels, or boxes of chosen frames, as numpy picks them with arrays."""
         needed, where = np.unique(times, return_inverse=True)
         frames = np.stack([self._frame(t) for t in needed.tolist()])
         picked: NDArray[Any] = frames[(where.reshape(times.shape), *rest)]
@@ -133,19 +133,19 @@ class LazyFrames:
 
 
 def _is_fancy(key: Any) -> bool:
-    """Whether numpy would index with arrays."""
+    """Return whether numpy would index with arrays."""
     return isinstance(key, bool) or not (
         isinstance(key, slice | int | np.integer) or key is Ellipsis
     )
 
 
 def lazy_labels(labels: LabelFrames, close: Callable[[], object] | None = None) -> LazyFrames:
-    """Labels (T, [Z,] Y, X) that read frame by frame, uint32."""
+    """Return labels (T, [Z,] Y, X) that read frame by frame, uint32."""
     return LazyFrames(labels.read, labels.n_frames, labels.frame_shape, np.uint32, close)
 
 
 def lazy_image(source: Source) -> LazyFrames:
-    """Raw pixels of a movie that read frame by frame; closed with the array.
+    """Return raw pixels of a movie that read frame by frame; closed with the array.
 
     (T, Y, X), or with channels (T, C, Y, X); a picture in colour is (T, Y, X, 3 or 4).
     """

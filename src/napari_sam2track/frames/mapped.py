@@ -40,6 +40,6 @@ class MappedArray:
         self.order = order
 
     def __getitem__(self, index: tuple[int | slice, ...]) -> NDArray[Any]:
-        """Copy of the part that is indexed with integers and slices."""
+        """Copy the part that is indexed with integers and slices."""
         mapped = np.memmap(self.path, self.dtype, "r", self.offset, self.shape, self.order)
         return np.array(mapped[index])

@@ -33,7 +33,7 @@ class Frames(Closing):
     Parameters
     ----------
     source
-        Where the raw pixels come from; closed together with this.
+        Source of the raw pixels; closed together with this.
     channel
         See `choose_channels`: None, one number (shown in grey), or up to three (red, green,
         blue).
@@ -46,11 +46,11 @@ class Frames(Closing):
     FramesError
         If there is no such channel.
     UsageError
-        If channel or intensity cannot be meant.
+        If channel or intensity are not valid.
 
     Notes
     -----
-    Nothing is read before the first frame is asked for; then a percentile window costs up to 16
+    Nothing is read before the first frame is read; then a percentile window costs up to 16
     frames once.
     """
 
@@ -74,7 +74,7 @@ class Frames(Closing):
 
     @property
     def source(self) -> Source:
-        """Where the raw pixels come from."""
+        """Source of the raw pixels."""
         return self._source
 
     @property
@@ -94,12 +94,12 @@ class Frames(Closing):
 
     @property
     def name(self) -> str:
-        """What messages call the movie."""
+        """Name of the movie in messages."""
         return self._source.name
 
     @property
     def intensity(self) -> tuple[Window, ...]:
-        """The (low, high) pixel values that become 0 and 255, for each of `channels`."""
+        """(low, high) pixel values that become 0 and 255, for each of `channels`."""
         with self._lock:  # two threads must not take the sample twice
             if self._windows is None:
                 self._windows = resolve_windows(self._source, self.channels, self._asked)
@@ -115,7 +115,7 @@ class Frames(Closing):
         )
 
     def read(self, t: int) -> NDArray[np.uint8]:
-        """Frame `t`.
+        """Read frame `t`.
 
         Returns
         -------
@@ -129,7 +129,7 @@ class Frames(Closing):
         return self._read(t, 0, self.height, 0, self.width)
 
     def read_window(self, t: int, y0: int, y1: int, x0: int, x1: int) -> NDArray[np.uint8]:
-        """Rows y0:y1 and columns x0:x1 of frame `t`, as cut out of `read(t)`.
+        """Read rows y0:y1 and columns x0:x1 of frame `t`, as cut out of `read(t)`.
 
         Returns
         -------
@@ -176,7 +176,7 @@ class Frames(Closing):
         return frame_yxc
 
     def describe(self) -> dict[str, Any]:
-        """Everything that decides what the model sees, as plain values for JSON."""
+        """Return everything that decides the pixels of the model, as plain values for JSON."""
         source = self._source
         described: dict[str, Any] = {
             "name": self.name,
@@ -194,7 +194,7 @@ class Frames(Closing):
         return described
 
     def fingerprint(self) -> str:
-        """Key of the raw content that survives renaming: 32 hexadecimal digits.
+        """Return a key of the raw content that survives renaming: 32 hexadecimal digits.
 
         Made of the sizes, the dtype and a sample of four frames, so it costs little and is the
         same for the same pixels in another file format of the same axes; it does not depend on

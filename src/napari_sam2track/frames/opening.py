@@ -1,4 +1,4 @@
-"""From a path or an array to Frames."""
+"""Opens a path or an array as Frames."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def open_frames(
     z
         Plane of a stack over time.
     name
-        What messages call an array; files have names of their own.
+        Name of an array in messages; files have names of their own.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def open_frames(
         If there is no such file, it is damaged or of an unknown kind, it is empty, or its axes
         or channels do not fit.
     UsageError
-        If `channel` or `intensity` cannot be meant.
+        If `channel` or `intensity` are not valid.
     """
     if isinstance(movie, str | os.PathLike):
         source = _open_path(Path(movie), axes, z)

@@ -1,4 +1,4 @@
-"""What every kind of movie offers: raw pixels of one frame, or of a part of it."""
+"""Interface of every kind of movie: raw pixels of one frame, or of a part of it."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """What messages call the movie: a file name, mostly."""
+        """Name of the movie in messages: a file name, mostly."""
         ...
 
     @property
     def rgb(self) -> bool:
-        """Whether the first three channels are the colours of one picture, not separate stains.
+        """True if the first three channels are the colours of one picture, not separate stains.
 
         They are then shown together and share one intensity window.
         """
@@ -60,7 +60,7 @@ class Source(Protocol):
         x1: int,
         channels: Sequence[int] | None = None,
     ) -> NDArray[Any]:
-        """Pixels of frame `t`, rows y0:y1, columns x0:x1; bounds are the caller's business.
+        """Read pixels of frame `t`, rows y0:y1, columns x0:x1; the caller checks the bounds.
 
         Parameters
         ----------
@@ -80,5 +80,5 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Give the file back; reading afterwards is undefined. Closing twice does no harm."""
+        """Release the file; reading afterwards is undefined. Closing twice does no harm."""
         ...

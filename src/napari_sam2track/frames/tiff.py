@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk")
 
-# One page a channel of the frame that is being looked at, and no more.
+# One page a channel of the frame that is shown, and no more.
 _CHANNEL_PAGES = 3
 
 
@@ -76,7 +76,7 @@ def _open_series(tiff: TiffFile, path: Path, axes: str | None, z: int | None) ->
 
 
 def _shape(series: TiffPageSeries, axes: str | None) -> tuple[tuple[int, ...], str]:
-    """Shape and letters; with the axes of length 1 if the person counted those too."""
+    """Return shape and letters; with the axes of length 1 if the person counted those too."""
     shape, letters = tuple(series.shape), series.axes
     n_given = len(shape) if axes is None else len(axes.strip())
     if n_given == len(shape):
@@ -89,9 +89,9 @@ def _shape(series: TiffPageSeries, axes: str | None) -> tuple[tuple[int, ...], s
 
 
 def _pages_are_missing(tiff: TiffFile) -> bool:
-    """Whether the last page names a next one that is not there: the file was cut off.
+    """Return whether the last page names a next one that is missing: the file was cut off.
 
-    tifffile then gives the pages that it finds, without an error.
+    tifffile then returns the pages that it finds, without an error.
     """
     last, form, handle = tiff.pages[-1], tiff.tiff, tiff.filehandle
     if last.offset <= 0 or tiff.is_lsm:  # virtual pages; LSM has chains of its own
@@ -152,7 +152,7 @@ def _paged(
 
 
 def _lead_shape(shape: tuple[int, ...], page_shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The axes along which pages are counted: what is left of `shape` before one page's pixels."""
+    """Return the axes along which pages are counted: those of `shape` before one page's pixels."""
     pixels = math.prod(page_shape)
     tail = 1
     for axis in range(len(shape) - 1, -1, -1):

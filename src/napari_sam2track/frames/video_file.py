@@ -1,4 +1,4 @@
-"""Videos: frame t is the t-th picture shown, found by its time stamp and not by guessing."""
+"""Videos: frame t is the t-th picture shown, found by its time stamp, not by a guess."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SUFFIXES = (
     *(".ts", ".ogv", ".gif", ".h264"),
 )
 
-# Forward decoding beats a seek over so few frames.
+# Decoding forward is faster than a seek over so few frames.
 _NEAR = 8
 _WAY_OUT = "copy the file again, or repair it with: ffmpeg -i damaged.mp4 repaired.mp4"
 
 
 @dataclass(frozen=True, slots=True)
 class VideoIndex:
-    """Where the frames of a video are, found without decoding.
+    """Index of the frames of a video, made without decoding.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ class VideoReader:
         self._restart()
 
     def read(self, t: int) -> NDArray[np.uint8]:
-        """Frame `t`: shape (Y, X, 3), uint8, RGB.
+        """Read frame `t`: shape (Y, X, 3), uint8, RGB.
 
         Raises
         ------
@@ -100,7 +100,7 @@ class VideoReader:
         """
         frame = self._decode(t)
         frame_yxc: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
-        turns = round(getattr(frame, "rotation", 0) / 90)  # telephones film sideways and say so
+        turns = round(getattr(frame, "rotation", 0) / 90)  # telephones film sideways and note that
         if turns:
             frame_yxc = np.ascontiguousarray(np.rot90(frame_yxc, turns))
         if self._shape is None:
@@ -138,7 +138,7 @@ class VideoReader:
         return frame
 
     def _advance(self, t: int) -> Any:
-        """Decode up to frame `t`; None if the decoder is already past it, or loses it."""
+        """Decode up to frame `t`; return None if the decoder is already past it, or loses it."""
         assert self._index.pts is not None
         wanted = self._index.pts[t]
         while (frame := self._next_frame(t)) is not None:
@@ -213,7 +213,7 @@ def _open(path: Path) -> Any:
 
 
 def _index(path: Path) -> VideoIndex:
-    """List the frames of a video by demultiplexing, which is a matter of reading the file once."""
+    """Index the frames of a video by demultiplexing, which reads the file once."""
     import av
 
     container = _open(path)
@@ -262,7 +262,7 @@ def _index(path: Path) -> VideoIndex:
 
 
 def _tagged_duration(tags: dict[str, str]) -> float:
-    """Seconds in the DURATION tag of Matroska and WebM ("00:01:02.500000000"); 0 without one."""
+    """Return seconds in the DURATION tag of Matroska and WebM ("00:01:02.5"); 0 without one."""
     match = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", tags.get("DURATION", ""))
     return 0.0 if match is None else int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])
 

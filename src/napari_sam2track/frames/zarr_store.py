@@ -17,7 +17,7 @@ _TYPES = {"time": "T", "channel": "C"}
 
 
 def is_zarr(path: Path) -> bool:
-    """Whether a folder is a zarr array or group."""
+    """Return whether a folder is a zarr array or group."""
     return path.is_dir() and any((path / mark).exists() for mark in _MARKS)
 
 
@@ -91,7 +91,7 @@ def _only_child(group: zarr.Group, path: Path) -> tuple[zarr.Array[Any], str | N
 
 
 def _ome_axes(axes: Any) -> str | None:
-    """Letters for OME's axes: names such as "t" or, up to version 0.3, plain strings."""
+    """Return letters for OME's axes: names such as "t" or, up to version 0.3, plain strings."""
     if not axes:
         return None
     letters = []
@@ -103,7 +103,7 @@ def _ome_axes(axes: Any) -> str | None:
 
 
 def _array_axes(array: zarr.Array[Any]) -> str | None:
-    """Letters from dimension names (zarr 3) or xarray's attribute (zarr 2), if they are letters."""
+    """Return letters from dimension names (zarr 3) or xarray's attribute (zarr 2), if valid."""
     names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
     if not isinstance(names, list | tuple) or len(names) != array.ndim:
         return None

@@ -1,4 +1,4 @@
-"""The hypotheses that hold together and explain the most: no object is used twice.
+"""Chooses hypotheses that hold together and explain the most: no object is used twice.
 
 Objects touch a few neighbours each, so most hypotheses are settled by looking at their rivals, and
 the rest fall apart into groups. Groups of pairs alone are assignment problems; a division ties
@@ -53,7 +53,7 @@ def solve(hypotheses: Hypotheses) -> NDArray[np.intp]:
 
 
 def _settle(h: Hypotheses) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """What can be decided without weighing one group against another.
+    """Choose the hypotheses that are best whatever is chosen among the others.
 
     A hypothesis whose gain is at least that of the best rivals for all its objects together is in
     a best solution. Its rivals drop out, which may settle others. Most of a frame goes this way.
@@ -96,7 +96,7 @@ def _settle(h: Hypotheses) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def solve_greedily(hypotheses: Hypotheses) -> NDArray[np.intp]:
-    """The same, one after another by their gain: quick, and right where there is no doubt."""
+    """Choose one after another by their gain: quick, and right where there is no doubt."""
     order = np.argsort(-hypotheses.gain, kind="stable")
     order = order[hypotheses.gain[order] > 0]
     parents: set[int] = set()
@@ -119,7 +119,7 @@ def solve_greedily(hypotheses: Hypotheses) -> NDArray[np.intp]:
 
 
 def _groups(h: Hypotheses) -> NDArray[np.intp]:
-    """A number for each hypothesis; those that share an object, directly or not, have the same."""
+    """Return a number for each hypothesis, the same for those that share an object in a chain."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

@@ -48,9 +48,9 @@ def connected_parts(masks: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 
 def is_binary(frames: LabelFrames) -> bool:
-    """Whether no frame holds more than one value, and it is the same in all of them.
+    """Return whether all frames together hold a single value beside 0.
 
-    Stops at the first frame that says no, which for label images is nearly always the first.
+    Stops at the first frame with another one, which for label images is nearly always the first.
     Masks that are empty throughout are not called binary.
     """
     value = 0
@@ -66,7 +66,7 @@ def is_binary(frames: LabelFrames) -> bool:
 
 
 def separate(frames: LabelFrames, binary: Literal["auto", "yes", "no"]) -> tuple[LabelFrames, bool]:
-    """Split binary masks into objects if asked to, or if they look like binary masks.
+    """Split binary masks into objects if told to, or if they look like binary masks.
 
     Parameters
     ----------

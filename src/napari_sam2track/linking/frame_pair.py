@@ -25,12 +25,12 @@ from napari_sam2track.linking.overlap import Overlaps, overlap_moved, overlap_ta
 from napari_sam2track.linking.stage_jump import shift_candidates
 from napari_sam2track.params import LinkParams
 
-#: A field is fitted anew on the matches that the last one gave, until it is no better so often;
+#: A field is fitted anew on the matches of the last one, until it was no better so often;
 #: better is a total that is higher by this share.
 _PATIENCE, _WORTHWHILE = 2, 0.002
-#: Share of the objects that must be matched without doubt for a jump to be out of the question.
+#: Share of the objects that must be matched without doubt to rule out a jump.
 _MOST = 0.8
-#: One in so many points is enough to tell a good motion from a bad one.
+#: One in so many points is enough to compare two motions.
 _THIN = 4
 #: IoU of matches that a field may rest on; the lower one where there are few.
 _SURE, _SURE_ENOUGH = 0.45, 0.25
@@ -40,19 +40,19 @@ _FEW = 3
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PairLinks:
-    """What became of the objects of a frame in the next.
+    """Links of the objects of a frame with those of the next.
 
     Attributes
     ----------
     chosen
         The hypotheses that were chosen, with positions in the two frames.
     motion
-        Of the first frame's objects, as it was expected.
+        Expected motion of the first frame's objects.
     velocity
-        Shape (m, d), float64: how the second frame's objects came there, in pixels per frame;
+        Shape (m, d), float64: motion of the second frame's objects, in pixels per frame;
         NaN where that is not known.
     growth
-        Of areas, with what these frames showed.
+        Growth of areas, with these frames included.
     """
 
     chosen: Hypotheses
@@ -69,20 +69,20 @@ def link_pair(
     velocity: NDArray[np.float64],
     constrain: Callable[[Hypotheses], Hypotheses] = lambda hypotheses: hypotheses,
 ) -> PairLinks:
-    """Decide what became of every object of a frame.
+    """Link the objects of a frame with those of the next.
 
     Parameters
     ----------
     first, second
         A frame and the next.
     params
-        See there.
+        See `LinkParams`.
     growth
-        Of areas, so far.
+        Growth of areas so far.
     velocity
         As `PairLinks.velocity`, of the first frame's objects.
     constrain
-        What a person decided on: takes hypotheses away, and puts others in their place.
+        Applies the locked links of a person: removes hypotheses, and adds the locked ones.
     """
     here, there = first.objects, second.objects
     motion = at_rest(here)
@@ -104,7 +104,7 @@ def link_pair(
 def _hypotheses(
     first: ObjectFrame, second: ObjectFrame, motion: Motion, params: LinkParams, growth: Growth
 ) -> Hypotheses:
-    """All that may have happened, if the objects moved like this."""
+    """Return all hypotheses, if the objects moved like this."""
     here, there = first.objects, second.objects
     still = not (motion.shift.any() or motion.gradient.any())
     overlaps = overlap_table(first, second) if still else overlap_moved(here, motion, second)
@@ -119,9 +119,9 @@ def _elsewhere(
     params: LinkParams,
     growth: Growth,
 ) -> Hypotheses:
-    """What may have happened to objects that the best motion does not explain, by other motions.
+    """Return hypotheses by other motions, for objects that the best motion does not explain.
 
-    A motion that is right for most can be wrong for some: each of them is looked for where the
+    A motion that is right for most can be wrong for some: each of them is searched where the
     others would have taken it.
     """
     if len(motions) == 0:
@@ -148,18 +148,18 @@ def possible(
     params: LinkParams,
     growth: Growth,
 ) -> Hypotheses:
-    """All that may have happened to some objects.
+    """Return all hypotheses of some objects.
 
     Parameters
     ----------
     first, second
         The objects, and those of a later frame.
     overlaps
-        How far they overlap, where the first are expected.
+        Overlaps at the expected places of the first.
     expected
         Shape (n, d): where the centres of the first are expected.
     params, growth
-        See there.
+        See `LinkParams` and `Growth`.
     """
     parts = [going_on(first, second, overlaps, growth)]
     if params.divisions == "auto":
@@ -180,7 +180,7 @@ class _Trial:
 
     @property
     def total(self) -> float:
-        """The gain of all matches: what tells a good motion from a bad one."""
+        """Gain of all matches, by which motions are compared."""
         return float(self.matches.gain.sum())
 
 
@@ -191,12 +191,12 @@ def _find_motion(
     growth: Growth,
     velocity: NDArray[np.float64],
 ) -> tuple[Motion, list[Motion]]:
-    """The motion that explains the most, among those that the frames suggest, and the others.
+    """Return the best motion among those that the frames suggest, and the others.
 
     At rest; on as before; a jump of the whole frame; and a smooth field, fitted on the matches
     that are beyond doubt and fitted again on those that it adds, so that it spreads outwards.
     """
-    # What tells motions apart is seen on few points as well.
+    # A few points are enough to compare motions.
     first = replace(first, objects=thinned(first.objects, _THIN))
     here, there = first.objects, second.objects
 
@@ -225,7 +225,7 @@ def _find_motion(
 def _spread(
     here: Objects, there: Objects, start: _Trial, attempt: Callable[[Motion], _Trial]
 ) -> _Trial | None:
-    """The best of the fields, each fitted on the matches of the last; None if there is none."""
+    """Return the best of the fields, each fitted on the last one's matches; None without any."""
     best, last, worse = None, start, 0
     while worse < _PATIENCE:
         field = _field(here, there, last.matches)
@@ -243,7 +243,7 @@ def _total(trial: _Trial) -> float:
 
 
 def _field(here: Objects, there: Objects, matches: Hypotheses) -> Motion | None:
-    """The field of the matches that are beyond doubt; None if there are too few."""
+    """Return the field of the matches that are beyond doubt; None if there are too few."""
     sure = matches.iou > _SURE
     if sure.sum() <= _FEW:
         sure = matches.iou > _SURE_ENOUGH
@@ -256,17 +256,17 @@ def _field(here: Objects, there: Objects, matches: Hypotheses) -> Motion | None:
 def seen_motion(
     here: Objects, there: Objects, matches: Hypotheses
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Where matched objects were, how they moved, and the IoU of the match.
+    """Return the places of matched objects, their shifts, and the IoU of the match.
 
     A division moved to the common centre of its daughters.
     """
     source = here.centres[matches.parent]
-    # What a person locked has no IoU, and is certain.
+    # A link that a person locked has no IoU, and is certain.
     return source, _targets(there, matches) - source, np.nan_to_num(matches.iou, nan=1.0)
 
 
 def _targets(there: Objects, matches: Hypotheses) -> NDArray[np.float64]:
-    """Where the parents went, (m, d)."""
+    """Return the places that the parents moved to, (m, d)."""
     child, sibling = matches.child, matches.sibling
     target = there.centres[child].copy()
     two = sibling >= 0
@@ -277,7 +277,7 @@ def _targets(there: Objects, matches: Hypotheses) -> NDArray[np.float64]:
 
 
 def _velocity(here: Objects, there: Objects, chosen: Hypotheses) -> NDArray[np.float64]:
-    """How each object of the second frame came there; that of a mother for her daughters."""
+    """Return the shift of each object of the second frame; that of a parent for its daughters."""
     velocity = np.full(there.centres.shape, np.nan)
     _, shift, _ = seen_motion(here, there, chosen)
     velocity[chosen.child] = shift

@@ -1,7 +1,7 @@
-"""Objects that were lost, kept in mind for some frames in case they come back.
+"""Lost objects, remembered for some frames in case they come back.
 
-What is lost moves on with its neighbours: the points of its last mask follow the motion that the
-other objects show, so that they lie where it would be now.
+A lost object moves on with its neighbours: the points of its last mask follow the motion that the
+other objects show, so that they lie where the object would be now.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from napari_sam2track.linking.objects import ObjectFrame, Objects, together
 from napari_sam2track.linking.overlap import overlap_moved
 from napari_sam2track.params import LinkParams
 
-#: Gain for each frame in which an object is said to be missing.
+#: Gain for each frame in which an object is missing.
 _MISSING = -0.7
 
 
@@ -29,11 +29,11 @@ class Lost:
     Attributes
     ----------
     objects
-        Where they would be in the frame that was looked at last.
+        Their expected places in the last frame.
     tracklet
-        Shape (n,), int64: which tracklet they are the end of.
+        Shape (n,), int64: the tracklet that each ends.
     frame
-        Shape (n,), int64: in which frame they were seen last.
+        Shape (n,), int64: the frame in which each was seen last.
     label
         Shape (n,), uint32: their label there.
     swallower
@@ -50,7 +50,7 @@ class Lost:
         return len(self.tracklet)
 
     def take(self, which: NDArray[np.intp]) -> Lost:
-        """Some of them."""
+        """Return some of them."""
         return Lost(
             self.objects.take(which),
             self.tracklet[which],
@@ -60,11 +60,11 @@ class Lost:
         )
 
     def since(self, frame: int) -> Lost:
-        """Those that were seen in `frame` or after."""
+        """Return those that were seen in `frame` or after."""
         return self.take(np.flatnonzero(self.frame >= frame))
 
     def and_more(self, more: Lost) -> Lost:
-        """These and others, which lie in the same frame."""
+        """Return these and others, which lie in the same frame."""
         if len(self) == 0:
             return more
         return Lost(
@@ -76,7 +76,7 @@ class Lost:
         )
 
     def moved(self, motion: Motion) -> Lost:
-        """The same, one frame later."""
+        """Return them one frame later."""
         objects = self.objects
         stretch = motion.stretch()
         return replace(
@@ -115,7 +115,7 @@ def expected_motion(
     shift: NDArray[np.float64],
     weight: NDArray[np.float64],
 ) -> Motion:
-    """Motion at some places (n, d), from that of the objects around them (see `fit_field`)."""
+    """Return the motion at places (n, d), from that of the objects around (see `fit_field`)."""
     if len(source) == 0:
         return same_shift(len(places), np.zeros(places.shape[1]))
     return fit_field(places, source, shift, weight)
@@ -124,7 +124,7 @@ def expected_motion(
 def coming_back(
     lost: Lost, frame: ObjectFrame, t: int, params: LinkParams, growth: Growth
 ) -> Hypotheses:
-    """How each lost object may be one of frame `t`, or two that it divided into meanwhile.
+    """Return hypotheses of lost objects that are one of frame `t`, or two after a division.
 
     Parents are positions in `lost`, children in the frame.
     """

@@ -1,7 +1,7 @@
-"""What may have become of each object: it went on, or it divided; and how well that fits.
+"""Hypotheses of each object's next frame: it continued, or it divided; and how well that fits.
 
-The gain of a hypothesis is a log-likelihood ratio in nats: what is seen, if it is true, against
-what is seen of objects that have nothing to do with each other. Two things are looked at: how
+The gain of a hypothesis is a log-likelihood ratio in nats: the observation, if it is true, against
+that of objects that have nothing to do with each other. Two things are observed: how
 much the moved mask overlaps, and the change in area. In most movies objects hardly change their
 area from one frame to the next, or all by the same factor; how narrowly they keep to it is
 measured in the movie itself (`Growth`).
@@ -23,31 +23,31 @@ from napari_sam2track.linking.overlap import Overlaps
 _PER_IOU, _CHANCE_IOU = 8.0, 0.15
 #: Standard deviation of the log area ratio of unrelated objects, and of two daughters.
 _UNRELATED, _DAUGHTERS = 0.7, 0.25
-#: Probability that an area says nothing: a bad outline, an object half hidden.
+#: Probability that an area is meaningless: a bad outline, an object half hidden.
 _ODD = 0.05
-#: Log prior odds of a division against going on.
+#: Log prior odds of a division against a continuation.
 _DIVISION = -1.5
 #: Gain of an object that need not be explained as one that appeared (or vanished) on its own:
 #: inside the frame, and at its border.
 _APPEARS, _APPEARS_AT_BORDER = 2.0, 0.3
-#: How far an object without overlap is looked for, in its diameters, and what it costs that far.
+#: How far an object without overlap is searched, in its diameters, and the cost at that distance.
 _REACH, _FAR = 1.5, 4.0
-#: Of those, how many are considered.
+#: Number of those that are considered.
 _NEAREST = 8
-#: Daughters that are considered: covered by the moved mother at least so far, at most so many.
+#: Daughters that are considered: covered by the moved parent at least so far, at most so many.
 _COVERED, _MOST_DAUGHTERS = 0.1, 4
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """How areas change from frame to frame: the log of their ratio.
+    """Change of areas from frame to frame: the log of their ratio.
 
     Attributes
     ----------
     mean, spread
-        Of the log area ratio of objects that went on.
+        Of the log area ratio of objects that continued.
     count
-        On how many objects that rests, weighted by how recent they are.
+        Number of objects behind it, weighted by how recent they are.
     """
 
     mean: float = 0.0
@@ -55,7 +55,7 @@ class Growth:
     count: float = 4.0
 
     def after(self, log_ratios: NDArray[np.float64], memory: float = 60.0) -> Growth:
-        """The growth with what a further frame showed, shape (n,); older frames fade."""
+        """Return the growth after a further frame's ratios, shape (n,); older frames fade."""
         if len(log_ratios) == 0:
             return self
         centre = float(np.median(log_ratios))
@@ -71,13 +71,13 @@ class Growth:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Hypotheses:
-    """What may have happened; row k of each array is one.
+    """Hypotheses of links between two frames; row k of each array is one.
 
     Attributes
     ----------
     parent, child, sibling
         Shape (m,), int64: positions in the first and in the second frame; sibling is the other
-        daughter of a division, -1 where the object went on.
+        daughter of a division, -1 where the object continued.
     gain
         Shape (m,), float64, in nats.
     iou
@@ -95,7 +95,7 @@ class Hypotheses:
         return len(self.parent)
 
     def take(self, which: NDArray[np.intp] | NDArray[np.bool_]) -> Hypotheses:
-        """Some of them."""
+        """Return some of them."""
         return Hypotheses(
             self.parent[which],
             self.child[which],
@@ -106,7 +106,7 @@ class Hypotheses:
 
 
 def join(parts: Iterable[Hypotheses]) -> Hypotheses:
-    """All hypotheses of some sets, in their order."""
+    """Join all hypotheses of some sets, in their order."""
     sets = list(parts)
     columns = zip(*((h.parent, h.child, h.sibling, h.gain, h.iou) for h in sets), strict=True)
     return Hypotheses(*(np.concatenate(column) for column in columns))
@@ -117,7 +117,7 @@ NO_HYPOTHESES = Hypotheses(_NONE, _NONE, _NONE, np.zeros(0), np.zeros(0))
 
 
 def going_on(first: Objects, second: Objects, overlaps: Overlaps, growth: Growth) -> Hypotheses:
-    """Each overlap as an object that went on."""
+    """Return each overlap as an object that continued."""
     i, j = overlaps.first, overlaps.second
     gain = _of_iou(overlaps.iou) + _of_area(first, second, growth, i, second.areas[j], j)
     gain += _appears(first)[i] + _appears(second)[j]
@@ -125,7 +125,7 @@ def going_on(first: Objects, second: Objects, overlaps: Overlaps, growth: Growth
 
 
 def dividing(first: Objects, second: Objects, overlaps: Overlaps, growth: Growth) -> Hypotheses:
-    """Pairs of objects that lie where one object is expected, as its daughters."""
+    """Return pairs of objects at the expected place of one object, as its daughters."""
     keep = np.flatnonzero(overlaps.in_second >= _COVERED)
     keep = keep[np.lexsort((-overlaps.pixels[keep], overlaps.first[keep]))]
     i = overlaps.first[keep]
@@ -160,7 +160,7 @@ def nearby(
     max_distance: float | None,
     growth: Growth,
 ) -> Hypotheses:
-    """Objects that touch nothing where they are expected, with those close by.
+    """Return pairs of objects that touch nothing where they are expected, with those close by.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def _diameters(areas: NDArray[np.float64], ndim: int) -> NDArray[np.float64]:
 
 
 def log_ratios(first: Objects, second: Objects, chosen: Hypotheses) -> NDArray[np.float64]:
-    """Log area ratios of the chosen that went on and are not cut off by the border."""
+    """Return log area ratios of the chosen that continued and are not cut off by the border."""
     i, j = chosen.parent, chosen.child
     whole = (chosen.sibling < 0) & ~first.at_border[i] & ~second.at_border[j]
     return np.log(second.areas[j[whole]] / first.areas[i[whole]])
@@ -220,9 +220,9 @@ def _of_area(
     area: NDArray[np.float64],
     *children: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Gain of areas; 0 where the border cuts one of the objects off.
+    """Return the gain of areas; 0 where the border cuts one of the objects off.
 
-    What is known of the change in a frame holds for as many as have passed.
+    The measured change in a frame holds for as many as have passed.
     """
     age = first.age[i]
     mean, spread = growth.mean * age, growth.spread * np.sqrt(age)
@@ -238,12 +238,12 @@ def _likelihood(
     mean: NDArray[np.float64] | float,
     spread: NDArray[np.float64] | float,
 ) -> NDArray[np.float64]:
-    """Log-likelihood ratio of a log area ratio, against that of unrelated objects."""
+    """Return the log-likelihood ratio of a log area ratio, against that of unrelated objects."""
     related = np.exp(-0.5 * ((log_ratio - mean) / spread) ** 2) / spread
     chance = np.exp(-0.5 * (log_ratio / _UNRELATED) ** 2) / _UNRELATED
     return np.log((1 - _ODD) * related / np.maximum(chance, 1e-12) + _ODD)
 
 
 def _appears(objects: Objects) -> NDArray[np.float64]:
-    """What it costs to say that an object appeared or vanished where it is."""
+    """Return the cost of an object that appeared or vanished where it is."""
     return np.where(objects.at_border, _APPEARS_AT_BORDER, _APPEARS)

@@ -30,7 +30,7 @@ from napari_sam2track.tracks.table import TrackTable
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Step:
-    """The frame that was linked last: its objects, their tracklets, and how they came there."""
+    """The frame that was linked last: its objects, their tracklets, and their motion."""
 
     t: int
     frame: ObjectFrame
@@ -38,7 +38,7 @@ class _Step:
     velocity: NDArray[np.float64]
 
     def remembered(self, which: NDArray[np.intp], motion: Motion) -> Lost:
-        """Some of the objects, moved on by the motion of all."""
+        """Return some of the objects, moved on by the motion of all."""
         lost = Lost(
             self.frame.objects.take(which),
             self.tracklets[which],
@@ -50,12 +50,12 @@ class _Step:
 
 
 class Linker:
-    """Takes the frames in order, and gives the tracks at the end.
+    """Takes the frames in order, and returns the tracks at the end.
 
     Parameters
     ----------
     params
-        See there; ``binary`` is the caller's (`separate`).
+        See `LinkParams`; ``binary`` is the caller's (`separate`).
     locked
         Links that a person decided on.
 
@@ -110,7 +110,7 @@ class Linker:
         self._last = _Step(t, frame, tracklets, links.velocity)
 
     def table(self, n_frames: int, frame_shape: tuple[int, ...]) -> TrackTable:
-        """All tracks of a movie of this size, numbered from 1 in the order of appearance.
+        """Return all tracks of a movie of this size, numbered from 1 in the order of appearance.
 
         Raises
         ------
@@ -123,7 +123,7 @@ class Linker:
     def _with_gaps(
         self, last: _Step, links: PairLinks, t: int, frame: ObjectFrame
     ) -> NDArray[np.int64]:
-        """Add a frame, look for what was lost before it, and remember what is lost now."""
+        """Add a frame, search it for objects lost before, and remember those lost now."""
         self._move_lost(last, links, frame)
         lost, params, growth = self._lost, self._params, links.growth
         returns = coming_back(lost, frame, t, params, growth)
@@ -147,7 +147,7 @@ class Linker:
         return tracklets
 
     def _move_lost(self, last: _Step, links: PairLinks, frame: ObjectFrame) -> None:
-        """Forget what was lost for too long, and move the rest with the objects around it."""
+        """Forget objects lost for too long, and move the rest with the objects around them."""
         seen = seen_motion(last.frame.objects, frame.objects, links.chosen)
         oldest = last.t - self._params.max_gap
         moved = []
@@ -166,10 +166,10 @@ class Linker:
         frame: ObjectFrame,
         tracklets: NDArray[np.int64],
     ) -> None:
-        """Keep in mind what was lost just now, and what swallowed it, as it was before.
+        """Remember the objects lost just now, and what swallowed them, as they were before.
 
-        Where the motion does not lead into the mask of another, rest may: it was not right for
-        what is lost anyway.
+        Where the motion does not lead into the mask of another, rest may: it was wrong for
+        a lost object anyway.
         """
         gone = np.setdiff1d(np.arange(len(last.tracklets)), chosen.parent)
         if len(gone) == 0:
@@ -202,7 +202,7 @@ def link_all(
     frames
         Masks with ids that need not agree between frames.
     params
-        See there; ``binary`` is the caller's (`separate`).
+        See `LinkParams`; ``binary`` is the caller's (`separate`).
     locked
         Links that a person decided on.
     progress

@@ -13,13 +13,13 @@ from napari_sam2track.linking.hypotheses import Hypotheses, join
 from napari_sam2track.tracks.lineage import children
 from napari_sam2track.tracks.table import TrackTable
 
-#: Gain of what is locked: more than that of anything which is only likely.
+#: Gain of a locked link: more than that of any likely one.
 _CERTAIN = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
 class LockedLink:
-    """An object that is the same as one in a later frame, or its mother.
+    """A link of an object to the same one in a later frame, or to its daughter.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class LockedLink:
 
 
 def locked_links(table: TrackTable, tracks: Collection[int] | None = None) -> list[LockedLink]:
-    """The links of an earlier result that are to stay.
+    """Return the links of an earlier result that are to stay.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ class Locks:
         next_frame: int,
         next_labels: NDArray[np.uint32],
     ) -> Hypotheses:
-        """The hypotheses that say nothing of objects whose links are locked.
+        """Return the hypotheses without those of objects whose links are locked.
 
         Parameters
         ----------
@@ -158,7 +158,7 @@ class Locks:
         next_frame: int,
         next_labels: NDArray[np.uint32],
     ) -> Hypotheses:
-        """As `without`, and with what is locked instead."""
+        """Return the hypotheses of `without`, and those of the locked links."""
         if not self:
             return hypotheses
         free = self.without(hypotheses, frames, labels, next_frame, next_labels)
@@ -172,7 +172,7 @@ class Locks:
         return join((free, certain(rows)))
 
     def check(self, t: int, labels: NDArray[np.uint32]) -> None:
-        """Make sure that what is locked in frame `t` is there.
+        """Check that the locked objects of frame `t` exist.
 
         Raises
         ------
@@ -187,7 +187,7 @@ class Locks:
             )
 
     def check_frames(self, n_frames: int) -> None:
-        """Make sure that no locked link lies outside a movie of `n_frames`.
+        """Check that no locked link lies outside a movie of `n_frames`.
 
         Raises
         ------
@@ -202,13 +202,13 @@ class Locks:
             )
 
     def across_gaps(self) -> list[list[LockedLink]]:
-        """Links over frames between, those of the same object together."""
+        """Return links over frames between, those of the same object together."""
         groups = self._from.values()
         return [out for out in groups if out[0].next_frame > out[0].frame + 1]
 
 
 def certain(rows: Sequence[tuple[int, int, int]]) -> Hypotheses:
-    """What is known to be so: (parent, child, sibling or -1)."""
+    """Return certain hypotheses from (parent, child, sibling or -1)."""
     parent, child, sibling = np.array(rows, np.int64).reshape(-1, 3).T
     n = len(rows)
     return Hypotheses(parent, child, sibling, np.full(n, _CERTAIN), np.full(n, np.nan))

@@ -1,6 +1,6 @@
 """Objects that touched for some frames and were given one mask: they did not divide afterwards.
 
-Where an object disappears inside one that goes on, both are remembered as they were. If the one
+Where an object disappears inside one that continues, both are remembered as they were. If the one
 divides soon after, and the two parts are explained better by the two that were remembered, each
 gets its own part back.
 """
@@ -24,7 +24,7 @@ _INSIDE = 0.5
 
 
 def with_swallower(lost: Lost, frame: ObjectFrame, tracklets: NDArray[np.int64]) -> Lost:
-    """The lost objects with the tracklet in whose mask each lies in this frame.
+    """Return the lost objects with the tracklet in whose mask each lies in this frame.
 
     Parameters
     ----------
@@ -42,12 +42,12 @@ def with_swallower(lost: Lost, frame: ObjectFrame, tracklets: NDArray[np.int64])
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Parted:
-    """What a frame looks like once parted objects have their parts back.
+    """Links of a frame after merged objects have their parts back.
 
     Attributes
     ----------
     chosen
-        The hypotheses, without the divisions that were none.
+        The hypotheses, without the wrong divisions.
     back
         The objects that were swallowed: (tracklet, position in the frame, gain, IoU).
     """
@@ -67,16 +67,16 @@ def part_again(
     params: LinkParams,
     growth: Growth,
 ) -> Parted:
-    """Look at divisions of objects that swallowed another.
+    """Check divisions of objects that swallowed another.
 
     Parameters
     ----------
     chosen
-        What became of the objects of the frame before.
+        Links of the objects of the frame before.
     last
         Tracklets of the frame before.
     lost, returns
-        Lost objects, moved to this frame, and how they may have come back.
+        Lost objects, moved to this frame, and hypotheses of their return.
     ghosts
         The objects that swallowed one, as they were before, moved to this frame.
     frame, t, params, growth
@@ -118,7 +118,7 @@ def part_again(
 
 
 def _best(found: Hypotheses, child: int) -> tuple[float, float] | None:
-    """Gain and IoU of the best way in which something became `child`."""
+    """Return gain and IoU of the best hypothesis whose child is `child`."""
     rows = np.flatnonzero((found.child == child) & (found.sibling < 0))
     if len(rows) == 0:
         return None

@@ -1,4 +1,4 @@
-"""Where the objects of a frame will be in the next: displacements, and fields that predict them.
+"""Motion of objects to the next frame: displacements, and fields that predict them.
 
 A field is smooth: the motion of an object is that of its neighbours. It is fitted on matches that
 are beyond doubt, weighted and robust, separately around each object (locally weighted regression,
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from napari_sam2track.linking.objects import Objects
 
-#: Neighbours that a local fit looks at.
+#: Neighbours that a local fit uses.
 NEIGHBOURS = 8
-#: How far the fit is drawn towards a plain displacement; one in the units of the distances.
+#: Strength of the pull of the fit towards a plain displacement, in the units of the distances.
 _RIDGE = 0.3
-#: How often the fit is repeated without those that do not move with the others.
+#: Number of times that the fit is repeated without those that do not move with the others.
 _ROBUST_ROUNDS = 3
 #: Most that a neighbourhood may grow or shrink along an axis from one frame to the next.
 _MOST_STRETCH = 0.25
@@ -44,7 +44,7 @@ class Motion:
     gradient: NDArray[np.float64]
 
     def take(self, which: NDArray[np.intp]) -> Motion:
-        """That of some of the objects."""
+        """Return the motion of some of the objects."""
         return Motion(self.shift[which], self.gradient[which])
 
     def stretch(self) -> NDArray[np.float64]:
@@ -57,18 +57,18 @@ class Motion:
 
 
 def same_shift(n: int, shift: NDArray[np.float64]) -> Motion:
-    """All of `n` objects move by `shift` (d,)."""
+    """Return a motion that moves all of `n` objects by `shift` (d,)."""
     d = len(shift)
     return Motion(np.tile(shift, (n, 1)), np.zeros((n, d, d)))
 
 
 def at_rest(objects: Objects) -> Motion:
-    """None of the objects moves."""
+    """Return a motion that moves no object."""
     return same_shift(len(objects), np.zeros(objects.ndim))
 
 
 def move(objects: Objects, motion: Motion) -> NDArray[np.float64]:
-    """The points of the objects (p, d) after their motion."""
+    """Return the points of the objects (p, d) after their motion."""
     owner = objects.owner
     if not motion.gradient.any():
         return objects.points + motion.shift[owner]
@@ -91,10 +91,10 @@ def fit_field(
     places
         Shape (n, d): where to predict.
     source, shift, weight
-        Shapes (m, d), (m, d), (m,): where a motion was seen, what it was, and how much to trust
-        it; m is at least 1.
+        Shapes (m, d), (m, d), (m,): places with a known motion, the motion, and its weight;
+        m is at least 1.
     neighbours
-        How many of the nearest ones a prediction rests on.
+        Number of the nearest ones that a prediction uses.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The objects of a frame as linking sees them: some points of each, which can be moved.
+"""Objects of a frame as linking uses them: some points of each, which can be moved.
 
 Moving whole masks costs a pass over the frame for every motion that is tried. A few hundred
 points of each object give its overlap with the next frame as well, at a fraction of the cost.
@@ -58,7 +58,7 @@ class Objects:
         return int(self.centres.shape[1])
 
     def take(self, which: NDArray[np.intp]) -> Objects:
-        """Some of them, in the order of `which`, shape (m,)."""
+        """Return some of them, in the order of `which`, shape (m,)."""
         sizes = np.bincount(self.owner, minlength=len(self))
         begins = np.cumsum(sizes) - sizes
         owner = np.repeat(np.arange(len(which)), sizes[which])
@@ -75,7 +75,7 @@ class Objects:
 
 
 def together(first: Objects, second: Objects) -> Objects:
-    """Objects of two sets as one, those of the first before those of the second."""
+    """Join objects of two sets, those of the first before those of the second."""
     return Objects(
         np.concatenate([first.areas, second.areas]),
         np.concatenate([first.centres, second.centres]),
@@ -88,7 +88,7 @@ def together(first: Objects, second: Objects) -> Objects:
 
 
 def thinned(objects: Objects, step: int) -> Objects:
-    """The same objects with every `step`-th of their points, and at least one each."""
+    """Return the objects with every `step`-th of their points, and at least one each."""
     sizes = np.bincount(objects.owner, minlength=len(objects))
     keep = _ranks(sizes) % step == 0
     left = np.bincount(objects.owner[keep], minlength=len(objects))
@@ -145,7 +145,7 @@ def describe(labels: NDArray[np.uint32]) -> ObjectFrame:
 
 
 def _ranks(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """For groups of these sizes, one after another: 0, 1, ... within each."""
+    """Return 0, 1, ... within each of groups of these sizes, one after another."""
     begins = np.cumsum(sizes) - sizes
     return np.arange(int(sizes.sum())) - np.repeat(begins, sizes)
 
@@ -161,7 +161,7 @@ def _fill(flat: NDArray[np.int32], runs: Runs, values: NDArray[np.intp]) -> None
 def _pixels(
     runs: Runs, owner: NDArray[np.intp], place: NDArray[np.int64], whose: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Flat position of the `place`-th pixel of object `whose`, for each point."""
+    """Return the flat position of the `place`-th pixel of object `whose`, for each point."""
     order = np.argsort(owner, kind="stable")
     ends = np.cumsum(runs.lengths[order])
     first_run = np.searchsorted(owner[order], np.arange(int(owner.max(initial=-1)) + 2))

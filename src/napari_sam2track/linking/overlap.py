@@ -1,4 +1,4 @@
-"""How much the objects of two frames overlap: a sparse table of the pairs that touch."""
+"""Overlap of the objects of two frames: a sparse table of the pairs that touch."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Overlaps:
 def untouched(
     overlaps: Overlaps, n_first: int, n_second: int, min_iou: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which objects overlap with none as far as counts: shapes (n_first,) and (n_second,).
+    """Return which objects overlap with none that counts: shapes (n_first,) and (n_second,).
 
     A sliver counts as none (`TOUCHING`), unless pairs with less are taken.
     """
@@ -72,7 +72,7 @@ def untouched(
 
 
 def overlap_table(first: ObjectFrame, second: ObjectFrame) -> Overlaps:
-    """Overlaps of two frames as they lie, counted pixel by pixel, in one pass.
+    """Return overlaps of two frames as they lie, counted pixel by pixel, in one pass.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def overlap_table(first: ObjectFrame, second: ObjectFrame) -> Overlaps:
     i, j = first.index.ravel(), second.index.ravel()
     both = np.flatnonzero((i > 0) & (j > 0))
     key = (i[both].astype(np.int64) - 1) * len(second.objects) + (j[both] - 1)
-    # Equal neighbours first, so that what is sorted is runs, not pixels.
+    # Equal neighbours first, so that runs are sorted, not pixels.
     begins = np.flatnonzero(np.diff(key, prepend=-1))
     lengths = np.diff(begins, append=len(key)).astype(np.float64)
     pairs, index = np.unique(key[begins], return_inverse=True)
@@ -95,7 +95,7 @@ def overlap_table(first: ObjectFrame, second: ObjectFrame) -> Overlaps:
 
 
 def overlap_moved(first: Objects, motion: Motion, second: ObjectFrame) -> Overlaps:
-    """Overlaps after the first objects have moved, estimated from their points."""
+    """Estimate overlaps after the first objects have moved, from their points."""
     at = np.rint(move(first, motion)).astype(np.int64)
     inside = _inside(at, second.index.shape)
     under = second.index[tuple(at[inside].T)].astype(np.int64)
@@ -111,9 +111,9 @@ def overlap_moved(first: Objects, motion: Motion, second: ObjectFrame) -> Overla
 
 
 def _seen_in_both(table: Overlaps, first: Objects, motion: Motion, second: ObjectFrame) -> Overlaps:
-    """Leave out what of the second objects has just come in over the border.
+    """Leave out the parts of the second objects that have just come in over the border.
 
-    What has just left is not counted either: only the moved points that are still in the frame are.
+    Parts that have just left are not counted either: only the moved points still in the frame are.
     """
     rows = np.flatnonzero(first.at_border[table.first])
     if len(rows) == 0:
@@ -128,7 +128,7 @@ def _seen_in_both(table: Overlaps, first: Objects, motion: Motion, second: Objec
 
 
 def _inside(at: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Which of some pixels (p, d) lie in a frame."""
+    """Return which of some pixels (p, d) lie in a frame."""
     inside = np.ones(len(at), bool)
     for axis, n in enumerate(shape):
         inside &= (at[:, axis] >= 0) & (at[:, axis] < n)
@@ -141,7 +141,7 @@ def _table(
     first_area: NDArray[np.float64],
     second_area: NDArray[np.float64],
 ) -> Overlaps:
-    """The table of pairs whose keys are ``i * len(second) + j``, ascending."""
+    """Return the table of pairs whose keys are ``i * len(second) + j``, ascending."""
     i, j = np.divmod(pairs, max(len(second_area), 1))
     # Moved points can fall together, so that the estimate exceeds what there is.
     shared = np.minimum(shared, np.minimum(first_area[i], second_area[j]))

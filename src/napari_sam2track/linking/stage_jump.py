@@ -14,9 +14,9 @@ _PEAKS = 3
 
 
 def shift_candidates(first: ObjectFrame, second: ObjectFrame) -> list[NDArray[np.float64]]:
-    """Displacements (d,) in pixels, the likeliest first; to within a cell of the grid.
+    """Return displacements (d,) in pixels, the likeliest first; to within a cell of the grid.
 
-    Both frames are reduced to a grid of what is object and what is the outline between objects,
+    Both frames are reduced to a grid of objects and of the outlines between objects,
     and correlated without wrapping round (by FFT).
     """
     from scipy import fft
@@ -46,7 +46,7 @@ def shift_candidates(first: ObjectFrame, second: ObjectFrame) -> list[NDArray[np
 
 
 def _outlined(index: NDArray[np.int32], steps: tuple[int, ...]) -> NDArray[np.float32]:
-    """Object minus twice its outline towards others, averaged over cells."""
+    """Return object minus twice its outline towards others, averaged over cells."""
     picture = (index > 0).astype(np.float32)
     for axis in (-2, -1):
         ahead = np.moveaxis(index, axis, 0)

@@ -21,7 +21,7 @@ class Tracklets:
     def __init__(self) -> None:
         self._rows: list[NDArray[np.void]] = [np.zeros(0, DETECTION)]
         self._begin: list[int] = []
-        #: How many tracklets there were before the last frame.
+        #: Number of tracklets before the last frame.
         self._n_before = 0
         #: Whether a tracklet begins as the daughter of another.
         self._born: list[bool] = []
@@ -44,9 +44,9 @@ class Tracklets:
         regions
             Its objects.
         chosen
-            What became of the objects of the frame before, with positions in both frames.
+            Links of the objects of the frame before, with positions in both frames.
         last
-            Tracklets of the frame before, as this gave them.
+            Tracklets of the frame before, as this method returned them.
 
         Returns
         -------
@@ -78,9 +78,9 @@ class Tracklets:
         lost: NDArray[np.int64],
         tracklets: NDArray[np.int64],
     ) -> None:
-        """Note how lost objects may have come back in the frame that was added last.
+        """Note hypotheses that lost objects came back in the frame that was added last.
 
-        Only what has no predecessor in the frame before can be what was lost.
+        Only objects without a predecessor in the frame before can be lost ones.
 
         Parameters
         ----------
@@ -106,7 +106,7 @@ class Tracklets:
         self._gaps.append(Hypotheses(parent, child, np.full(len(back), -1), gain, iou))
 
     def joined(self, locks: Locks, n_frames: int, frame_shape: tuple[int, ...]) -> TrackTable:
-        """The tracks: tracklets joined over gaps, numbered from 1 in the order of appearance."""
+        """Return the tracks: tracklets joined over gaps, numbered by their first appearance."""
         rows = np.concatenate(self._rows)
         hypotheses = join((*self._divisions, *self._gaps, self._locked(locks, rows)))
         chosen = hypotheses.take(solve(hypotheses))
@@ -135,7 +135,7 @@ class Tracklets:
         return TrackTable(rows, n_frames, frame_shape, parents)
 
     def _locked(self, locks: Locks, rows: NDArray[np.void]) -> Hypotheses:
-        """Links over gaps that a person decided on, as hypotheses of tracklets."""
+        """Return links over gaps that a person locked, as hypotheses of tracklets."""
         groups = locks.across_gaps()
         wanted = {(k.frame, k.label) for out in groups for k in out}
         wanted |= {(k.next_frame, k.next_label) for out in groups for k in out}
@@ -157,6 +157,6 @@ class Tracklets:
 
 
 def _renamed(h: Hypotheses, parents: NDArray[np.int64], children: NDArray[np.int64]) -> Hypotheses:
-    """Hypotheses of positions as hypotheses of what stands at those positions."""
+    """Replace the positions of hypotheses by the values at those positions."""
     sibling = np.where(h.sibling < 0, -1, children[h.sibling]) if len(h) else h.sibling
     return Hypotheses(parents[h.parent], children[h.child], sibling, h.gain, h.iou)

@@ -1,4 +1,4 @@
-"""The models: what there is, where it lies, and how it becomes a network.
+"""Models: a registry, their files, and how they become networks.
 
 `download.download` is not repeated here: it would hide its own module.
 """

@@ -1,4 +1,4 @@
-"""From a config to a network with fresh weights.
+"""Builds a network with fresh weights from a config.
 
 sam2 builds its networks with ``hydra.utils.instantiate``, which calls whatever ``_target_`` names.
 Here a name can only choose among the classes of a table, so a config cannot run code, wherever it
@@ -43,7 +43,7 @@ def build_network(
 
 
 def _build(value: Any) -> Any:
-    """A value of a config, with each dict that names a class as an object of that class."""
+    """Build a value of a config; each dict that names a class becomes an object of that class."""
     if isinstance(value, list):
         return [_build(item) for item in value]
     if not isinstance(value, dict):
@@ -56,7 +56,7 @@ def _build(value: Any) -> Any:
     _check_arguments(made, arguments)
     try:
         return made(**arguments)
-    except Exception as error:  # whatever torch and sam2 raise for numbers that do not fit
+    except Exception as error:  # whatever torch and sam2 raise for bad numbers
         raise ModelError(
             f"the config does not give a network: {name}: {type(error).__name__}: {error}"
         ) from error
@@ -78,7 +78,7 @@ def _check_arguments(made: type, given: Mapping[str, Any]) -> None:
 
 
 def _parameters(made: type) -> dict[str, inspect.Parameter]:
-    """Parameters of a class by name, with those of its bases to which it passes keywords on."""
+    """Return the parameters of a class by name, with those of bases that get its keywords."""
     known: dict[str, inspect.Parameter] = {}
     for cls in made.__mro__:
         if "__init__" not in vars(cls):

@@ -18,7 +18,7 @@ _PREDICTOR = "sam2.sam2_video_predictor.SAM2VideoPredictor"
 
 #: The key that names a class.
 TARGET = "_target_"
-#: The classes that a config may name, and all that is ever built from one.
+#: The classes that a config may name; no others are built from one.
 _CLASSES = frozenset(
     {
         _BASE,
@@ -38,10 +38,10 @@ _CLASSES = frozenset(
     }
 )
 
-#: More than any SAM2 has: a config must not take all memory before anything is said.
+#: More than any SAM2 has: a config must not take all memory before an error.
 MAX_SIZE, MAX_LAYERS = 8192, 256
 _EXTRA = "sam_mask_decoder_extra_args"
-#: What build_sam.py of sam2 sets on top of the YAML (l. 76-80 and 121-129 of sam2 1.1.0).
+#: Settings that build_sam.py of sam2 adds to the YAML (l. 76-80 and 121-129 of sam2 1.1.0).
 _DECODER = {
     "dynamic_multimask_via_stability": True,
     "dynamic_multimask_stability_delta": 0.05,
@@ -60,7 +60,7 @@ def read_config(path: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        What is under ``model``, in plain values.
+        Content of ``model``, in plain values.
 
     Raises
     ------
@@ -73,11 +73,11 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def _read_yaml(path: Path) -> Any:
-    """The content of a YAML file, in values that YAML itself knows."""
+    """Return the content of a YAML file, in values that YAML itself knows."""
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Reads 1e-6 as a number, as YAML 1.2 has it; in YAML 1.1 it is a text without a dot."""
+        """YAML loader that reads 1e-6 as a number, as YAML 1.2 does, and not as a text."""
 
     Loader.add_implicit_resolver(
         "tag:yaml.org,2002:float",
@@ -93,7 +93,7 @@ def _read_yaml(path: Path) -> Any:
 
 
 def find_config(name: str) -> dict[str, Any]:
-    """A config by the path of a YAML file, a model's name, or a name in the package sam2.
+    """Return a config by the path of a YAML file, a model's name, or a name in the package sam2.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def find_config(name: str) -> dict[str, Any]:
 
 
 def named_config(info: ModelInfo) -> dict[str, Any]:
-    """The config of a model that has a name.
+    """Return the config of a model that has a name.
 
     Raises
     ------
@@ -133,19 +133,19 @@ def named_config(info: ModelInfo) -> dict[str, Any]:
 
 
 def check_config(config: Any, name: str) -> dict[str, Any]:
-    """Make sure that a config describes a SAM2 and nothing else.
+    """Check that a config describes a SAM2 and nothing else.
 
     Parameters
     ----------
     config
-        What was read; with or without the key ``model`` on top.
+        The config as it was read; with or without the key ``model`` on top.
     name
-        What to call it in a message.
+        Name of the config in a message.
 
     Returns
     -------
     dict
-        What describes the network.
+        The part that describes the network.
 
     Raises
     ------
@@ -202,7 +202,7 @@ def check_config(config: Any, name: str) -> dict[str, Any]:
 def adapt_config(
     config: dict[str, Any], target: Target | None = None, image_size: int | None = None
 ) -> dict[str, Any]:
-    """What build_sam.py does to a config, and another size of the square if asked for.
+    """Change a config as build_sam.py does, and the size of the square if one is given.
 
     Parameters
     ----------
@@ -247,7 +247,7 @@ def adapt_config(
 
 
 def _with_feat_sizes(value: Any, side: int) -> Any:
-    """A copy in which every table of rotary positions is made for `side` by `side` tokens."""
+    """Return a copy with every table of rotary positions made for `side` by `side` tokens."""
     if isinstance(value, dict):
         return {
             key: [side, side] if key == "feat_sizes" else _with_feat_sizes(item, side)
@@ -259,12 +259,12 @@ def _with_feat_sizes(value: Any, side: int) -> Any:
 
 
 def _counts(value: Any) -> list[int]:
-    """The whole numbers of a list; what is none is refused when the network is built."""
+    """Return the whole numbers of a list; others are refused when the network is built."""
     return [item for item in value if isinstance(item, int)] if isinstance(value, list) else []
 
 
 def _walk(value: Any) -> list[tuple[str, Any]]:
-    """All keys with their values, at any depth."""
+    """Return all keys with their values, at any depth."""
     if isinstance(value, dict):
         return [pair for k, v in value.items() for pair in ((k, v), *_walk(v))]
     if isinstance(value, list):
@@ -273,7 +273,7 @@ def _walk(value: Any) -> list[tuple[str, Any]]:
 
 
 def _sam2_folder() -> Path:
-    """Where the package sam2 is installed; found without importing it."""
+    """Return the folder of the installed package sam2, found without importing it."""
     spec = find_spec("sam2")
     if spec is None or not spec.submodule_search_locations:
         raise ModelError("the package sam2 is not installed; run: pip install sam2==1.1.0")

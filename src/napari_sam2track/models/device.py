@@ -1,4 +1,4 @@
-"""Which processor to compute on, and why it is not the one that was hoped for."""
+"""Choice of the processor to compute on, with the reason if it is not a better one."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def choose_device(name: str = "auto") -> DeviceChoice:
     Parameters
     ----------
     name
-        ``auto`` takes the first there is of cuda, mps and cpu and never fails. Others, also
-        with a number as in ``cuda:1``, are taken at their word.
+        ``auto`` takes the first available of cuda, mps and cpu and never fails. Others, also
+        with a number as in ``cuda:1``, are taken as given.
 
     Returns
     -------
     DeviceChoice
-        The device, and why.
+        The device, and the reason.
 
     Raises
     ------
     UsageError
         If the name is none of these.
     DeviceError
-        If a device is asked for that is not there: a run that takes hours instead of minutes
-        should not begin without a word.
+        If a device is not available: a run that takes hours instead of minutes
+        should not begin without notice.
     """
     kind, _, number = name.strip().lower().partition(":")
     if kind not in CHOICES or (number and (kind != "cuda" or not number.isdecimal())):
@@ -87,7 +87,7 @@ def set_threads(n: int) -> None:
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc keep what was freed for the next allocation, instead of giving it back at once.
+    """Let glibc keep freed memory for the next allocation, instead of releasing it at once.
 
     Networks ask for the same large blocks again on every frame, and new pages are slow: on a CPU
     this saves a sixth of the time (docs/speed.md). It holds for the whole process, so it is for
@@ -109,7 +109,7 @@ def keep_freed_memory() -> bool:
 
 
 def _why_no_cuda(number: int) -> str | None:
-    """Why there is no CUDA device of that number; None if there is."""
+    """Return why there is no CUDA device of that number; None if there is."""
     import torch
 
     if torch.version.cuda is None and torch.version.hip is None:
@@ -122,7 +122,7 @@ def _why_no_cuda(number: int) -> str | None:
 
 
 def _why_no_mps() -> str | None:
-    """Why there is no Apple GPU; None if there is."""
+    """Return why there is no Apple GPU; None if there is."""
     import torch
 
     if not torch.backends.mps.is_built():
@@ -133,7 +133,7 @@ def _why_no_mps() -> str | None:
 
 
 def _gpu_name() -> str:
-    """What the first CUDA GPU is called."""
+    """Return the name of the first CUDA GPU."""
     import torch
 
     return torch.cuda.get_device_name(0)

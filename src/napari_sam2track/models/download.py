@@ -1,4 +1,4 @@
-"""Weights on disk: where they lie, whether they are whole, and how they get there."""
+"""Weights on disk: their place, their integrity, and their download."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BLOCK = 2**20
 
 
 class Status(Enum):
-    """What there is of a model on this machine."""
+    """State of a model's weights on this machine."""
 
     BUNDLED = "bundled"
     DOWNLOADED = "downloaded"
@@ -33,7 +33,7 @@ class Status(Enum):
 
 
 def cache_dir() -> Path:
-    """The folder for downloads: that in SAM2TRACK_CACHE, or the system's for caches."""
+    """Return the folder for downloads: that in SAM2TRACK_CACHE, or the system's for caches."""
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
         return Path(chosen).expanduser()
@@ -43,7 +43,7 @@ def cache_dir() -> Path:
 
 
 def model_path(info: ModelInfo) -> Path:
-    """Where a model's weights lie, or would lie."""
+    """Return the path of a model's weights, whether they exist or not."""
     if info.path is not None:
         return info.path
     if info.kind == "bundled":
@@ -53,7 +53,7 @@ def model_path(info: ModelInfo) -> Path:
 
 
 def status(info: ModelInfo, thorough: bool = False) -> Status:
-    """What there is of a model.
+    """Return the state of a model's weights.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def ready_model(name: str | PathLike[str], config: str | None = None) -> ModelIn
 
 
 def verify(info: ModelInfo) -> str:
-    """Make sure that a model's weights are there and are what they should be.
+    """Check that a model's weights are there and undamaged.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def verify(info: ModelInfo) -> str:
     Raises
     ------
     ModelError
-        If the file is missing, or its size or checksum is wrong; the message says what to do.
+        If the file is missing, or its size or checksum is wrong; the message has advice.
     """
     path = model_path(info)
     if not path.is_file():
@@ -121,7 +121,7 @@ def download(
     progress: Any = None,
     fetch: Callable[[str, str, Any], None] | None = None,
 ) -> Path:
-    """Fetch a model's weights, unless they are there and whole.
+    """Download a model's weights, unless they are there and undamaged.
 
     The file gets its name only when it is complete and its checksum is right.
 
@@ -130,7 +130,7 @@ def download(
     info
         The model.
     progress
-        What is told about bytes: ``total`` is set, ``update(n)``, ``reset()`` and ``close()``
+        Progress bar of bytes: ``total`` is set, ``update(n)``, ``reset()`` and ``close()``
         are called (as `pooch.HTTPDownloader` does).
     fetch
         Called with the URL, the name of a temporary file, and None; instead of HTTP.
@@ -143,8 +143,8 @@ def download(
     Raises
     ------
     ModelError
-        If the model cannot be downloaded, there is no network, what came is damaged, or the
-        cache cannot be written; the message says how to put the file there by hand.
+        If the model cannot be downloaded, there is no network, the download is damaged, or the
+        cache cannot be written; the message explains how to put the file there by hand.
     """
     path = model_path(info)
     if status(info, thorough=True) in (Status.BUNDLED, Status.DOWNLOADED, Status.LOCAL):
@@ -179,7 +179,7 @@ def download(
 
 
 def file_sha256(path: Path) -> str:
-    """The sha256 of a file, 64 hexadecimal digits; remembered as long as the file is the same."""
+    """Return the sha256 of a file, 64 hexadecimal digits; cached until the file changes."""
     stat = path.stat()
     return _sha256(path, stat.st_mtime_ns, stat.st_size)
 
@@ -194,7 +194,7 @@ def _sha256(path: Path, _mtime_ns: int, _size: int) -> str:
 
 
 def _damage(info: ModelInfo, path: Path, thorough: bool) -> str | None:
-    """What is wrong with a file; None if nothing is."""
+    """Return the damage of a file; None if there is none."""
     size = path.stat().st_size
     if info.n_bytes is not None and size != info.n_bytes:
         return f"it has {size:,} bytes instead of {info.n_bytes:,}"
@@ -206,7 +206,7 @@ def _damage(info: ModelInfo, path: Path, thorough: bool) -> str | None:
 
 
 def _missing(info: ModelInfo, path: Path) -> str:
-    """What to say about weights that are not there."""
+    """Return the message about missing weights."""
     if info.kind == "bundled":
         return (
             f"the bundled model's weights are not in this installation (no {path}); install "
@@ -218,7 +218,7 @@ def _missing(info: ModelInfo, path: Path) -> str:
 
 
 def _cure(info: ModelInfo) -> str:
-    """What to do about a file that is missing or damaged."""
+    """Return advice about a file that is missing or damaged."""
     return {
         "bundled": "install napari-sam2track again",
         "meta": f"run: sam2track models download {info.name}",
@@ -227,6 +227,6 @@ def _cure(info: ModelInfo) -> str:
 
 
 def _short(error: Exception) -> str:
-    """An error in one line: requests' messages hold whole stacks of reprs."""
+    """Return an error in one line: requests' messages hold whole stacks of reprs."""
     text = " ".join(str(error).split())
     return text if len(text) <= 160 else f"{type(error).__name__}: {text[:120]}…"

@@ -1,4 +1,4 @@
-"""From a model's entry in the registry to a network with its weights.
+"""Loads a network with its weights from a model's entry in the registry.
 
 Checkpoints are read with ``weights_only=True``, so they cannot run code.
 """
@@ -75,7 +75,7 @@ def load_network(
 
 
 def load_config(info: ModelInfo) -> dict[str, Any]:
-    """The architecture of a model, as plain dicts and lists.
+    """Return the architecture of a model, as plain dicts and lists.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
                 "so they are not loaded; save {'model': network.state_dict()} alone"
             ) from error
         raise ModelError(_not_a_checkpoint(path)) from error
-    except Exception as error:  # on damaged files torch raises nearly every kind there is
+    except Exception as error:  # on damaged files torch raises nearly every kind of error
         raise ModelError(_not_a_checkpoint(path)) from error
     weights = checkpoint.get("model") if isinstance(checkpoint, dict) else None
     if not isinstance(weights, dict) or not all(map(_is_weight, weights, weights.values())):
@@ -132,7 +132,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _is_weight(name: object, value: object) -> bool:
-    """Whether a pair of a state dict is a name with an ordinary tensor of numbers."""
+    """Return whether a pair of a state dict is a name with an ordinary tensor of numbers."""
     import torch
 
     return (
@@ -145,7 +145,7 @@ def _is_weight(name: object, value: object) -> bool:
 
 
 def load_weights(network: torch.nn.Module, weights: Mapping[str, Any], name: str) -> None:
-    """Put weights into a network; each must be there, in its shape, and no other.
+    """Put weights into a network; each must exist, in its shape, and no other.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def load_weights(network: torch.nn.Module, weights: Mapping[str, Any], name: str
     weights
         Name to tensor.
     name
-        What to call them in a message.
+        Name of the weights in a message.
 
     Raises
     ------
@@ -193,7 +193,7 @@ def load_weights(network: torch.nn.Module, weights: Mapping[str, Any], name: str
 
 
 def _config_of(info: ModelInfo, checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """Where a model's config is: in the packages, named by the user, or in the checkpoint."""
+    """Return a model's config: from the packages, a name of the user, or the checkpoint."""
     if info.kind != "local":
         return named_config(info)
     if info.config is not None:
@@ -211,6 +211,6 @@ def _not_a_checkpoint(path: Path) -> str:
 
 
 def _some(names: list[str], most: int = 2) -> str:
-    """The first few of many."""
+    """Return the first few of many, as text."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest

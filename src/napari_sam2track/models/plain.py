@@ -1,4 +1,4 @@
-"""Plain values: all that a config may consist of, wherever it came from."""
+"""Plain values: the only ones in a config, wherever it came from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIMPLE = (str, int, float, bool, type(None))
 
 
 def plain_values(content: Any, name: str) -> Any:
-    """A copy that consists of dict, list, str, int, float, bool and None, and of nothing else.
+    """Return a copy that consists of dict, list, str, int, float, bool and None only.
 
     A checkpoint that is read with ``weights_only=True``, and a YAML file, can also hold tuples,
     sets, dates and subclasses of all these. Code that looks at some kinds and passes on the
@@ -24,9 +24,9 @@ def plain_values(content: Any, name: str) -> Any:
     Parameters
     ----------
     content
-        What was read.
+        The values that were read.
     name
-        What to call it in a message, such as a path.
+        Name of the content in a message, such as a path.
 
     Raises
     ------
@@ -86,10 +86,10 @@ class _Copier:
 
 
 def _named(kind: type) -> str:
-    """A type's name, with its module where that is not obvious."""
+    """Return a type's name, with its module where that is not obvious."""
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def _at(place: str) -> str:
-    """Where a value stands, for a message; nothing at the top."""
+    """Return the place of a value for a message; nothing at the top."""
     return f" at {place.removeprefix('.')}" if place else ""

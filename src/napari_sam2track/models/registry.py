@@ -1,4 +1,4 @@
-"""The models there are: the bundled one, Meta's eight, and files of the user's own."""
+"""Registry of models: the bundled one, Meta's eight, and files of the user's own."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ _SUFFIXES = (".pt", ".pth")
 
 
 class UnknownModelError(ModelError, UsageError):
-    """A name that stands for no model; exit code 2, as for other mistakes in what was asked."""
+    """A name that no model has; exit code 2, as for other mistakes of a user."""
 
     exit_code = UsageError.exit_code
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What is known about a model without opening it.
+    """Properties of a model that are known without opening it.
 
     Attributes
     ----------
     name
-        How it is called on the command line, in forms and in provenance.
+        Name on the command line, in forms and in provenance.
     kind
         In the package, downloaded from Meta, or a file of the user's.
     filename
         Name of the weights' file.
     url
-        Where it is downloaded from.
+        Address of the download.
     n_bytes, sha256
         Size and checksum of the file, as far as they are known beforehand.
     config
-        Where the architecture is described: for a bundled model a file in this package, for
+        Description of the architecture: for a bundled model a file in this package, for
         Meta's a file in the package sam2; for a local one a YAML file, or the name of another
         model, or None if the file itself holds it.
     image_size
@@ -75,7 +75,7 @@ class ModelInfo:
 def _meta(
     size: str, letter: str, generation: str, n_bytes: int | None, sha256: str, parameters: int
 ) -> ModelInfo:
-    """One of Meta's models. Checksums: reference of the project, from Hugging Face's pointers."""
+    """Make the entry of one of Meta's models, with checksums from Hugging Face's pointers."""
     stem = f"sam{generation}_hiera_{size}"
     date = {"2.1": "092824", "2": "072824"}[generation]
     speed = {
@@ -116,7 +116,7 @@ _META = tuple(
 
 @cache
 def bundled_card() -> dict[str, Any]:
-    """What is written beside the bundled weights: checksum, version, scores; empty if absent."""
+    """Return the note beside the bundled weights: checksum, version, scores; empty if absent."""
     folder = resources.files("napari_sam2track") / "models" / "weights"
     note = folder / "sam2track_small.json"
     return dict(json.loads(note.read_text(encoding="utf-8"))) if note.is_file() else {}
@@ -124,7 +124,7 @@ def bundled_card() -> dict[str, Any]:
 
 @cache
 def bundled_model() -> ModelInfo:
-    """The model in the package."""
+    """Return the entry of the model in the package."""
     card = bundled_card()
     return ModelInfo(
         name=BUNDLED,
@@ -143,7 +143,7 @@ def bundled_model() -> ModelInfo:
 
 
 def models_dir() -> Path:
-    """The folder for models of one's own: that in SAM2TRACK_MODELS, or the system's for data."""
+    """Return the folder for own models: that in SAM2TRACK_MODELS, or the system's for data."""
     chosen = os.environ.get(MODELS_VARIABLE)
     if chosen:
         return Path(chosen).expanduser()
@@ -153,7 +153,7 @@ def models_dir() -> Path:
 
 
 def own_models() -> tuple[ModelInfo, ...]:
-    """The models in `models_dir`, by name."""
+    """Return the models in `models_dir`, by name."""
     folder = models_dir()
     if not folder.is_dir():
         return ()
@@ -162,7 +162,7 @@ def own_models() -> tuple[ModelInfo, ...]:
 
 
 def all_models() -> tuple[ModelInfo, ...]:
-    """The models that have a name: the bundled one, one's own, Meta's."""
+    """Return the models that have a name: the bundled one, one's own, Meta's."""
     return (bundled_model(), *own_models(), *_META)
 
 
@@ -183,7 +183,7 @@ def find_model(name_or_path: str | Path, config: str | Path | None = None) -> Mo
     Returns
     -------
     ModelInfo
-        The model; whether its weights are there is another question (`download.status`).
+        The model; whether its weights exist is checked by `download.status`.
 
     Raises
     ------
@@ -210,7 +210,7 @@ def find_model(name_or_path: str | Path, config: str | Path | None = None) -> Mo
 
 
 def expanded(text: str) -> Path:
-    """A path with ``~`` as the person's folder; as it stands where there is no such person."""
+    """Return a path with ``~`` as the person's folder; unchanged if there is no such person."""
     path = Path(text)
     try:
         return path.expanduser()
@@ -219,7 +219,7 @@ def expanded(text: str) -> Path:
 
 
 def _local_model(path: Path, config: str | Path | None) -> ModelInfo:
-    """A file of the user's."""
+    """Make the entry of a file of the user's."""
     if not path.is_file():
         raise ModelError(f"there is no file of weights {path}; check the path")
     if config is None:  # Meta's file in another folder is still Meta's architecture
@@ -241,7 +241,7 @@ def _local_model(path: Path, config: str | Path | None) -> ModelInfo:
 
 
 def _unknown(text: str) -> str:
-    """The message for a name that is none."""
+    """Return the message for an unknown name."""
     names = [model.name for model in all_models()]
     by_alias = _by_alias()
     near = difflib.get_close_matches(_key(text), by_alias, n=3, cutoff=0.7)
@@ -254,7 +254,7 @@ def _unknown(text: str) -> str:
 
 
 def _key(text: str) -> str:
-    """A name without what people vary: ``facebook/SAM2.1-hiera-base-plus`` and the like."""
+    """Return a name in one spelling: ``facebook/SAM2.1-hiera-base-plus`` and the like."""
     key = text.strip().lower().removeprefix("facebook/")
     key = key.replace("+", "_plus").replace("-", "_").replace(" ", "_").replace("__", "_")
     return key.replace("_hiera", "")
@@ -262,7 +262,7 @@ def _key(text: str) -> str:
 
 @cache
 def _by_alias() -> dict[str, ModelInfo]:
-    """Models by what `_key` leaves of their names; a bare size is the newer generation."""
+    """Return models by the `_key` of their names; a bare size is the newer generation."""
     aliases = {_key(name): bundled_model() for name in (BUNDLED, "sam2track_small", "default")}
     for model in _META:
         key = _key(model.name)

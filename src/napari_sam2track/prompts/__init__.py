@@ -1,4 +1,4 @@
-"""What a person says about objects: points, boxes and masks on frames, as frozen values."""
+"""Prompts of a person for objects: points, boxes and masks on frames, as frozen values."""
 
 from napari_sam2track.prompts.files import (
     mask_from_runs,

@@ -25,7 +25,7 @@ VERSION = 1
 
 
 def prompts_to_dict(prompts: PromptSet) -> dict[str, Any]:
-    """Prompts as plain values, for a session file or JSON.
+    """Return prompts as plain values, for a session file or JSON.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def prompts_to_dict(prompts: PromptSet) -> dict[str, Any]:
 
 
 def prompts_to_json(prompts: PromptSet) -> str:
-    """Prompts as JSON text; see `prompts_to_dict` for its form."""
+    """Return prompts as JSON text; see `prompts_to_dict` for its form."""
     return json.dumps(prompts_to_dict(prompts), allow_nan=False)
 
 
@@ -64,12 +64,12 @@ def prompts_from_json(content: str | Mapping[str, Any], name: str = "prompts") -
     content
         JSON text, or the values decoded from it.
     name
-        What the message calls it, such as the file.
+        Name of the content in a message, such as the file.
 
     Raises
     ------
     FormatError
-        With the first place that is wrong.
+        With the first place that is not valid.
     """
     from pydantic import ValidationError
 
@@ -117,7 +117,7 @@ def prompts_from_csv(path: Path) -> PromptSet:
         A file with the columns ``axis-0``, ``axis-1`` (y, x: frame 0) or ``axis-0``, ``axis-1``,
         ``axis-2`` (frame, y, x), in data pixels. The features ``object_id`` (1 if there is none)
         and ``label`` (``positive`` or ``negative``; positive if there is none) may follow; other
-        columns are passed over.
+        columns are ignored.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def read_prompts(path: Path) -> PromptSet:
 
 
 def mask_to_runs(mask: Mask) -> list[int]:
-    """Run lengths of a mask's crop, row by row, beginning with the pixels outside (maybe 0)."""
+    """Return run lengths of a mask's crop, row by row, first the pixels outside (maybe 0)."""
     flat = np.concatenate(([False], mask.crop.ravel()))
     changes = np.flatnonzero(flat[1:] != flat[:-1])
     bounds = np.concatenate(([0], changes, [mask.crop.size]))
@@ -175,7 +175,7 @@ def mask_to_runs(mask: Mask) -> list[int]:
 
 
 def mask_from_runs(runs: tuple[int, ...], height: int, width: int, y0: int, x0: int) -> Mask:
-    """The inverse of `mask_to_runs`; `runs` add up to height * width."""
+    """Return the mask of some runs, see `mask_to_runs`; `runs` add up to height * width."""
     values = np.arange(len(runs)) % 2 == 1
     crop = np.repeat(values, runs).reshape(height, width)
     return Mask(crop, y0, x0)
@@ -215,7 +215,7 @@ def _mask_from_model(model: MaskModel) -> Mask:
 def _point_from_row(
     row: Mapping[str, str | None], axes: list[str], where: str
 ) -> tuple[tuple[int, int], Point]:
-    """((object id, frame), point) from one line of napari's table."""
+    """Return ((object id, frame), point) from one line of napari's table."""
     *frame, y, x = (_cell_number(row, axis, where) for axis in axes)
     object_id = 1
     if (row.get("object_id") or "").strip().lower() not in ("", "nan"):

@@ -11,7 +11,7 @@ from napari_sam2track.errors import PromptError
 from napari_sam2track.prompts.from_labels import masks_from_labels
 from napari_sam2track.prompts.values import Point, Prompt, PromptSet
 
-#: A click (t, y, x), positive; or (t, y, x, positive), where 0 says no.
+#: A click (t, y, x), positive; or (t, y, x, positive), where 0 is a negative click.
 Click = Sequence[float]
 
 

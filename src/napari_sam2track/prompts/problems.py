@@ -1,4 +1,4 @@
-"""What can be wrong with prompts once the size of the movie is known."""
+"""Checks of prompts against the size of the movie."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_sam2track.prompts.values import Box, Prompt, PromptSet
 
 
 class _Rank(IntEnum):
-    """The worst first: a prompt for another movie explains the rest."""
+    """Ranks of problems, the worst first: a prompt for another movie explains the rest."""
 
     FRAME = 0
     MASK = 1

@@ -59,7 +59,7 @@ class ObjectModel(_Strict):
 
 
 class PromptsModel(_Strict):
-    """The file."""
+    """Content of the file."""
 
     format: Literal["sam2track-prompts"]
     version: Literal[1]

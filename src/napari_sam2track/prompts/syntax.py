@@ -142,7 +142,7 @@ def prompts_from_boxes(texts: Iterable[str], first_id: int = 1) -> PromptSet:
 
 
 def parse_mask_source(text: str) -> tuple[Path, int]:
-    """Read where a mask prompt comes from: ``"labels.tif@12"`` is that file, for frame 12.
+    """Read the source of a mask prompt: ``"labels.tif@12"`` is that file, for frame 12.
 
     Only digits after the last @ count, so that folders may have one in their names; without
     them it is frame 0.
@@ -175,7 +175,7 @@ def format_object_points(points: Mapping[int, Iterable[Point]]) -> str:
 
 
 def parse_label(text: str) -> bool | None:
-    """Whether a label means positive or negative, in any case of letters; None if neither."""
+    """Return whether a label is positive, in any case of letters; None if it is neither."""
     label = text.strip().lower()
     if label in POSITIVE:
         return True
@@ -190,7 +190,7 @@ def _pieces(text: str, example: str) -> list[str]:
 
 
 def _tight(text: str) -> str:
-    """Without the spaces that people put after commas."""
+    """Remove the spaces that people put after commas."""
     return re.sub(r"\s*([,:@])\s*", r"\1", text)
 
 

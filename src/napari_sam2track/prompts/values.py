@@ -1,4 +1,4 @@
-"""Prompts as frozen values: what a person said about an object on a frame."""
+"""Prompts as frozen values: the annotations of a person for an object on a frame."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Point:
     y, x
         Data pixels, the centre of a pixel at the integer.
     positive
-        True: this belongs to the object. False: this does not.
+        True for a positive click, on the object; False for a negative one.
 
     Raises
     ------
@@ -48,7 +48,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prompt:
-    """Everything given for one object on one frame.
+    """All prompts of one object on one frame.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class Prompt:
         return hash((self.points, self.box, None if self.mask is None else self.mask.box))
 
     def merged(self, later: Prompt) -> Prompt:
-        """Join with what was said later: points add up, a later box or mask replaces the earlier.
+        """Join with a later prompt: points add up, a later box or mask replaces the earlier one.
 
         Raises
         ------
@@ -113,7 +113,7 @@ class Prompt:
 class PromptSet:
     """All prompts of a movie: an immutable mapping from (object id, frame) to `Prompt`.
 
-    Iteration goes by object, then by frame. Every change gives a new set.
+    Iteration is by object, then by frame. Every change returns a new set.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ class PromptSet:
         return self._prompts[key]
 
     def get(self, key: Key) -> Prompt | None:
-        """The prompt of an object on a frame; None if there is none."""
+        """Return the prompt of an object on a frame; None if there is none."""
         return self._prompts.get(key)
 
     def __eq__(self, other: object) -> bool:
@@ -163,7 +163,7 @@ class PromptSet:
         return f"<PromptSet: {len(self)} prompts for {len(self._by_object)} objects>"
 
     def items(self) -> Iterator[tuple[Key, Prompt]]:
-        """((object id, frame), prompt) by object, then by frame."""
+        """Return ((object id, frame), prompt) by object, then by frame."""
         return iter(self._prompts.items())
 
     @property
@@ -177,11 +177,11 @@ class PromptSet:
         return tuple(sorted({frame for _, frame in self._prompts}))
 
     def of_object(self, object_id: int) -> dict[int, Prompt]:
-        """Prompts of one object by frame, ascending; empty for an unknown object."""
+        """Return the prompts of one object by frame, ascending; empty for an unknown object."""
         return dict(self._by_object.get(object_id, {}))
 
     def at_frame(self, frame: int) -> dict[int, Prompt]:
-        """Prompts on one frame by object id, ascending."""
+        """Return the prompts on one frame by object id, ascending."""
         return {
             object_id: prompts[frame]
             for object_id, prompts in self._by_object.items()
@@ -189,7 +189,7 @@ class PromptSet:
         }
 
     def first_frame(self, object_id: int) -> int:
-        """The first frame on which an object is prompted.
+        """Return the first frame on which an object is prompted.
 
         Raises
         ------
@@ -202,7 +202,7 @@ class PromptSet:
         return next(iter(self._by_object[object_id]))
 
     def add(self, object_id: int, frame: int, prompt: Prompt) -> PromptSet:
-        """With one more prompt, joined (see `Prompt.merged`) to one that is there already.
+        """Return the set with one more prompt, joined (see `Prompt.merged`) to an existing one.
 
         Raises
         ------
@@ -214,11 +214,11 @@ class PromptSet:
         return self.put(object_id, frame, prompt if there is None else there.merged(prompt))
 
     def put(self, object_id: int, frame: int, prompt: Prompt) -> PromptSet:
-        """With this prompt in the place of whatever was said for the object on the frame."""
+        """Return the set with this prompt in place of that of the object on the frame."""
         return PromptSet({**self._prompts, (object_id, frame): prompt})
 
     def merge(self, other: PromptSet) -> PromptSet:
-        """With all prompts of another set; those for the same object and frame are joined.
+        """Return the set with all prompts of another, joined where object and frame are equal.
 
         Raises
         ------
@@ -234,7 +234,7 @@ class PromptSet:
         return PromptSet(joined)
 
     def remove(self, object_id: int, frame: int | None = None) -> PromptSet:
-        """Without an object's prompt on one frame, or (None) without the object.
+        """Return the set without an object's prompt on one frame, or (None) without the object.
 
         Raises
         ------

@@ -38,7 +38,7 @@ def growing_colony(
     wander: float = 1.0,
     seed: int = 0,
 ) -> LabelSample:
-    """Rods that double in length and divide, from two to as many as fit the time.
+    """Return rods that double in length and divide, from two to as many as fit the time.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def _divide(
 
 
 def _beads(rods: _Rods, width: float) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Discs along each rod: their centres (M, 2) and the rod of each."""
+    """Return discs along each rod: their centres (M, 2) and the rod of each."""
     n = np.maximum(np.ceil(rods.length / (0.6 * width)).astype(int), 2)
     owner = np.repeat(np.arange(len(n)), n)
     place = np.arange(len(owner)) - np.repeat(np.cumsum(n) - n, n)
@@ -151,7 +151,7 @@ def _push(rods: _Rods, width: float) -> bool:
 
 
 def _draw(rods: _Rods, size: int, width: float) -> NDArray[np.uint32]:
-    """Label image of the rods; a pixel belongs to the nearest one within half a width."""
+    """Return the label image of the rods; a pixel belongs to the nearest within half a width."""
     labels = np.zeros((size, size), np.uint32)
     nearest = np.full((size, size), 0.47 * width)
     reach = rods.length / 2 + width

@@ -16,7 +16,7 @@ _REACH = 40.0
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Cells:
-    """What stays of each cell: radius, outline, texture and brightness.
+    """Constant properties of each cell: radius, outline, texture and brightness.
 
     ``waves`` (N, K, 2) are the amplitudes of the outline from order 2; ``texture`` (N, 3, 3) are
     wave vectors and phases that turn with the cell.
@@ -49,7 +49,7 @@ def crowd(
     blinking: float = 0.0,
     seed: int = 0,
 ) -> SampleMovie:
-    """Blurred, noisy, textured cells of individual brightness; where two meet, they push.
+    """Return blurred, noisy, textured cells of individual brightness; where two meet, they push.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def crowd(
 
 
 def _homes(rng: Rng, clumps: int, n: int, size: int) -> NDArray[np.float64] | None:
-    """Where each cell is drawn to, (N, 2): on a grid of as many places as there are clumps."""
+    """Return the point each cell is drawn to, (N, 2): on a grid of as many as there are clumps."""
     if clumps == 0:
         return None
     side = int(np.ceil(np.sqrt(clumps)))
@@ -123,7 +123,7 @@ def _homes(rng: Rng, clumps: int, n: int, size: int) -> NDArray[np.float64] | No
 
 
 def _shown(rng: Rng, n: int, n_frames: int, blinking: float) -> NDArray[np.bool_]:
-    """Per cell and frame whether it can be seen, (N, T); all in the first three frames."""
+    """Return per cell and frame whether it is visible, (N, T); all in the first three frames."""
     shown = np.ones((n, n_frames), bool)
     for k in range(round(blinking * n)):
         for start in (n_frames // 5, 3 * n_frames // 5):
@@ -151,7 +151,7 @@ def _draw(
     turn: NDArray[np.float64],
     shown: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Labels, in place, and the light that the cells give, (Y, X)."""
+    """Draw labels, in place, and the light of the cells, (Y, X)."""
     height, width = labels_yx.shape
     deepest = np.zeros((height, width))
     signal = np.full((height, width), 0.06)
@@ -182,14 +182,14 @@ def _draw(
 
 
 def _light(size: int) -> NDArray[np.float64]:
-    """Uneven light, (Y, X)."""
+    """Return uneven light, (Y, X)."""
     yy, xx = np.mgrid[:size, :size] / size
     light: NDArray[np.float64] = 1 + 0.2 * np.sin(2.1 * yy + 0.4) * np.cos(1.7 * xx)
     return light
 
 
 def _camera(rng: Rng, signal_yx: NDArray[np.float64]) -> NDArray[np.uint16]:
-    """Blur, shot noise and read noise."""
+    """Add blur, shot noise and read noise."""
     from scipy.ndimage import gaussian_filter
 
     photons = rng.poisson(gaussian_filter(signal_yx, 1.0) * 150)

@@ -1,4 +1,4 @@
-"""Label movies with parents, and what makes them hard: jumps of the stage, objects not found."""
+"""Label movies with parents, and difficulties: jumps of the stage, missing objects."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class LabelSample:
-    """Labels whose values are track ids, and who descends from whom.
+    """Labels whose values are track ids, and their lineage.
 
     Attributes
     ----------
     labels_tyx
         (T, Y, X) uint32.
     parents
-        Track id of a daughter to that of its mother, both of which occur in the labels.
+        Track id of a daughter to that of its parent, both of which occur in the labels.
     """
 
     labels_tyx: NDArray[np.uint32]
@@ -44,7 +44,7 @@ def shake(
     missing
         Probability that an object is not found in a frame between its first and its last.
     seed
-        Of what is lost.
+        Of the missing objects.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def shake(
 
 
 def _moved(frame_yx: NDArray[np.uint32], dy: int, dx: int) -> NDArray[np.uint32]:
-    """A frame moved by whole pixels, 0 where nothing comes from."""
+    """Return a frame moved by whole pixels, 0 where nothing comes from."""
     height, width = frame_yx.shape
     out = np.zeros_like(frame_yx)
     out[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)] = frame_yx[

@@ -28,7 +28,7 @@ class SampleMovie:
 def moving_cells(
     n_frames: int = 24, height: int = 256, width: int = 320, n_cells: int = 10, seed: int = 3
 ) -> SampleMovie:
-    """Fluorescent nuclei that drift, turn and push one another, with noise and uneven light.
+    """Return nuclei that drift, turn and push one another, with noise and uneven light.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def moving_cells(
 def _spread(
     rng: np.random.Generator, n: int, height: int, width: int, margin: int
 ) -> NDArray[np.float64]:
-    """Positions that do not overlap."""
+    """Return positions that do not overlap."""
     pos = rng.uniform((margin, margin), (height - margin, width - margin), (n, 2))
     for _ in range(200):
         _push(pos, np.full(n, 18.0))
@@ -99,7 +99,7 @@ def _push(pos: NDArray[np.float64], radius: NDArray[np.float64]) -> None:
 
 
 def centre_pixels(labels_yx: NDArray[np.uint16]) -> dict[int, tuple[int, int]]:
-    """The pixel (y, x) of each label that is furthest from its outline: where a person clicks."""
+    """Return the pixel (y, x) of each label furthest from its outline: where a person clicks."""
     from scipy.ndimage import distance_transform_edt
 
     out = {}
@@ -113,7 +113,7 @@ def centre_pixels(labels_yx: NDArray[np.uint16]) -> dict[int, tuple[int, int]]:
 def mean_overlap(
     truth_tyx: NDArray[np.uint16], labels_tyx: NDArray[np.uint32], first: int = 1
 ) -> float:
-    """Mean J (IoU) over all objects of the truth and all frames from ``first`` on."""
+    """Return the mean J (IoU) over all objects of the truth and all frames from ``first`` on."""
     out = []
     for truth, labels in zip(truth_tyx[first:], labels_tyx[first:], strict=True):
         for label in np.unique(truth[truth > 0]).tolist():
@@ -123,7 +123,7 @@ def mean_overlap(
 
 
 def otsu_part(grey_yx: NDArray[Any], y: int, x: int) -> NDArray[np.bool_]:
-    """What next to nothing gives: the connected part of one side of an Otsu threshold.
+    """Segment with next to no effort: the connected part of one side of an Otsu threshold.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ def dividing_nuclei(
     crossing: bool = False,
     seed: int = 0,
 ) -> LabelSample:
-    """Cells with a velocity of their own, which they keep for some frames.
+    """Return cells with a velocity of their own, which they keep for some frames.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def _push(place: NDArray[np.float64], radius: NDArray[np.float64]) -> None:
 def _draw(
     place: NDArray[np.float64], radius: NDArray[np.float64], ids: NDArray[np.int64], size: int
 ) -> NDArray[np.uint32]:
-    """Label image of discs; later ones lie on top."""
+    """Return a label image of discs; later ones lie on top."""
     labels = np.zeros((size, size), np.uint32)
     for (y, x), r, label in zip(place, radius, ids, strict=True):
         y0, y1 = max(int(y - r), 0), min(int(y + r) + 2, size)

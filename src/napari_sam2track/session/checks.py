@@ -1,4 +1,4 @@
-"""What is refused before a run: ranges and prompts that do not fit the movie."""
+"""Checks before a run: refuse ranges and prompts that do not fit the movie."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def check_range(frames: Frames, engine: EngineParams) -> None:
     Raises
     ------
     UsageError
-        With the range and what would do.
+        With the range, and a range that would do.
     """
     n, first, last = frames.n_frames, engine.start, engine.stop
     if first >= n or (last is not None and last >= n):

@@ -1,4 +1,4 @@
-"""What a run decides by itself, beside what a person said: a value, kept with the run."""
+"""Decisions of a run: its choices and findings, beside the prompts of a person."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Division:
 
 @dataclass(frozen=True)
 class Decisions:
-    """What was decided so far.
+    """Decisions of a run so far.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Decisions:
     found
         Objects that were found, and daughters, as mask prompts on the frames where they begin.
     looked
-        Frames on which new objects were looked for.
+        Frames that were searched for new objects.
     divisions
         By parent and frame.
     """
@@ -61,7 +61,7 @@ class Decisions:
 
     @property
     def parents(self) -> dict[int, int]:
-        """Daughter to parent."""
+        """Parent of each daughter."""
         return {d: event.parent for event in self.divisions for d in event.daughters}
 
     @property
@@ -70,11 +70,11 @@ class Decisions:
         return {event.parent: event.frame - 1 for event in self.divisions if event.daughters}
 
     def with_found(self, t: int, found: PromptSet) -> Decisions:
-        """After objects were looked for on a frame."""
+        """Return the decisions after a frame was searched for objects."""
         return replace(self, found=self.found.merge(found), looked=self.looked | {t})
 
     def with_division(self, division: Division, daughters: PromptSet) -> Decisions:
-        """After an object divided, or seems to have."""
+        """Return the decisions after an object divided, or seems to have divided."""
         return replace(
             self,
             found=self.found.merge(daughters),
@@ -82,7 +82,7 @@ class Decisions:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values for JSON."""
+        """Return the decisions as plain values for JSON."""
         return {
             "mode": self.mode,
             "reason": self.reason,
@@ -94,12 +94,12 @@ class Decisions:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Decisions:
-        """What `to_dict` gave.
+        """Read what `to_dict` returned.
 
         Raises
         ------
         FormatError
-            If something is missing or is not what it should be.
+            If a value is missing or not valid.
         """
         try:
             stored = _Stored.model_validate(content)

@@ -1,4 +1,4 @@
-"""What is expensive to make of a model, kept from one run to the next."""
+"""Cache of the network and its data, kept from one run to the next."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ModelCache:
-    """The network, the checksum of its weights and its embeddings, of the model used last.
+    """Cache of the network, its weights' checksum and its embeddings, of the model used last.
 
     Sessions that are made of one another share it.
     """
@@ -52,7 +52,7 @@ class ModelCache:
         return self._network[1]
 
     def encoder(self, model: ModelInfo, device: str, size: int, engine: EngineParams) -> Encoder:
-        """Return what computes embeddings, and remembers them from one run to the next."""
+        """Return the encoder, which caches embeddings from one run to the next."""
         from napari_sam2track.engine.embeddings import Encoder
 
         wanted = model, device, size, engine.cache_memory, engine.equality

@@ -24,16 +24,16 @@ _FIELDS = ["id", "state", "score", "iou"]
 def object_rows(
     t: int, frame: StoredFrame, regions: Regions, parents: Mapping[int, int]
 ) -> Iterator[list[Any]]:
-    """Return the rows of a frame, values of `COLUMNS`; None where there is none.
+    """Yield the rows of a frame, values of `COLUMNS`; None where there is none.
 
     Parameters
     ----------
     t, frame
-        The frame.
+        The frame and its number.
     regions
         Of its composed labels.
     parents
-        Daughter to mother.
+        Parent of each daughter.
     """
     where = {int(label): k for k, label in enumerate(regions.labels)}
     for object_id, state, score, iou in frame.rows[_FIELDS].tolist():
@@ -51,7 +51,7 @@ def object_rows(
 def table_writer(
     path: Path, parents: Mapping[int, int]
 ) -> Iterator[Callable[[int, StoredFrame, Regions], None]]:
-    """Write ``tracks.csv``; yields what takes a frame, see `object_rows`."""
+    """Write ``tracks.csv``; yields a function that takes a frame, see `object_rows`."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)

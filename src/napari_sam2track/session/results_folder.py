@@ -33,21 +33,21 @@ TABLE, DIVISIONS, MOVIE, PICTURES = "tracks.csv", "divisions.csv", "overlay.mp4"
 
 
 def check_folder(folder: Path, resume: bool, overwrite: bool) -> None:
-    """Refuse a folder that a run cannot begin or go on in; nothing is made or changed.
+    """Refuse a folder in which a run cannot begin or resume; nothing is made or changed.
 
     Parameters
     ----------
     folder
         Of the results.
     resume
-        Go on with the run that is there.
+        Continue the run that is there.
     overwrite
         Begin anew where a run of ours left results; they stay until there are new ones.
 
     Raises
     ------
     OutputError
-        If the folder holds something and neither was asked for, or there is nothing to resume.
+        If the folder holds something and neither option is set, or there is nothing to resume.
     """
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; give a folder for the results")
@@ -65,20 +65,20 @@ def check_folder(folder: Path, resume: bool, overwrite: bool) -> None:
 
 
 def session_of_run(folder: Path) -> Path:
-    """Return where the session file of the run in a folder is."""
+    """Return the path of the session file of the run in a folder."""
     return folder / RUN / SESSION
 
 
 def has_run(folder: Path) -> bool:
-    """Whether there is a run to go on with."""
+    """Return whether there is a run to resume."""
     return session_of_run(folder).exists()
 
 
 @contextmanager
 def writing_to(folder: Path) -> Iterator[Path]:
-    """The hidden folder of a run, made if it is missing, with this process as its only writer.
+    """Hold the hidden folder of a run (made if missing) with this process as its only writer.
 
-    What a process that was killed had begun there is finished first.
+    What a killed process had begun there is finished first.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def writing_to(folder: Path) -> Iterator[Path]:
 
 
 def output_paths(folder: Path) -> list[Path]:
-    """All that a run may write in a folder."""
+    """Paths of everything that a run may write in a folder."""
     names = (RUN, *LABELS.values(), TABLE, SESSION, DIVISIONS, MOVIE, PICTURES)
     known = (one.name for one in written(folder))
     return [folder / name for name in dict.fromkeys((*names, *known))]
@@ -128,14 +128,14 @@ def write_results(
 ) -> Outcome:
     """Write all outputs of a run in one pass over its frames; they appear together.
 
-    Those of the run before are replaced, if they are as it left them: what a person changed, or
-    put there, is kept, and the new output gets a free name. Pictures are drawn of the frames that
-    were worked on; labels of the others are empty.
+    Those of the run before are replaced, if they are as it left them: what a person changed or
+    put there is kept, and the new output gets a free name. Pictures are drawn of the frames that
+    were computed; labels of the others are empty.
 
     Raises
     ------
     OutputError
-        If the disk is full or cannot be written to; all is as it was then.
+        If the disk is full or cannot be written to; all files are then as before.
     """
     store, decided = runner.store, runner.decided
     movie, prompts, n = runner.session.frames, runner.all_prompts(), store.n_frames
@@ -150,7 +150,7 @@ def write_results(
         pictures = _picture_outputs(new, contents, n, outputs) if store.finished() else []
 
         def composed() -> Iterator[NDArray[np.uint32]]:
-            """The labels of each frame, after everything else was made of them."""
+            """Yield the labels of each frame, after all other outputs took them."""
             for t in range(n):
                 stored = store.read(t)
                 labels_yx = nothing_yx if stored is None else stored.labels_yx
@@ -184,7 +184,7 @@ def write_results(
 
 
 def what_was_kept(folder: Path, outcome: Outcome) -> list[str]:
-    """What to tell a person about files that stayed, a sentence each."""
+    """Return notes to a person about files that were kept, a sentence each."""
     known = {RUN, *outcome.names, *outcome.names.values(), *outcome.kept}
     others = [p.name for p in output_paths(folder) if p.name not in known and p.exists()]
     told = [
@@ -221,7 +221,7 @@ def _picture_outputs(
 
 
 def _with_pixels(store: RunStore, parents: Mapping[int, int]) -> dict[int, int]:
-    """Return the pairs of daughter and parent of which both show a pixel somewhere."""
+    """Return the pairs of daughter and parent that both show a pixel somewhere."""
     hidden = {*parents, *parents.values()}
     for t in store.finished():
         if hidden & store.objects_at(t):
@@ -240,7 +240,7 @@ def _write_divisions(path: Path, divisions: Iterable[Division]) -> None:
 
 
 def clear_run(folder: Path) -> None:
-    """Remove the working files of a run; what it wrote is still known to be ours."""
+    """Remove the working files of a run; the list of its outputs stays."""
     session_of_run(folder).unlink(missing_ok=True)  # first: without it there is no run
     for name in ("frames", "memories", "journals", "embeddings", NOTE, NOTE_BEFORE):
         remove(folder / RUN / name)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Run(Closing):
-    """Objects that are followed through a movie; `follow` and `open_run` give one.
+    """Objects followed through a movie; `follow` and `open_run` return one.
 
     Use it in a ``with`` block, or `close` it: until then no other process can write to the run.
 
@@ -64,7 +64,7 @@ class Run(Closing):
 
     @property
     def prompts(self) -> PromptSet:
-        """What was said of objects and what was found; the former counts where both speak."""
+        """Prompts of a person and objects found by the run; the former win on the same frame."""
         return self._folder.runner.all_prompts()
 
     @property
@@ -74,7 +74,7 @@ class Run(Closing):
 
     @property
     def parents(self) -> dict[int, int]:
-        """Daughter to mother, of divisions that were applied."""
+        """Parent of each daughter, of divisions that were applied."""
         return self._folder.runner.plan.parents
 
     @property
@@ -92,7 +92,7 @@ class Run(Closing):
     def table(self) -> pd.DataFrame:
         """A row for each object on each frame, as ``tracks.csv`` has it.
 
-        ``state`` is what is known: prompted, propagated, absent, lost or stopped; ``score`` is the
+        ``state`` is prompted, propagated, absent, lost or stopped; ``score`` is the
         network's of its presence, ``iou`` its guess of how good the mask is; y, x and the box are
         in pixels, the ends of the box excluded.
         """
@@ -107,10 +107,10 @@ class Run(Closing):
 
     @property
     def states(self) -> pd.DataFrame:
-        """What is known of each object (rows) on each frame (columns).
+        """State of each object (rows) on each frame (columns).
 
-        As `table`'s ``state``; ``stale`` where prompts ask for something else by now, so that
-        `resume` computes it again; ``none`` where nothing is known.
+        As `table`'s ``state``; ``stale`` where the prompts have changed since, so that
+        `resume` computes it again; ``none`` where nothing is stored.
         """
         store = self._folder.store
         objects = sorted({*self.prompts.objects, *store.objects()})
@@ -136,7 +136,7 @@ class Run(Closing):
         mask: Any = None,
         progress: ProgressHook | None = None,
     ) -> None:
-        """Say more about an object on a frame, and compute what that makes stale.
+        """Add prompts of an object on a frame, and compute stale frames.
 
         Parameters
         ----------
@@ -145,18 +145,18 @@ class Run(Closing):
         t
             The frame.
         points
-            Clicks (y, x), or (y, x, positive), where 0 says no; they join those of before.
+            Clicks (y, x), or (y, x, positive), where 0 is a negative click; they join earlier ones.
         box
-            (y0, x0, y1, x1); it replaces the one of before.
+            (y0, x0, y1, x1); it replaces an earlier box.
         mask
-            (Y, X), true where the object is; in place of everything that was said on the frame.
+            (Y, X), true where the object is; it replaces all prompts of the object on the frame.
         progress
             Called as ``progress(steps, total, "Following")``; it passes the steps on.
 
         Raises
         ------
         PromptError
-            If the prompt does not fit the movie, or says nothing.
+            If the prompt does not fit the movie, or is empty.
         """
         if mask is not None:
             given = np.where(np.asarray(mask) != 0, object_id, 0)
@@ -172,7 +172,7 @@ class Run(Closing):
     def forget(
         self, object_id: int, t: int | None = None, progress: ProgressHook | None = None
     ) -> None:
-        """Delete the prompt of an object on a frame, or the object, and compute what is stale.
+        """Delete the prompt of an object on a frame, or the object, and compute stale frames.
 
         Raises
         ------
@@ -189,15 +189,15 @@ class Run(Closing):
         self._folder.ask(session, session.to_file(file.source, file.frames, file.output))
 
     def resume(self, progress: ProgressHook | None = None) -> None:
-        """Compute what is stale, as after an interruption, and write the results.
+        """Compute stale frames, as after an interruption, and write the results.
 
-        Ctrl-C keeps what is finished.
+        Ctrl-C keeps finished frames.
 
         Parameters
         ----------
         progress
             Called as ``progress(steps, total, "Following")``; it passes the steps on. Results are
-            written in a folder that was chosen.
+            written if a folder was chosen.
         """
         hook, runner = progress or no_progress, self._folder.runner
         total = sum(map(len, runner.stale().values()))
@@ -206,7 +206,7 @@ class Run(Closing):
         self._write(hook)
 
     def undo(self, progress: ProgressHook | None = None) -> list[int]:
-        """Put back what the last computation replaced; once more does it again.
+        """Undo the last computation; called once more, redo it.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""A run in the folder of its results: what it is asked, what is stored, what is written."""
+"""A run in the folder of its results: its session, its store, its outputs."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ class RunFolder:
     session
         What the run is computed from.
     file
-        What replays it.
+        The session file, which replays it.
     source
         What to call the movie.
     keep
-        Note the file as that of the run; else only compare it with what is there.
+        Store the file as that of the run; else only compare it with what is there.
 
     Attributes
     ----------
     runner, store
-        What computes the run, and what it has stored.
+        The runner computes the run, the store holds its results.
 
     Raises
     ------
@@ -64,12 +64,12 @@ class RunFolder:
         self.runner = Runner(session, self.store)
 
     def ask(self, session: Session, file: SessionFile) -> None:
-        """Change what is asked, as by other prompts: what that makes stale can be computed."""
+        """Change the session, as by other prompts: what that makes stale can then be computed."""
         self.store.begin(file)
         self.file, self.runner = file, Runner(session, self.store)
 
     def undo(self) -> list[int] | None:
-        """Put back what the last run in the folder replaced, and what had been asked before.
+        """Undo the last run in the folder, and restore the session of before.
 
         Returns
         -------
@@ -85,7 +85,7 @@ class RunFolder:
         return changed
 
     def write(self, output: OutputParams, progress: ProgressHook) -> list[str]:
-        """Write the results of what is finished; they appear together.
+        """Write the results of finished frames; they appear together.
 
         Returns
         -------
@@ -111,12 +111,12 @@ def new_run(
     Raises
     ------
     OutputError
-        If the folder holds something, and `overwrite` was not said, or another process writes.
+        If the folder holds something and `overwrite` is not set, or another process writes.
     """
     check_folder(folder, resume=False, overwrite=overwrite)
-    _ = session.network  # what is wrong with the model or the sizes is said before any trace
+    _ = session.network  # errors of the model or the sizes are raised before any file is made
     with writing_to(folder):
-        if has_run(folder) and not overwrite:  # begun since it was looked at
+        if has_run(folder) and not overwrite:  # begun by another process since the check
             raise OutputError(f"another run has begun in {folder}; choose another folder")
         clear_run(folder)
         yield RunFolder(folder, session, file, source)
@@ -128,7 +128,7 @@ def run_in(folder: Path) -> SessionFile:
     Raises
     ------
     FormatError
-        If it cannot be read; it says how to go on without it.
+        If it cannot be read; the message says how to continue without it.
     """
     try:
         return read_session(session_of_run(folder))

@@ -1,7 +1,7 @@
-"""What the runs in a folder replaced, so that the last of them can be undone, and done again.
+"""Journals: what each run in a folder replaced, so that the last can be undone and redone.
 
-A journal is a folder with the old frames of one run, and the session and the decisions of before.
-It is made under another name and renamed, so that it is there whole. An undo first makes the
+A journal is a folder with the old frames of one run, and the earlier session and decisions.
+It is made under another name and renamed, so that it is complete. An undo first makes the
 journal that undoes it (``.redo``): once that has its name the undo happens, and is finished after
 a kill; before that nothing has changed.
 """
@@ -46,12 +46,12 @@ class RunJournals:
         return found[-1] if found else None
 
     def open(self, before: Iterable[Path]) -> Path:
-        """The journal of the run that goes on: one that a stopped run left open, or a new one.
+        """Return the journal of the current run: one that a stopped run left open, or a new one.
 
         Parameters
         ----------
         before
-            Files that go back together with the masks; those that are missing are left out.
+            Files that are restored together with the masks; those that are missing are left out.
         """
         last = self.find(None)
         if last is not None and not (last / CLOSED).exists():
@@ -62,7 +62,7 @@ class RunJournals:
         return new.rename(journal)
 
     def close(self, journal: Path) -> None:
-        """The run is finished."""
+        """Mark the run as finished."""
         (journal / CLOSED).touch()
         sync(journal)
 
@@ -80,7 +80,7 @@ class RunJournals:
     # -- undo ----------------------------------------------------------------------------------
 
     def new_redo(self, journal: Path, now: Iterable[Path]) -> Path:
-        """A folder for what an undo is going to replace, to be handed to `commit_undo`."""
+        """Return a folder for what an undo is going to replace, for `commit_undo`."""
         new = self._emptied(journal, _NEW)
         self._copy(now, new)
         for name in (CLOSED, UNSETTLED):
@@ -88,17 +88,17 @@ class RunJournals:
         return new
 
     def commit_undo(self, journal: Path, new: Path) -> None:
-        """From here on the undo happens."""
+        """Commit an undo: from here on it happens, also after a kill."""
         sync_all(new)
         new.rename(self._beside(journal, _REDO))
         sync(self.folder)
 
     def begun_undo(self) -> Path | None:
-        """A journal whose undo was committed, and is not known to be carried out."""
+        """Return a journal whose undo was committed, and is not known to be carried out."""
         return next((p for p in self.all() if self._beside(p, _REDO).exists()), None)
 
     def swap(self, journal: Path) -> None:
-        """The undo is carried out: its redo takes the place of the journal."""
+        """End an undo: its redo takes the place of the journal."""
         old = self._beside(journal, _OLD)
         remove(old)
         journal.rename(old)
@@ -107,12 +107,12 @@ class RunJournals:
         remove(old)
 
     def unsettled(self) -> Path | None:
-        """The journal of an undo that results do not show yet; None if they show all."""
+        """Return the journal of an undo that results do not show yet; None if they show all."""
         last = self.find(None)
         return last if last is not None and (last / UNSETTLED).exists() else None
 
     def settle(self) -> None:
-        """Results show the last undo."""
+        """Note that results show the last undo."""
         journal = self.unsettled()
         if journal is not None:
             (journal / UNSETTLED).unlink()

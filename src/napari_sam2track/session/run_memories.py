@@ -1,8 +1,8 @@
-"""What is remembered of objects after some frames of a run, to go on from it later.
+"""Memories of objects after some frames of a run, from which it can resume later.
 
 One file holds the memories of all objects that were followed on a frame in one direction, and a
-table of where each is, so that one object's can be read alone. Each has a checksum: what is damaged
-counts as missing. A file whose memories are all in later files is removed.
+table of their places in the file, so that one can be read alone. Each has a checksum: a damaged
+one counts as missing. A file whose memories are all in later files as well is removed.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _NAME = re.compile(r"([0-9]{6,9})([fb])-([0-9]{4,9})\.mem")
 #: A file of 0.1.0 before its release: one memory each, in a folder for each object.
 _OLD_NAME = re.compile(r"([0-9a-f]{16})([fb])-([0-9]{6,9})\.pt")
 
-#: Object, key of what it follows from, direction (1 or -1).
+#: Object, key of its segment, direction (1 or -1).
 MemoryKey = tuple[int, int, int]
 
 
 class DamagedMemoryError(Exception):
-    """A memory that is not what was written; from now on the store does not name it any more."""
+    """A memory that is damaged; from now on the store does not list it."""
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a memory is: a file, and its bytes there; all of them if the length is -1."""
+    """Place of a memory: a file, and its bytes there; all of them if the length is -1."""
 
     path: Path
     begin: int
@@ -47,7 +47,7 @@ class RunMemories:
     Parameters
     ----------
     folder
-        Made when the first is saved.
+        Made when the first memory is saved.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -83,16 +83,16 @@ class RunMemories:
         return before
 
     def save(self, t: int, step: int, states: Mapping[tuple[int, int], Any]) -> None:
-        """Keep what is remembered after a frame of a pass.
+        """Save the memories of objects after a frame of a pass.
 
-        It is not waited for until it is on the disk: if it is lost, more is computed again.
+        This does not wait for the disk: if a memory is lost, more frames are computed again.
 
         Parameters
         ----------
         t, step
             The frame, and the direction of the pass: 1 or -1.
         states
-            (object, key of what it follows from) to what is remembered: tensors and numbers.
+            (object, key of its segment) to its memory: tensors and numbers.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class RunMemories:
             blobs.append(sealed(content.getvalue()))
         rows = [[i, key, len(b)] for (i, key), b in zip(states, blobs, strict=True)]
         table = sealed(json.dumps(rows).encode())
-        known = self._places  # first: it finds the number of the next file
+        known = self._places  # this also finds the number of the next file
         path = self.folder / f"{t:06d}{'f' if step > 0 else 'b'}-{self._next:04d}.mem"
         part = path.with_suffix(".part")
         try:
@@ -131,18 +131,18 @@ class RunMemories:
             old.unlink(missing_ok=True)
 
     def frames(self, object_id: int, key: int, step: int) -> list[int]:
-        """Return the frames of which there are memories."""
+        """Return the frames that have memories."""
         return sorted(self._places.get((object_id, key, step), {}))
 
     def load(self, object_id: int, key: int, step: int, t: int) -> dict[str, Any]:
-        """Return what `save` kept.
+        """Return a memory that was saved.
 
         Raises
         ------
         DamagedMemoryError
-            If it is damaged: go on from another one.
+            If it is damaged: resume from another one.
         OSError
-            If the system does not let it be read.
+            If the system cannot read it.
         """
         import torch
 

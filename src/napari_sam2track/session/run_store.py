@@ -1,12 +1,12 @@
-"""A run on disk, frame by frame: what was finished stays, whatever happens next.
+"""A run on disk, frame by frame: finished frames stay, whatever happens next.
 
 Each frame is one file, written under another name and renamed, with the mask of each object by
 itself: an object can be computed again without the others, and the labels are composed by the
-overlap rule when they are asked for. A process that is killed loses the frame that it was
+overlap rule when they are read. A process that is killed loses the frame that it was
 writing.
 
-Frames, memories and decisions carry a checksum. What is damaged counts as missing, so that it is
-computed again; what cannot be read at all may be whole, and is an error.
+Frames, memories and decisions carry a checksum. A damaged one counts as missing, so that it is
+computed again; one that cannot be read at all may be intact, and is an error.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from napari_sam2track.storage.durable import write_whole
 from napari_sam2track.storage.output import disk_advice, refuse_links
 from napari_sam2track.storage.seals import BrokenSealError, checksum, sealed, unsealed
 
-#: What a run is, what it decided by itself, and what it had decided one step before.
+#: Session of the run, its decisions, and its decisions one step before.
 SESSION, NOTE, NOTE_BEFORE = "session.json", "note.json", "note.before.json"
 
 
@@ -75,17 +75,17 @@ class RunStore:
         self._finished_undo = self._journals.unsettled()
 
     def begin(self, session: SessionFile, keep: bool = True) -> None:
-        """Note what this run is; on going on, refuse another one.
+        """Note the session of this run; when resuming, refuse a different one.
 
-        Other prompts are welcome: what they make stale is computed again. The change of the
+        Other prompts are allowed: what they make stale is computed again. The change of the
         session is a part of the run, and undone with it.
 
         Parameters
         ----------
         session
-            What is to be run.
+            The session of the run.
         keep
-            Note it; else only compare it.
+            Store it; else only compare it.
 
         Raises
         ------
@@ -112,16 +112,16 @@ class RunStore:
     # -- frames --------------------------------------------------------------------------------
 
     def put(self, t: int, objects: Sequence[ObjectResult], keys: Mapping[int, int]) -> StoredFrame:
-        """Store objects on a frame, in place of what was known of them there.
+        """Store objects on a frame, in place of their earlier results there.
 
         Parameters
         ----------
         t
             The frame.
         objects
-            What was found.
+            The results.
         keys
-            Object id to the key of what it follows from.
+            Object id to the key of its segment.
 
         Returns
         -------
@@ -147,7 +147,7 @@ class RunStore:
         if not len(new.rows) and not without:
             return known
         touched = without | set(new.rows["id"].tolist())
-        # what is computed again because it was damaged is no change that could be undone
+        # frames that are computed again because they were damaged are no change to be undone
         if self._journal is not None and t not in self._damaged_frames:
             self._note_old(self._journal, t, known, touched)
         frame = known.replaced(new, without)
@@ -165,17 +165,17 @@ class RunStore:
             self._keys[t] = frame.keys
 
     def take_removed(self) -> list[int]:
-        """The frames on which objects were forgotten since this was called last."""
+        """Return the frames on which objects were removed since the last call."""
         removed, self._removed = self._removed, set()
         return sorted(removed)
 
     def read(self, t: int) -> StoredFrame | None:
-        """A frame; None if nothing of it was finished, or it is damaged.
+        """Return a frame; None if nothing of it was finished, or it is damaged.
 
         Raises
         ------
         FormatError
-            If it is there and the system does not let it be read.
+            If it is there and the system cannot read it.
         """
         path = self._frame_path(t)
         if not path.exists():
@@ -198,25 +198,25 @@ class RunStore:
         return StoredLabels(self.read, self.shape)
 
     def finished(self) -> list[int]:
-        """The frames that are there, in order, but for those that are known to be damaged."""
+        """Return the finished frames, in order, without those that are known to be damaged."""
         found = {int(path.stem) for path in _frames(self.folder / "frames")}
         return sorted(found - self._damaged_frames)
 
     def key(self, object_id: int, t: int) -> int | None:
-        """The key of what an object on a frame follows from; None if it is not known there."""
+        """Return the key of the segment that an object's frame is of; None if nothing is stored."""
         return self._known_keys().get(t, {}).get(object_id)
 
     def _known_keys(self) -> dict[int, dict[int, int]]:
-        """Frame to object to key; all frames are read when this is first asked for."""
+        """Frame to object to key; all frames are read on first use."""
         if self._keys is None:
             frames = ((u, self.read(u)) for u in self.finished())
             self._keys = {u: frame.keys for u, frame in frames if frame is not None}
         return self._keys
 
     def damage(self) -> str | None:
-        """What was found to be damaged so far and is computed again, in words; None if nothing was.
+        """Description of the damage found so far, which is computed again; None if there is none.
 
-        Frames are looked at when the first key is asked for, memories when they are needed.
+        Frames are checked when the first key is needed, memories when they are needed.
         """
         counts = self._damage + Counter(memory=self._memories.n_damaged)
         found = [_several(n, what) for what, n in sorted(counts.items())]
@@ -226,24 +226,24 @@ class RunStore:
         return f"{listed} of the run in {self.folder.parent} damaged: computed again"
 
     def objects(self) -> set[int]:
-        """All objects of which something is stored."""
+        """Return all objects that have something stored."""
         return {i for keys in self._known_keys().values() for i in keys}
 
     def objects_at(self, t: int) -> set[int]:
-        """The objects of which something is stored on a frame."""
+        """Return the objects that have something stored on a frame."""
         return set(self._known_keys().get(t, {}))
 
     # -- undo ----------------------------------------------------------------------------------
 
     def open_journal(self) -> None:
-        """From now on keep what is replaced, as one run that can be undone.
+        """From now on keep replaced frames, as one run that can be undone.
 
-        A journal that a stopped run left open is gone on with.
+        A journal that a stopped run left open is continued.
         """
         self._journal = self._journals.open(self.folder / name for name in (SESSION, NOTE))
 
     def close_journal(self) -> None:
-        """The run is finished. One that changed nothing leaves no journal."""
+        """Finish the run. One that changed nothing leaves no journal."""
         journal, self._journal = self._journal, None
         if journal is None:
             return
@@ -263,14 +263,14 @@ class RunStore:
             return True
 
     def take_journal(self) -> int | None:
-        """Number of the run that was noted last, for `undo`; None if nothing was since."""
+        """Return the number of the run noted last, for `undo`; None if none is new."""
         number, self._noted = self._noted, None
         return number
 
     def undo(self, number: int | None = None) -> list[int] | None:
-        """Put back what the last run replaced, which can be undone in turn.
+        """Restore what the last run replaced, which can be undone in turn.
 
-        So are the session and the decisions that were noted when it began. A process that is
+        The session and the decisions noted when it began are restored too. A process that is
         killed meanwhile has done nothing, or what it has begun is finished when the store is
         opened next; an undo of the last run that was finished like that is not done twice. Call
         `settle` when results show it.
@@ -278,7 +278,7 @@ class RunStore:
         Parameters
         ----------
         number
-            Another run, see `take_journal`: whoever undoes several goes back in their order.
+            Another run, see `take_journal`: to undo several, begin with the last.
 
         Returns
         -------
@@ -301,12 +301,12 @@ class RunStore:
         return [int(path.stem) for path in _frames(journal)]
 
     def settle(self) -> None:
-        """Results show what was undone last."""
+        """Note that results show the last undo."""
         self._journals.settle()
 
     def _begin_undo(self, journal: Path) -> None:
-        """Keep all that the undo is going to replace, after making sure that it can be done."""
-        self.objects()  # looks at all frames
+        """Keep all that the undo is going to replace, after checking that it is possible."""
+        self.objects()  # reads all frames
         if self._damaged_frames:
             raise FormatError(
                 f"{len(self._damaged_frames)} frames of the run in {self.folder.parent} are "
@@ -328,7 +328,7 @@ class RunStore:
         self._journals.commit_undo(journal, redo)
 
     def _carry_out_undo(self, journal: Path) -> None:
-        """Replace frames, session and decisions by those of the journal; twice does no harm."""
+        """Replace frames, session and decisions by those of the journal; can be repeated safely."""
         for t, old, touched in self._frames_in(journal):
             known = self.read(t) or self._nothing
             self._put_frame(t, known.replaced(old, touched))
@@ -338,7 +338,7 @@ class RunStore:
         self._journals.swap(journal)
 
     def _frames_in(self, journal: Path) -> Iterator[tuple[int, StoredFrame, set[int]]]:
-        """(frame, what was known before, the objects that this is about) of a journal."""
+        """Yield (frame, its earlier objects, ids that were touched) of a journal."""
         for path in _frames(journal):
             try:
                 yield int(path.stem), *self._load(path)
@@ -350,12 +350,12 @@ class RunStore:
                 ) from error
 
     def _note_old(self, journal: Path, t: int, known: StoredFrame, touched: set[int]) -> None:
-        """Keep what is replaced for the first time in this run."""
+        """Keep frames that are replaced for the first time in this run."""
         path = journal / f"{t:06d}.frame"
         try:
             before, ids = self._load(path) if path.exists() else (None, set())
         except BrokenSealError:
-            return  # undoing the run will be refused: what was before is not known any more
+            return  # undoing the run will be refused: the earlier content is lost
         fresh = touched - ids
         if not fresh:
             return
@@ -365,28 +365,28 @@ class RunStore:
     # -- memories and notes --------------------------------------------------------------------
 
     def save_memories(self, t: int, step: int, states: Mapping[tuple[int, int], Any]) -> None:
-        """Keep what is remembered of objects after a frame of a pass; see `RunMemories.save`."""
+        """Save the memories of objects after a frame of a pass; see `RunMemories.save`."""
         try:
             self._memories.save(t, step, states)
         except OSError as error:
             raise self._cannot_write(error) from error
 
     def memories(self, object_id: int, key: int, step: int) -> list[int]:
-        """The frames of which there are memories."""
+        """Return the frames that have memories."""
         try:
             return self._memories.frames(object_id, key, step)
         except OSError as error:
             raise _cannot_read(self._memories.folder, error) from error
 
     def load_memory(self, object_id: int, key: int, step: int, t: int) -> dict[str, Any]:
-        """What `save_memories` kept of an object.
+        """Return a memory of an object, as `save_memories` stored it.
 
         Raises
         ------
         DamagedMemoryError
-            If it is damaged: go on from another one.
+            If it is damaged: resume from another one.
         FormatError
-            If the system does not let it be read.
+            If the system cannot read it.
         """
         try:
             return self._memories.load(object_id, key, step, t)
@@ -394,7 +394,7 @@ class RunStore:
             raise _cannot_read(self._memories.folder, error) from error
 
     def save_note(self, note: Mapping[str, Any]) -> None:
-        """Keep what was decided in the run, as JSON."""
+        """Store the decisions of the run, as JSON."""
         path = self.folder / NOTE
         if self._decisions_in(path) is not None:
             self._write(self.folder / NOTE_BEFORE, path.read_bytes())
@@ -402,7 +402,7 @@ class RunStore:
         self._write(path, json.dumps({"decisions": note, "checksum": _checksum(text)}).encode())
 
     def load_note(self) -> dict[str, Any] | None:
-        """What `save_note` kept last; where that is damaged, what it kept before; or None."""
+        """Return the note stored last; the one before it where that is damaged; or None."""
         path = self.folder / NOTE
         if not path.exists():
             return None
@@ -413,7 +413,7 @@ class RunStore:
         return self._decisions_in(self.folder / NOTE_BEFORE)
 
     def _decisions_in(self, path: Path) -> dict[str, Any] | None:
-        """The decisions in a file; None if it is missing or damaged."""
+        """Return the decisions in a file; None if it is missing or damaged."""
         if not path.exists():
             return None
         stored = self._read(path)
@@ -436,7 +436,7 @@ class RunStore:
         self._write(path, sealed(frame.to_bytes(touched)))
 
     def _load(self, path: Path) -> tuple[StoredFrame, set[int]]:
-        """A stored frame, and the objects that it is about.
+        """Return a stored frame, and the ids of the objects that were touched.
 
         Raises
         ------
@@ -470,12 +470,12 @@ class RunStore:
 
 def recover_run(folder: Path) -> None:
     """Finish or clear up what a process that was killed had begun in the folder of a run."""
-    # Frames are moved and not looked at, so their size does not matter.
+    # Frames are moved and not read, so their size does not matter.
     RunStore(folder, (0, 0, 0))
 
 
 def _frames(folder: Path) -> list[Path]:
-    """The files of frames in a folder, in order; others are none of our business."""
+    """Return the files of frames in a folder, in order; other files are ignored."""
     return sorted(p for p in folder.glob("*.frame") if p.stem.isascii() and p.stem.isdecimal())
 
 

@@ -1,6 +1,6 @@
-"""The runner of a session: computes what is stale, frame by frame, and nothing else.
+"""Runner of a session: computes stale frames in order, and nothing else.
 
-So a run can be looked at while it goes on, stopped, gone on with, corrected and undone.
+So a run can be watched, stopped, resumed, corrected and undone.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class RunStep:
     frame
         The frame of this step.
     result
-        What was found on it.
+        Results of the objects that were computed.
     stored
-        All that is known of the frame now, of these objects and of others.
+        All results stored of the frame now, also of other objects.
     """
 
     done: int
@@ -63,12 +63,12 @@ class Runner:
     session
         What the run is computed from.
     store
-        Takes the frames; what it holds already is not computed again.
+        Takes the frames; what it already holds is not computed again.
 
     Attributes
     ----------
     decided
-        What the run decided by itself; None before it is known.
+        Decisions of the run; None before they are known.
     """
 
     def __init__(self, session: Session, store: RunStore) -> None:
@@ -76,7 +76,7 @@ class Runner:
         self.decided: Decisions | None = session.decided
         self._done = self._total = 0
 
-    # -- what is known -------------------------------------------------------------------------
+    # -- plan ----------------------------------------------------------------------------------
 
     def recall(self) -> Decisions:
         """Return the decisions of the run in the store; those of a new run are made and stored."""
@@ -84,7 +84,7 @@ class Runner:
         if note is not None:
             self.decided = Decisions.from_dict(note)
             return self.decided
-        # decided once: what is found later must not change what a resumed run is shown
+        # decided once: later findings must not change the mode of a resumed run
         return self._decide(self.decided or self.session.decide())
 
     def _decide(self, decisions: Decisions) -> Decisions:
@@ -99,11 +99,11 @@ class Runner:
 
     @property
     def plan(self) -> Plan:
-        """Which prompt each wanted frame follows from, as things are now."""
+        """Segments of each object: the prompt that each wanted frame follows from, at present."""
         return self.session.plan(self._decided)
 
     def all_prompts(self) -> PromptSet:
-        """Return what a person said and what was found; the former counts where both speak."""
+        """Return the prompts of a person and found objects; the former win on the same frame."""
         return self.session.prompts if self.decided is None else self.plan.prompts
 
     def stale(self) -> dict[int, list[int]]:
@@ -138,10 +138,10 @@ class Runner:
     # -- one click -----------------------------------------------------------------------------
 
     def look(self, object_id: int, t: int) -> ObjectResult:
-        """Return a prompted object on one frame, as a run would find it; nothing is stored.
+        """Return the result of a prompted object on one frame, as a run would; nothing is stored.
 
-        A correction is seen together with what is remembered from before it, if that is there and
-        up to date; else a prompt is all that is known.
+        A correction is computed with the memories from before it, if they are stored and not
+        stale; else with its prompt alone.
 
         Raises
         ------
@@ -165,7 +165,7 @@ class Runner:
         return list(self._pass([task], 1, known))[-1].objects[0]
 
     def _correction(self, object_id: int, t: int) -> Task | None:
-        """Return the way to a prompt that is not the first; None if it would be long."""
+        """Return the task that ends at a correction; None for a first prompt, or if it is long."""
         if t <= self.all_prompts().first_frame(object_id):
             return None
         plan = replace(self.plan, last=t, kept={})
@@ -179,8 +179,8 @@ class Runner:
     def propagate(self, only: Collection[int] | None = None) -> Generator[RunStep, None, None]:
         """Follow objects where they are stale.
 
-        Closing the generator keeps all frames that were finished. After an error or a kill a run
-        goes on from what was stored last, with the same result.
+        Closing the generator keeps all finished frames. After an error or a kill a run
+        resumes from the last stored frame, with the same result.
 
         Parameters
         ----------
@@ -197,7 +197,7 @@ class Runner:
         self.store.open_journal()
         self._forget()
         self._done = 0
-        # looking for new objects needs to know where the known ones are
+        # the search for new objects needs the masks of the known ones
         order = (-1, 1) if self._key_frames() else (1, -1)
         plan = self.plan
         tasks = {step: plan.tasks(self.store, step, only) for step in order}
@@ -216,7 +216,7 @@ class Runner:
         self.store.close_journal()
 
     def _forget(self) -> None:
-        """Remove what is gone: objects, what comes after their ends, what no prompt leads to."""
+        """Remove results of deleted objects, after the ends of parents, and without a prompt."""
         plan, store = self.plan, self.store
         gone = store.objects() - set(plan.prompts.objects)
         ends, orphans = plan.ends, plan.orphans(store)
@@ -227,7 +227,7 @@ class Runner:
             store.remove(t, gone | past | orphans.get(t, set()))
 
     def _known(self) -> Known:
-        """Return what gives the stored objects of a frame, as they count for their neighbours."""
+        """Return a function that gives the stored results of a frame, for claims of neighbours."""
         plan = self.plan
 
         def known(t: int) -> Iterator[tuple[int, ObjectResult]]:
@@ -239,7 +239,7 @@ class Runner:
         return known
 
     def _finish(self, run: Pass, result: FrameResult) -> RunStep:
-        """Store a frame, and what is remembered of it."""
+        """Store a frame, and the memories after it."""
         step = self._put(result, run.keys(result.frame))
         self._keep_memories(run)
         return step
@@ -251,7 +251,7 @@ class Runner:
         return RunStep(self._done, self._total, result.frame, result, stored)
 
     def _keep_memories(self, run: Pass, every: bool = False) -> None:
-        """Store what is remembered of the frame that was finished last, if it is worth it."""
+        """Store the memories after the last finished frame, for the objects where that is due."""
         states: dict[tuple[int, int], Any] = {}
         t = 0
         for task, t, state in run.memories(every):
@@ -262,16 +262,16 @@ class Runner:
         self.store.save_memories(t, run.step, states)
 
     def _forward(self, run: Pass) -> Iterator[RunStep]:
-        """Go through the forward pass, in which objects are looked for and divisions found."""
+        """Go through the forward pass, with the search for new objects and divisions."""
         ask = self._ask()
         for t in [*self._key_frames(), None]:
             for result in run.until(t):
-                # Before the frame is stored: if this fails, it is looked at again; and a run that
-                # is killed between the two does not look for the same division on the next frame.
+                # Before the frame is stored: if this fails, the frame is searched again; a run that
+                # is killed between the two does not search the next frame for the same division.
                 found = [] if ask is None else self._divisions(result, ask)
                 noted = [(i, event, self._note_division(i, event)) for i, event in found]
                 step = self._finish(run, result)
-                # before anybody can stop here, so that a stopped run finds it on the same frame
+                # before the run can stop here, so that a stopped run finds it on the same frame
                 divided = [
                     each
                     for i, event, daughters in noted
@@ -283,17 +283,17 @@ class Runner:
                 yield from self._joined(run, self._discover(t))
 
     def _joined(self, run: Pass, objects: Collection[int]) -> Iterator[RunStep]:
-        """Let objects take part in a pass, from where they begin."""
+        """Let objects take part in a pass, from their first frames."""
         tasks = self.plan.tasks(self.store, 1, objects)
         self._total += sum(len(task.stale) for task in tasks)
         for result in run.join(tasks):
             keys = {task.object_id: task.key_of(result.frame) for task in tasks}
             yield self._put(result, keys)
 
-    # -- what is found -------------------------------------------------------------------------
+    # -- new objects ---------------------------------------------------------------------------
 
     def _key_frames(self) -> list[int]:
-        """Return the frames on which new objects are still to be looked for."""
+        """Return the frames that are still to be searched for new objects."""
         auto = self.session.auto
         if auto is None or (self.session.prompts and auto.discover == 0):
             return []
@@ -302,7 +302,7 @@ class Runner:
         return [t for t in wanted if t not in self._decided.looked]
 
     def _discover(self, t: int) -> list[int]:
-        """Look for objects that nothing covers; return the ids of those that were found."""
+        """Search for objects on uncovered places of a frame; return the ids of those found."""
         from napari_sam2track.engine.discovery import discover
 
         auto, known = self.session.auto, self.all_prompts().objects
@@ -324,12 +324,12 @@ class Runner:
 
     @property
     def _next_id(self) -> int:
-        """An id that nobody has or had: also not a daughter of a division that was taken back."""
+        """Id that was never used, also not by a daughter of a division that was withdrawn."""
         known = {*self.session.prompts.objects, *self._decided.found.objects}
         return max(max(known, default=0) + 1, self.session.free_from)
 
     def _ask(self) -> Ask | None:
-        """Return what says whether objects are two, masks or network; None: nobody asks."""
+        """Return the function that says whether objects are two; None if divisions are off."""
         engine = self.session.engine
         if engine.divisions == "off":
             return None

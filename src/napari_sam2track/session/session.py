@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Session:
-    """All that a run is computed from, as a value; a `Runner` computes it.
+    """Inputs of a run, as a value; a `Runner` computes it.
 
     Attributes
     ----------
@@ -34,19 +34,19 @@ class Session:
     model
         Entry of the registry; its weights are loaded when they are first needed.
     prompts
-        What a person said of objects.
+        Prompts of a person.
     engine
         How objects are followed.
     auto
-        How objects are found; None where prompts say where they are.
+        How objects are found; None where prompts give them.
     device
         As torch names it; ``auto``: the best there is, found when the network is loaded.
     decided
-        What an earlier run decided, where this one is to decide the same; None: it decides.
+        Decisions of an earlier run that this one is to repeat; None: it decides anew.
     kept
-        Frames of objects that runs leave as they are: a person accepted or edited them.
+        Frames of objects that runs do not change: a person accepted or edited them.
     free_from
-        Objects that are found get ids from here on: labels of others may have lower ones.
+        Lowest id of objects that are found: other labels may have lower ones.
     models
         The loaded network, shared with what `dataclasses.replace` makes of a session.
     """
@@ -64,7 +64,7 @@ class Session:
 
     @property
     def last(self) -> int:
-        """The last frame that is wanted, included."""
+        """The last frame of the range, included."""
         stop = self.engine.stop
         return self.frames.n_frames - 1 if stop is None else min(stop, self.frames.n_frames - 1)
 
@@ -76,7 +76,7 @@ class Session:
         return choose_device("auto").device if self.device == "auto" else self.device
 
     def decide(self) -> Decisions:
-        """Return what the network is shown, in which size, and why."""
+        """Return the decisions of a new run: frame or window mode, the reason, and the size."""
         from napari_sam2track.engine.modes import choose_mode, choose_window_size
 
         made_for = self.models.image_size(self.model)
@@ -89,7 +89,7 @@ class Session:
         return Decisions(mode, reason, size)
 
     def check(self, only: Collection[int] | None = None) -> None:
-        """Refuse prompts and ranges that cannot be meant, before anything is computed.
+        """Refuse prompts and ranges that do not fit, before anything is computed.
 
         Parameters
         ----------
@@ -113,7 +113,7 @@ class Session:
         check_prompts(self.frames, chosen, range(self.engine.start, self.last + 1))
 
     def plan(self, decided: Decisions) -> Plan:
-        """Return which prompt each wanted frame follows from, given what the run decided."""
+        """Return the plan of a run: the prompt that each wanted frame follows from."""
         asked = self.engine.model_dump(exclude=FREE_ENGINE | {"mode", "window_size"})
         used = [decided.mode, decided.size]
         salt = json.dumps([asked, *used, self.models.sha256(self.model)], sort_keys=True).encode()
@@ -125,12 +125,12 @@ class Session:
         size = (self.decided or self.decide()).size
         return self.models.network(self.model, self.where, size)
 
-    # -- what is noted of it -------------------------------------------------------------------
+    # -- session file and provenance -----------------------------------------------------------
 
     def to_file(
         self, source: str, looked_at: FramesParams, output: OutputParams | None = None
     ) -> SessionFile:
-        """Return what replays a run of this session.
+        """Return the session file, which replays a run of this session.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class Session:
         looked_at
             How the movie was opened.
         output
-            What the run leaves in its folder; None if that is not known.
+            Outputs in the folder of the run; None if they are not known.
         """
         from napari_sam2track import __version__
 
@@ -164,7 +164,7 @@ class Session:
     def provenance(
         self, source: str, frames: list[int], decided: Decisions | None
     ) -> dict[str, Any]:
-        """Return where results come from: movie, model, parameters, frames.
+        """Return the origin of results: movie, model, parameters, frames.
 
         Parameters
         ----------
@@ -173,7 +173,7 @@ class Session:
         frames
             Those that have results.
         decided
-            What the run decided; None if it did not begin.
+            Decisions of the run; None if it did not begin.
         """
         return provenance(
             source=source,

@@ -18,7 +18,7 @@ from napari_sam2track.params import (
 from napari_sam2track.prompts import PromptSet, prompts_from_json
 
 FORMAT = "sam2track-session"
-#: Engine parameters that decide which frames are computed, not what comes out on them.
+#: Engine parameters that decide which frames are computed, not their results.
 FREE_ENGINE = {
     *("start", "stop", "direction", "before", "batch", "max_memory", "divisions"),
     *("touching", "cache_memory"),
@@ -35,7 +35,7 @@ StoredEngineParams = Annotated[EngineParams, BeforeValidator(_without_retired)]
 
 
 class ModelRef(BaseModel):
-    """Which network: a name of the registry or a path, its config, and the weights' sha256."""
+    """The network: a name of the registry or a path, its config, and the weights' sha256."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,7 +45,7 @@ class ModelRef(BaseModel):
 
 
 class SessionFile(BaseModel):
-    """All that a run depends on.
+    """Inputs of a run, as they are stored.
 
     Attributes
     ----------
@@ -60,15 +60,15 @@ class SessionFile(BaseModel):
     auto
         How objects are found, where no prompts were given; else None.
     prompts
-        What a person said, as `prompts_to_dict` gives it.
+        Prompts of a person, as `prompts_to_dict` returns them.
     decisions
-        What the run decided by itself (`Decisions.to_dict`); None before it began.
+        Decisions of the run (`Decisions.to_dict`); None before it began.
     fingerprint
         Of the movie's content (`Frames.fingerprint`); None if unknown.
     mode
-        What the network was shown, once that was decided.
+        Mode of the network, once that was decided.
     output
-        What the run leaves in its folder; None if it is not known.
+        Outputs in the folder of the run; None if they are not known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,7 +98,7 @@ class SessionFile(BaseModel):
         return prompts_from_json(self.prompts, "the session's prompts")
 
     def same_run(self, other: SessionFile) -> list[str]:
-        """Names of the fields on which two sessions differ, those that decide every result.
+        """Return the names of the fields that decide every result and differ between two sessions.
 
         Prompts, ranges and directions may differ: they decide what is computed again.
         """
@@ -109,7 +109,7 @@ class SessionFile(BaseModel):
         return differ
 
     def asks_other(self, other: SessionFile) -> bool:
-        """Whether another result is asked for, wherever the movie is and whatever is written."""
+        """Return whether the inputs differ, apart from the movie's path and the outputs."""
         same = {"software": "", "output": None, "source": ""}
         return self.model_copy(update=same) != other.model_copy(update=same)
 
@@ -119,7 +119,7 @@ def _decisive(engine: EngineParams) -> dict[str, Any]:
 
 
 def write_session(session: SessionFile) -> str:
-    """The text of a session file."""
+    """Return the text of a session file."""
     return session.model_dump_json(indent=2) + "\n"
 
 
@@ -169,7 +169,7 @@ def movie_beside(session: SessionFile, path: Path) -> Path:
 
 
 def movie_of_session(session: SessionFile, path: Path) -> Path | None:
-    """The movie of a session: where it was, or beside the session file; None if it is not there."""
+    """Return the movie of a session: where it was, or beside the session file; None if missing."""
     folder = path.absolute().parent
     was = folder / session.source  # an absolute one stays as it is
     # The session may come from another system.

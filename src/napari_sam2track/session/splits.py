@@ -1,4 +1,4 @@
-"""Which objects of a frame that was just followed have become two."""
+"""Divisions on a frame that was just followed: objects that have become two."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def find_splits(
     told: Collection[Division],
     ask: Ask,
 ) -> list[tuple[int, FoundDivision]]:
-    """Objects of a frame that have become two, and where, apart from what was told before.
+    """Return the objects of a frame that have become two, and where, without known divisions.
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ def find_splits(
     stored_at
         From a frame to the masks of all objects that are stored of it.
     prompts
-        All of them: a prompt says that its object is one.
+        All prompts: a prompt says that its object is one.
     told
-        Divisions that are known. The same event is told once, also if in between the object looks
+        Known divisions. A division is reported once, also if in between the object looks
         like one for a moment.
     ask
         Says whether objects are two.
@@ -56,7 +56,7 @@ def find_splits(
             continue
         corrected = len(frames[i]) > 1 and split.frame == first
         if corrected and t - first + 1 < LASTING:
-            continue  # a person has just said that it is one
+            continue  # a person has just prompted it as one object
         before = [d.frame for d in told if d.parent == i and d.frame <= split.frame]
         if before:
             since = range(max(*before, first, split.frame - LASTING), split.frame)

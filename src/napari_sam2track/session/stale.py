@@ -1,4 +1,4 @@
-"""What of a run is stale, from prompts, decisions and what is stored."""
+"""Stale frames of a run, from prompts, decisions and what is stored."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ Kept = Mapping[int, Collection[int]]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is wanted of each object.
+    """Plan of a run: the prompts, the range, and what decides each object's result.
 
     Attributes
     ----------
     given
         The prompts of a person.
     decided
-        What was found and decided.
+        Found objects and divisions, the run's decisions.
     engine
         The range of frames and the direction.
     last
         Last frame of the range, included.
     salt
-        All that decides the result of every object.
+        Bytes of all settings that decide the result of every object.
     kept
-        Frames of objects that are left as they are, whatever their prompts say.
+        Frames of objects that are left as they are, whatever their prompts are.
     """
 
     given: PromptSet
@@ -48,13 +48,13 @@ class Plan:
 
     @cached_property
     def prompts(self) -> PromptSet:
-        """What a person said and what was found; the former counts where both speak."""
+        """Prompts of a person and found objects; the former win on the same frame."""
         found = {k: p for k, p in self.decided.found.items() if k[0] not in self._withdrawn}
         return PromptSet({**found, **dict(self.given.items())})
 
     @property
     def _applied(self) -> list[Division]:
-        """Divisions that a person did not take back by saying that the parent is there later."""
+        """Divisions that stand: a person's later prompt of the parent withdraws a division."""
         return [
             event
             for event in self.decided.divisions
@@ -64,18 +64,18 @@ class Plan:
 
     @cached_property
     def _withdrawn(self) -> set[int]:
-        """Daughters of divisions that were taken back, unless a person prompted them."""
+        """Daughters of divisions that were withdrawn, unless a person prompted them."""
         kept = {d for event in self._applied for d in event.daughters} | set(self.given.objects)
         return {d for event in self.decided.divisions for d in event.daughters} - kept
 
     @property
     def parents(self) -> dict[int, int]:
-        """Daughter to parent."""
+        """Parent of each daughter."""
         return {d: event.parent for event in self._applied for d in event.daughters}
 
     @cached_property
     def ends(self) -> dict[int, int]:
-        """Last frames of objects that divided, unless a person says that they are there later."""
+        """Last frames of objects that divided, unless a person prompted them later."""
         return {event.parent: event.frame - 1 for event in self._applied}
 
     @cached_property
@@ -83,7 +83,7 @@ class Plan:
         return {}
 
     def segments(self, object_id: int) -> tuple[Segment, ...]:
-        """Which prompt each wanted frame of an object follows from."""
+        """Return the segments of an object: the prompt that each wanted frame follows from."""
         known = self._known_segments
         if object_id not in known:
             known[object_id] = tuple(self._segments(object_id))
@@ -96,7 +96,7 @@ class Plan:
             given,
             self.engine.start,
             min(self.last, self.ends.get(object_id, self.last)),
-            # what was found begins where it was found, however it is corrected later
+            # found objects begin where they were found, however they are corrected later
             "forward" if found else self.engine.direction,
             self.engine.before,
             self.salt,
@@ -105,11 +105,11 @@ class Plan:
     def tasks(
         self, store: RunStore, step: int, objects: Collection[int] | None = None
     ) -> list[Task]:
-        """The stale frames of objects (of all, if not given) in one direction.
+        """Return the stale frames of objects (of all, if not given) in one direction, as tasks.
 
-        Objects that are stale from the same frame on go on from memories of the same frame: what
-        is followed again on the way there is then followed in the same batches as before. In
-        others it would be rounded in another way, and a kill between two files of memories would
+        Objects that are stale from the same frame on resume from memories of the same frame: the
+        frames before it are then followed again in the same batches as before. In
+        others they would be rounded differently, and a kill between two files of memories would
         show in the result.
         """
         works = []
@@ -127,7 +127,7 @@ class Plan:
     def _drafts(
         self, object_id: int, wanted: Sequence[Segment], store: RunStore, step: int
     ) -> list[Task]:
-        """Tasks that all begin anew."""
+        """Return tasks that all begin at a prompt, without memories."""
         given, kept = self.prompts.of_object(object_id), self.kept.get(object_id, ())
 
         def key_at(t: int) -> int | None:
@@ -139,25 +139,25 @@ class Plan:
 
     @cached_property
     def _followed(self) -> dict[int, dict[int, range]]:
-        """Of each object: the frames of its segments by their keys."""
+        """Frames of the segments of each object, by their keys."""
         return {i: {s.key: s.frames for s in self.segments(i)} for i in self.prompts.objects}
 
     def known(self, store: RunStore, t: int) -> Iterator[tuple[int, ObjectResult]]:
-        """What is stored on a frame and not stale, see `engine.propagation.Known`."""
+        """Yield the results on a frame that are not stale, see `engine.propagation.Known`."""
         frame = store.read(t)
         for key, result in () if frame is None else frame.results():
             if self.holds(result.object_id, t, key):
                 yield self._followed[result.object_id][key].step, result
 
     def holds(self, object_id: int, t: int, key: int) -> bool:
-        """Whether what is stored of an object on a frame, with this key, is what is wanted."""
+        """Return whether the stored result of an object on a frame, with this key, is not stale."""
         frames = self._followed.get(object_id, {}).get(key)
         return frames is not None and t in frames
 
     def orphans(self, store: RunStore) -> dict[int, set[int]]:
-        """Frame to objects that no prompt leads to any more, as forward from a deleted first one.
+        """Return the objects on each frame that no prompt leads to, as after a deleted first one.
 
-        What another direction or range has left is none, as long as its prompt is there.
+        Results of another direction or range are no orphans, as long as their prompt is there.
         """
         out: dict[int, set[int]] = {}
         kept = [t for t in store.finished() if self.engine.start <= t <= self.last]
@@ -173,12 +173,12 @@ class Plan:
         return out
 
     def stale(self, store: RunStore) -> dict[int, list[int]]:
-        """The frames of each object that would be computed, for those that have any."""
+        """Return the stale frames of each object that has any."""
         found = {i: self.stale_of(store, i) for i in self.prompts.objects}
         return {i: frames for i, frames in found.items() if frames}
 
     def stale_of(self, store: RunStore, object_id: int) -> list[int]:
-        """The frames of one object that would be computed."""
+        """Return the stale frames of one object."""
         kept = self.kept.get(object_id, ())
         wanted = [(t, s.key) for s in self.segments(object_id) for t in s.frames]
         return sorted(t for t, key in wanted if t not in kept and store.key(object_id, t) != key)
@@ -186,7 +186,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Work:
-    """A task that is not yet said where to go on from."""
+    """A task before it is decided from which memory it resumes."""
 
     object_id: int
     segments: Sequence[Segment]
@@ -194,11 +194,11 @@ class _Work:
 
     @property
     def begin(self) -> int:
-        """The first frame that is stale, in the direction of the pass."""
+        """First stale frame, in the direction of the pass."""
         return next(t for t in self.task.frames if t in self.task.stale)
 
     def remembered(self, store: RunStore, step: int) -> set[int]:
-        """The frames before that of which there are memories that still hold."""
+        """Return the frames before the first stale one that have memories which still hold."""
         first, begin = self.task.frames[0], self.begin
         return {
             t
@@ -209,7 +209,7 @@ class _Work:
         }
 
     def going_on(self, store: RunStore, step: int, frame: int | None) -> Task:
-        """The task from a memory, or anew."""
+        """Return the task that resumes from a memory, or begins anew."""
         if frame is None:
             return self.task
         state = _recalled(store, self.object_id, self.segments, step, frame)
@@ -217,7 +217,7 @@ class _Work:
 
 
 def _going_on(group: Sequence[_Work], store: RunStore, step: int) -> list[Task]:
-    """The tasks of objects that go on together, from the last memory that all have undamaged."""
+    """Return tasks that resume together, from the last memory that all have undamaged."""
     while True:
         known = [work.remembered(store, step) for work in group]
         at = _common(known, [work.task.frames[0] for work in group], step)
@@ -227,18 +227,18 @@ def _going_on(group: Sequence[_Work], store: RunStore, step: int) -> list[Task]:
                 for work, frames in zip(group, known, strict=True)
             ]
         except DamagedMemoryError:
-            continue  # it is not among those that are known any more
+            continue  # the damaged one is not listed any more
 
 
 def _common(known: list[set[int]], first: list[int], step: int) -> int | None:
-    """The last frame from which all can go on together; None if there is none.
+    """Return the last frame from which all can resume together; None if there is none.
 
     Parameters
     ----------
     known
         Frames of which each has memories.
     first
-        Frames where each would begin anew: they do so if that comes later.
+        Frames where each would begin anew: an object does so if its frame comes later.
     """
     for t in sorted(set().union(*known), key=lambda u: -u * step):
         pairs = zip(known, first, strict=True)
@@ -250,9 +250,9 @@ def _common(known: list[set[int]], first: list[int], step: int) -> int | None:
 def _recalled(
     store: RunStore, object_id: int, wanted: Sequence[Segment], step: int, frame: int
 ) -> dict[str, Any]:
-    """What was remembered after a frame, brought up to date with prompts given since.
+    """Return the memory after a frame, brought up to date with later changes of prompts.
 
-    A prompted frame before it may have been corrected, added or deleted after it was passed.
+    A prompted frame before it may have been corrected, added or deleted since.
     """
     own = next(s for s in wanted if s.frames.step == step and frame in s.frames)
     state = store.load_memory(object_id, own.key, step, frame)
@@ -267,6 +267,6 @@ def _recalled(
         elif t <= frame and t in store.memories(object_id, key, step):
             other = store.load_memory(object_id, key, step, t)["bank"]["conditioning"]
             rows += [row for row in other if row[0] == t]
-    # where none is left, what it was told is gone, but what it saw is still remembered
+    # if no conditioning frame is left, those of before are better than none
     state["bank"]["conditioning"] = rows or list(known.values())
     return state

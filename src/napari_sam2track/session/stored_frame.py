@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from napari_sam2track.engine.results import ObjectResult, State
 from napari_sam2track.masks import Patch, compose_labels
 
-#: What is known of an object on a frame: id, state (index into STATES), score, predicted IoU; the
-#: key of what it follows from (`engine.tasks.Segment`); the box of its mask; and how good its claim
-#: on it is (`engine.neighbours.Claim`).
+#: Row of an object on a frame: id, state (index into STATES), score, predicted IoU; the
+#: key of its segment (`engine.tasks.Segment`); the box of its mask; and the strength of its claim
+#: (`engine.neighbours.Claim`).
 ROW = np.dtype(
     [
         *(("id", np.uint32), ("state", np.uint8), ("score", np.float32), ("iou", np.float32)),
@@ -60,13 +60,13 @@ class StoredFrame:
         return self.logits[self._ends[k] : self._ends[k + 1]]
 
     def patch(self, k: int) -> Patch:
-        """The mask of the object in row ``k``."""
+        """Return the mask of the object in row ``k``."""
         row = self.rows[k]
         logits = np.abs(self._part(k)).reshape(int(row["height"]), int(row["width"]))
         return Patch(logits, int(row["y0"]), int(row["x0"]))
 
     def results(self) -> Iterator[tuple[int, ObjectResult]]:
-        """(key, what was stored) by id."""
+        """Yield (key, result) of each object, by id."""
         for k, row in enumerate(self.rows):
             patch, ceded = self.patch(k), self._part(k) < 0
             yield (
@@ -84,12 +84,12 @@ class StoredFrame:
             )
 
     def patches(self) -> Iterator[tuple[int, Patch]]:
-        """(object id, mask) by id."""
+        """Yield (object id, mask) by id."""
         for k, object_id in enumerate(self.rows["id"].tolist()):
             yield object_id, self.patch(k)
 
     def patch_of(self, object_id: int) -> Patch | None:
-        """The mask of an object; None if it is not known on this frame."""
+        """Return the mask of an object; None if it is not stored on this frame."""
         (found,) = np.nonzero(self.rows["id"] == object_id)
         return self.patch(int(found[0])) if len(found) else None
 
@@ -99,18 +99,18 @@ class StoredFrame:
         return compose_labels(self.patches(), self.height, self.width)
 
     def only(self, keep: NDArray[np.bool_]) -> StoredFrame:
-        """Some of the rows."""
+        """Return the frame with some of the rows."""
         parts = [self._part(k) for k in np.flatnonzero(keep).tolist()]
         logits = np.concatenate(parts) if parts else self.logits[:0]
         return StoredFrame(self.height, self.width, self.rows[keep], logits)
 
     def replaced(self, other: StoredFrame, without: Iterable[int] = ()) -> StoredFrame:
-        """With the objects of another frame in place of what was known of them.
+        """Return the frame with the objects of another frame in place of their earlier rows.
 
         Parameters
         ----------
         without
-            More objects that are gone.
+            More objects that are removed.
         """
         gone = {*other.rows["id"].tolist(), *without}
         kept = [k for k, i in enumerate(self.rows["id"].tolist()) if i not in gone]
@@ -123,7 +123,7 @@ class StoredFrame:
 
     @property
     def keys(self) -> dict[int, int]:
-        """Object id to the key of what it follows from."""
+        """Key of the segment of each object."""
         return dict(zip(self.rows["id"].tolist(), self.rows["key"].tolist(), strict=True))
 
     @classmethod
@@ -135,7 +135,7 @@ class StoredFrame:
         keys: Mapping[int, int] | None = None,
         precise: bool = False,
     ) -> StoredFrame:
-        """Results of the engine, and the keys of what they follow from.
+        """Make a frame of results of the engine and the keys of their segments.
 
         Parameters
         ----------
@@ -160,7 +160,7 @@ class StoredFrame:
         return cls(height, width, rows, logits.astype(dtype))
 
     def to_bytes(self, touched: Collection[int] = ()) -> bytes:
-        """The content of a file; ``touched`` are ids that a journal has to do with."""
+        """Return the content of a file; ``touched`` are the ids that a journal is about."""
         ids = np.array(sorted(touched), np.uint32)
         wide = self.logits.dtype == np.float32
         head = HEAD.pack(MAGIC, VERSION, len(self.rows), len(self.logits), wide, len(ids))
@@ -168,7 +168,7 @@ class StoredFrame:
 
     @classmethod
     def from_bytes(cls, content: bytes, height: int, width: int) -> tuple[StoredFrame, set[int]]:
-        """What `to_bytes` gave.
+        """Read what `to_bytes` returned.
 
         Raises
         ------
@@ -195,7 +195,7 @@ class StoredLabels:
     Attributes
     ----------
     frame
-        Gives a stored frame; None if nothing of it was finished.
+        Function that returns a stored frame; None if nothing of it was finished.
     shape
         (n_frames, height, width).
     """
@@ -214,7 +214,7 @@ class StoredLabels:
         return self.shape[1:]
 
     def read(self, t: int) -> NDArray[np.uint32]:
-        """Frame `t`, uint32; empty if nothing of it was finished."""
+        """Return frame `t`, uint32; empty if nothing of it was finished."""
         stored = self.frame(t)
         return np.zeros(self.frame_shape, np.uint32) if stored is None else stored.labels_yx
 

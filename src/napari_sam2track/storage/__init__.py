@@ -1,6 +1,6 @@
-"""Files that are whole or not there, whatever happens while they are written.
+"""Files that are written whole or not at all, whatever happens meanwhile.
 
-`durable` knows the system's calls, `processes` who lives, `seals` whether a file is what was
-written; `output` writes one file or folder in place of another, `together` several at once,
-`apart` keeps them from what is read, and `locks` lets one process at a time do it.
+`durable` makes the system's calls, `processes` finds living ones, `seals` detects damage;
+`output` writes one file or folder in place of another, `together` several at once,
+`apart` keeps them from inputs, and `writer_lock` lets one process at a time do it.
 """

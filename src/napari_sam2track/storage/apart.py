@@ -1,4 +1,4 @@
-"""What is written is not what is read: outputs and inputs of a command lie apart."""
+"""Checks that the outputs and inputs of a command lie apart."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def check_apart(
     Parameters
     ----------
     outputs
-        What each is called for the person, as in ``--out``; and where it is going to be.
+        Name of each for the person, as in ``--out``; and its path.
     inputs
         Files and folders that are read, or that this run was made from.
     hint
-        Another way out, for the message.
+        Advice for the message.
 
     Raises
     ------
     UsageError
-        With the two and what is wrong with them.
+        With the two paths and their relation.
     """
     read = [path for path in inputs if path.exists()]
     done: list[tuple[str, Path]] = []
@@ -57,14 +57,14 @@ def check_apart(
 
 
 def same_file(one: Path, other: Path) -> bool:
-    """Whether two paths lead to the same file or folder, or would if they existed."""
+    """Return whether two paths lead to the same file or folder, or would if they existed."""
     with suppress(OSError):
         return one.samefile(other)
     return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _lies_in(path: Path, folder: Path) -> bool:
-    """Whether a path lies in a folder that exists, at any depth."""
+    """Return whether a path lies in a folder that exists, at any depth."""
     if not folder.is_dir():
         return False
     return any(same_file(parent, folder) for parent in Path(os.path.realpath(path)).parents)

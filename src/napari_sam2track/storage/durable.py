@@ -1,4 +1,4 @@
-"""What the operating system offers to make changes of files last, and happen at once."""
+"""Calls of the operating system that make changes of files last, and happen at once."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from typing import Any
 EXCHANGE = "napari_sam2track.exchange"
 #: Flags of renameat2(2) on Linux and renamex_np(2) on macOS: two names change places.
 _RENAME_EXCHANGE, _RENAME_SWAP, _AT_FDCWD = 2, 2, -100
-#: What systems and file systems say that cannot exchange names.
+#: Errors of systems and file systems that cannot exchange names.
 _CANNOT = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV}
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole, so that it lasts: under another name, to the disk, then renamed.
 
-    After a power cut there is the old content or the new one, never a part or nothing. The order
-    is git's and SQLite's: the file before the rename, the folder after it.
+    After a power cut the file has the old content or the new one, never a part or nothing. The
+    order is git's and SQLite's: the file before the rename, the folder after it.
     """
     part = path.with_name(path.name + ".part")
     try:
@@ -60,7 +60,7 @@ def sync_all(path: Path) -> None:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Let two names that exist change places at once; False where the system cannot.
+    """Exchange two names that exist at once; return False where the system cannot.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def exchange(one: Path, other: Path) -> bool:
 
 @cache
 def _exchange_call() -> Any:
-    """The system's call for `exchange`, as a function of two names; None if there is none."""
+    """Return the system's call for `exchange`, as a function of two names; None without one."""
     try:
         system = ctypes.CDLL(None, use_errno=True)
     except (OSError, TypeError):

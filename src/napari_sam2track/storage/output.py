@@ -1,8 +1,8 @@
-"""One file or folder is written in place of another: whole, or not at all.
+"""Writes one file or folder in place of another: whole, or not at all.
 
-Everything is written in a hidden folder beside it and moved at the end. What exists is refused
-without ``overwrite``; a folder is only ever replaced if it holds nothing but our own files. What a
-process leaves that is killed meanwhile, `recover_folder` clears up.
+Everything is written in a hidden folder beside it and moved at the end. Existing files are refused
+without ``overwrite``; a folder is only ever replaced if it holds nothing but our own files. The
+leftovers of a process that was killed meanwhile are cleared up by `recover_folder`.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from napari_sam2track.errors import OutputError
 from napari_sam2track.storage.durable import exchange, sync, sync_all
 from napari_sam2track.storage.processes import is_dead, leftovers, temporary_prefix
 
-#: What a folder may hold and still be replaced: the images and the note that we write.
+#: Contents of a folder that may be replaced: the images and the note that we write.
 _OURS = re.compile(r"labels_\d+\.tif|provenance\.json|graph\.json|tracks\.csv")
 #: Names that others give too: there, the first image has to hold our note.
 _SHARED = re.compile(r"(mask|man_track)\d+\.tif|(res|man)_track\.txt|\d+\.png")
 _SIGN, _NAME = b"napari_sam2track", b"napari-sam2track"
 _ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray")
-#: Where zarr keeps attributes, and so our note.
+#: Files in which zarr keeps attributes, and so our note.
 _ZARR_NOTES = ("zarr.json", ".zattrs")
 
-#: Hidden folders in which outputs are written; in them what is new, what is replaced where the
+#: Hidden folders in which outputs are written; in them the new ones, the replaced ones where the
 #: system cannot exchange two names, and the sign that files which belong together are all there.
 _PARTIAL, _NEW, _REPLACED, _COMPLETE = ".partial", "new", "replaced", "complete"
 #: After so many seconds a process of another machine is not between two renames any more.
@@ -40,7 +40,7 @@ _LONG = 60.0
 #: still write when a command is interrupted.
 _TRIES, _PAUSE = 40, 0.05
 
-#: Errors of the disk rather than of the program, and what to say about them.
+#: Errors of the disk rather than of the program, and advice about them.
 _DISK = {
     errno.ENOSPC: "the disk is full; free some space or choose another place",
     errno.EDQUOT: "your disk quota is used up; free some space or choose another place",
@@ -103,17 +103,17 @@ def check_output(path: Path, overwrite: bool = False) -> None:
 
 @contextmanager
 def atomic_path(path: Path, overwrite: bool = False) -> Iterator[Path]:
-    """A temporary path to write to, which becomes `path` if the block ends well.
+    """Yield a temporary path to write to, which becomes `path` if the block ends well.
 
     What is replaced leaves its permissions and its owner to the new one; a symbolic link stays,
-    and what it leads to is replaced. All is on the disk before the names change.
+    and its target is replaced. All is on the disk before the names change.
 
     Parameters
     ----------
     path
         File or folder that is going to be written; missing parent folders are made.
     overwrite
-        As in `check_output`, which is asked before and after the block.
+        As in `check_output`, which is called before and after the block.
 
     Yields
     ------
@@ -133,7 +133,7 @@ def atomic_path(path: Path, overwrite: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def atomic_paths(*paths: Path, overwrite: bool = False) -> Iterator[tuple[Path, ...]]:
-    """Temporary paths of files that belong together; see `atomic_path`.
+    """Yield temporary paths of files that belong together; see `atomic_path`.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def atomic_paths(*paths: Path, overwrite: bool = False) -> Iterator[tuple[Path, 
 
 
 def recover_path(path: Path) -> None:
-    """Finish what processes that were killed had begun to do with a path, or beside it."""
+    """Finish changes of a path, or beside it, that killed processes had begun."""
     target = Path(os.path.realpath(path))
     while not target.parent.exists():
         target = target.parent
@@ -193,9 +193,9 @@ def recover_path(path: Path) -> None:
 
 
 def recover_folder(folder: Path) -> None:
-    """Finish or clear up what processes that were killed had begun in a folder.
+    """Finish or clear up changes in a folder that killed processes had begun.
 
-    What was moved aside to be replaced gets its name back where nothing has it; of files that
+    A path that was moved aside to be replaced gets its name back if that is free; of files that
     belong together and were complete, the rest is moved; all else is removed.
     """
     if not folder.is_dir():
@@ -203,7 +203,7 @@ def recover_folder(folder: Path) -> None:
     try:
         left = leftovers(folder, _PARTIAL)
         dead = [hidden for hidden in left if is_dead(hidden, _PARTIAL)]
-    except OSError:  # nothing to be done in a folder that cannot be looked into
+    except OSError:  # nothing can be done in a folder that cannot be read
         return
     for hidden in left:
         with suppress(OSError):  # another process may be doing the same
@@ -218,7 +218,7 @@ def recover_folder(folder: Path) -> None:
 
 
 def _move_the_rest(hidden: Path) -> None:
-    """Move those of files that belong together which a process had no time to move."""
+    """Move the rest of files that belong together, after a process was killed between moves."""
     if not (hidden / _COMPLETE).exists():
         return
     for new in (hidden / _NEW).iterdir():
@@ -228,7 +228,7 @@ def _move_the_rest(hidden: Path) -> None:
 
 
 def _give_back(hidden: Path) -> None:
-    """Give its name back to what a process had moved aside before it was killed."""
+    """Restore the name of a path that a process had moved aside before it was killed."""
     for old in (hidden / _REPLACED).glob("*"):
         if not os.path.lexists(hidden.parent / old.name):
             old.rename(hidden.parent / old.name)
@@ -251,7 +251,7 @@ def write_text_atomic(path: Path, text: str, overwrite: bool = False) -> None:
 
 
 def refuse_links(*paths: Path) -> None:
-    """Refuse links where we make none: they would lead our changes to files of others.
+    """Refuse links where we make none: they would lead our changes to other people's files.
 
     Raises
     ------
@@ -267,12 +267,12 @@ def refuse_links(*paths: Path) -> None:
 
 
 def disk_advice(error: OSError) -> str:
-    """What to do about an error of the disk."""
+    """Return advice about an error of the disk."""
     return _DISK.get(error.errno or 0, "see to that disk")
 
 
 def _check_name(path: Path) -> None:
-    """Refuse what the system says is too long a name."""
+    """Refuse a name that is too long for the system."""
     try:
         os.lstat(path)
     except OSError as error:
@@ -281,7 +281,7 @@ def _check_name(path: Path) -> None:
 
 
 def _is_about_output(error: OSError, temporary: Path) -> bool:
-    """Whether an error is the output's: what is read inside the block can fail as well."""
+    """Return whether an error is the output's: reads inside the block can fail as well."""
     if error.filename is None:  # as a failed write or flush has it
         return True
     named = Path(os.fsdecode(error.filename)).absolute()
@@ -290,7 +290,7 @@ def _is_about_output(error: OSError, temporary: Path) -> bool:
 
 
 def _replaceable(folder: Path) -> bool:
-    """Whether a folder is empty, or one that a writer of ours could have made."""
+    """Return whether a folder is empty, or one that a writer of ours could have made."""
     names = [entry.name for entry in folder.iterdir()]
     if folder.suffix in (".zarr", ".geff") and any(mark in names for mark in _ZARR_MARKS):
         notes = [folder / name for name in names if name in _ZARR_NOTES]
@@ -298,7 +298,7 @@ def _replaceable(folder: Path) -> bool:
     if names and all(_SHARED.fullmatch(name) for name in names):
         images = sorted(name for name in names if not name.endswith(".txt"))
         return bool(images) and _SIGN in (folder / images[0]).read_bytes()
-    if any(name.endswith(".tif") for name in names):  # others call theirs so, too
+    if any(name.endswith(".tif") for name in names):  # other programs use this name, too
         note = folder / "provenance.json"
         if not note.is_file() or _NAME not in note.read_bytes():
             return False
@@ -306,7 +306,7 @@ def _replaceable(folder: Path) -> bool:
 
 
 def inherit(new: Path, old: Path) -> None:
-    """Give the permissions and the owner of what is replaced to what replaces it."""
+    """Give the permissions and the owner of the replaced path to the new one."""
     if not old.exists():
         return
     known = _like(old)
@@ -323,14 +323,14 @@ def inherit(new: Path, old: Path) -> None:
 
 
 def _give_to(path: Path, wanted: os.stat_result) -> None:
-    """Make the owner and the group those that are wanted, as far as the system allows."""
+    """Set the owner and the group, as far as the system allows."""
     with suppress(OSError):
         os.chown(path, -1, wanted.st_gid)  # a group that one belongs to
         os.chown(path, wanted.st_uid, -1)  # only root may
 
 
 def _like(old: Path) -> dict[Path, os.stat_result]:
-    """What there is to inherit, by relative path; ``*`` stands for any other file."""
+    """Return the permissions to inherit, by relative path; ``*`` stands for any other file."""
     known = {Path(): old.stat()}
     for path in old.rglob("*"):
         if path.is_symlink():
@@ -342,7 +342,7 @@ def _like(old: Path) -> dict[Path, os.stat_result]:
 
 
 def _move_into_place(new: Path, target: Path, aside: Path) -> None:
-    """Give its name to what was written; a folder of that name changes places, or goes aside."""
+    """Move an output into place; an existing folder is exchanged with it, or moved aside."""
     if not os.path.lexists(target) or not (target.is_dir() or new.is_dir()):
         new.replace(target)
     elif not exchange(new, target):
@@ -362,9 +362,9 @@ def remove(path: Path, patiently: bool = False) -> None:
     Parameters
     ----------
     path
-        A symbolic link is removed itself, not what it leads to.
+        A symbolic link is removed itself, not its target.
     patiently
-        Again and again: a thread that was left alone may be about to make the folder anew.
+        Repeat it: a thread that is still running may be about to make the folder anew.
     """
     if not path.is_dir() or path.is_symlink():
         with suppress(OSError):

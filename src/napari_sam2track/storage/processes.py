@@ -1,4 +1,4 @@
-"""Who made a temporary file, or uses a folder, and whether that process still lives."""
+"""Processes that made a temporary file, or use a folder, and whether they still live."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import zlib
 from functools import cache
 from pathlib import Path
 
-#: Seconds by which the time at which a process began may differ: clocks are corrected.
+#: Seconds by which the begin of a process may differ: clocks are corrected.
 _SAME = 5.0
 
 
@@ -21,7 +21,7 @@ def host_name() -> str:
 
 
 def began(number: int) -> float:
-    """When a process began, in seconds since 1970; NaN if there is none."""
+    """Return when a process began, in seconds since 1970; NaN if there is none."""
     import psutil
 
     try:
@@ -31,57 +31,57 @@ def began(number: int) -> float:
 
 
 def is_alive(number: int, when: float) -> bool:
-    """Whether the process of a number that began at a time still lives.
+    """Return whether the process of a number that began at a time still lives.
 
-    Numbers of processes are used again, in a container even the same one each time, so it counts
-    when the process began too.
+    Numbers of processes are used again, in a container even the same one each time, so the
+    begin of the process counts, too.
     """
     return abs(began(number) - when) < _SAME
 
 
 def temporary_prefix(kind: str) -> str:
-    """What the name of a temporary file of this process begins with, for `dead_leftovers`.
+    """Return the prefix of the names of this process's temporary files, for `dead_leftovers`.
 
     Parameters
     ----------
     kind
-        What it is, as in ``.partial``.
+        Kind of file, as in ``.partial``.
     """
     return f"{kind}-{_host_code()}-{os.getpid()}-"
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a path is no link, and belongs to the person who runs this."""
+    """Return whether a path is no link, and belongs to the person who runs this."""
     status = path.lstat()
     owner = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
     return owner and not stat.S_ISLNK(status.st_mode)
 
 
 def leftovers(folder: Path, kind: str) -> list[Path]:
-    """Temporary files of this person's processes in a folder, of any machine, dead or alive."""
+    """Return temporary files of this person in a folder, of any machine, dead process or not."""
     name = re.compile(rf"{re.escape(kind)}-[0-9a-f]{{8}}-\d+-.*", re.DOTALL)
     return [p for p in folder.iterdir() if name.fullmatch(p.name) and is_ours(p)]
 
 
 def is_dead(leftover: Path, kind: str) -> bool:
-    """Whether the process that made one of `leftovers` is known to be gone.
+    """Return whether the process that made one of `leftovers` is known to be gone.
 
-    A file that is older than the process which has its number now was another process's. Of those
-    of other machines, which may write to the same disk, nothing is known.
+    A file that is older than the process which has its number now was another process's. Processes
+    of other machines, which may write to the same disk, are not known.
     """
     host, number = leftover.name.removeprefix(f"{kind}-").split("-")[:2]
     if host != _host_code():
         return False
-    # NaN, which nothing is later than: there is no such process
+    # a process that does not exist is NaN, which no time is later than
     return not leftover.lstat().st_mtime >= began(int(number)) - _SAME
 
 
 def dead_leftovers(folder: Path, kind: str) -> list[Path]:
-    """What processes of this machine that are gone have left in a folder."""
+    """Return leftovers in a folder, of dead processes of this machine."""
     return [path for path in leftovers(folder, kind) if is_dead(path, kind)]
 
 
 @cache
 def _host_code() -> str:
-    """The machine as eight characters: its name may be long, or hold what files may not."""
+    """Return the machine as eight characters: its name may be long, or hold forbidden ones."""
     return f"{zlib.crc32(host_name().encode()):08x}"

@@ -1,4 +1,4 @@
-"""Temporary folders of the system that go with the process, or with the next one."""
+"""Temporary folders of the system that are removed with the process, or by the next one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def new_scratch(kind: str) -> Path:
-    """A new folder of this process; those of its kind whose processes are gone are removed.
+    """Make a new folder of this process; those of its kind of dead processes are removed.
 
     Parameters
     ----------
     kind
-        What its name begins with.
+        Begin of its name.
     """
     parent = Path(tempfile.gettempdir())
     with suppress(OSError):

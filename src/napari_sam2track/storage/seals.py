@@ -1,4 +1,4 @@
-"""A checksum at the end of a file: what a fault of the disk changed is not taken for data."""
+"""Checksums at the ends of files: a file that the disk damaged is not taken for data."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ SIZE = 16
 
 
 class BrokenSealError(ValueError):
-    """What was read is not what was written: cut off, changed, or of another program."""
+    """A file is not as it was written: cut off, changed, or of another program."""
 
 
 def sealed(content: bytes) -> bytes:
-    """The content with its checksum behind it (BLAKE2b, 16 bytes)."""
+    """Return the content with its checksum behind it (BLAKE2b, 16 bytes)."""
     return content + checksum(content)
 
 
 def unsealed(content: bytes) -> bytes:
-    """What `sealed` was given.
+    """Return the content that `sealed` was called with.
 
     Raises
     ------
@@ -32,5 +32,5 @@ def unsealed(content: bytes) -> bytes:
 
 
 def checksum(content: bytes) -> bytes:
-    """BLAKE2b in `SIZE` bytes."""
+    """Return BLAKE2b in `SIZE` bytes."""
     return hashlib.blake2b(content, digest_size=SIZE).digest()

@@ -1,10 +1,10 @@
-"""Several outputs in one folder, which appear together; what a person put there or changed stays.
+"""Outputs in one folder that appear together; files that a person put there or changed stay.
 
-A list says what was written, with checksums: what is on it and as it was is ours, to be replaced
+A list holds the outputs, with checksums: those on it and unchanged are ours, to be replaced
 or removed. All else is kept, and an output whose name is taken gets a free one.
 
-The outputs are written aside, then a note of what is to be done is put beside them: from there on
-`finish` carries it out, however often it is killed. Before that nothing has happened.
+The outputs are written aside, then a note of the next moves is put beside them: from there on
+`finish` carries them out, however often it is killed. Before that nothing has happened.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from napari_sam2track.errors import OutputError
 from napari_sam2track.storage.durable import exchange, sync, sync_all, write_whole
 from napari_sam2track.storage.output import inherit, refuse_links, remove
 
-#: The hidden folder in a folder of outputs, and what is in it.
+#: The hidden folder in a folder of outputs, and its contents.
 HIDDEN = ".run"
 LIST, STAGED, COMMIT, NAMES = "outputs.json", "staged", "commit.json", "names.json"
-#: Names that are none of an output.
+#: Names that no output may have.
 _HERE = ("", ".", "..", HIDDEN)
 _BROWSERS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 _BLOCK = 1 << 20
@@ -48,13 +48,13 @@ class Written:
 
     @classmethod
     def of(cls, path: Path, name: str) -> Written:
-        """What is at a path now."""
+        """Describe the output at a path."""
         if not path.is_dir():
             return cls(name, {"": _content(path)})
         return cls(name, {p.relative_to(path).as_posix(): _content(p) for p in _files_in(path)})
 
     def is_at(self, path: Path) -> bool:
-        """Whether a path holds just this: the same files, unchanged, and no other."""
+        """Return whether a path holds just this: the same files, unchanged, and no other."""
         if path.is_symlink() or not path.exists() or path.is_dir() == ("" in self.files):
             return False
         names = {""}
@@ -68,13 +68,13 @@ class Written:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """All files in a folder, but for those that browsers of files leave."""
+    """Return all files in a folder, but for those that browsers of files leave."""
     inner = (p for p in folder.rglob("*") if not p.is_dir() or p.is_symlink())
     return sorted(p for p in inner if p.name not in _BROWSERS)
 
 
 def _content(path: Path) -> tuple[int, str]:
-    """Bytes and sha256 of a file; of a symbolic link, of where it leads."""
+    """Return bytes and sha256 of a file; of a symbolic link, of its target's path."""
     digest = hashlib.sha256()
     if path.is_symlink():
         digest.update(os.fsencode(path.readlink()))
@@ -87,12 +87,12 @@ def _content(path: Path) -> tuple[int, str]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the outputs.
+    """Result of moving the outputs into place.
 
     Attributes
     ----------
     names
-        Name that was asked for, to the name that it has.
+        Name that was wanted, to the name that it has.
     kept
         Names of outputs of earlier runs that this one did not write and that were changed since,
         so that they stay.
@@ -104,12 +104,12 @@ class Outcome:
 
 @contextmanager
 def together(folder: Path) -> Iterator[Path]:
-    """A folder to write outputs to, which appear in ``folder`` if the block ends well.
+    """Yield a folder to write outputs to, which appear in ``folder`` if the block ends well.
 
     Parameters
     ----------
     folder
-        Of the outputs. The caller is the only one who writes there (`locks.only_writer`).
+        Folder of the outputs. The caller is its only writer (`writer_lock.only_writer`).
 
     Yields
     ------
@@ -135,7 +135,7 @@ def together(folder: Path) -> Iterator[Path]:
 
 
 def finish(folder: Path) -> Outcome | None:
-    """Carry out what `together` prepared, and remove what it left when it was killed before.
+    """Carry out what `together` prepared, also after a kill, and remove its leftovers.
 
     Returns
     -------
@@ -163,7 +163,7 @@ def finish(folder: Path) -> Outcome | None:
     for one in new:
         source, name = staged / "new" / one.name, names[one.name]
         if one.is_at(source):  # else it was put in its place before a kill
-            name = _place(folder, name, ours)  # somebody may have taken it since
+            name = _place(folder, name, ours)  # another process may have taken it since
             _move(source, folder / name, aside / name)
         placed.append(Written(name, one.files))
     sync(folder)
@@ -174,7 +174,7 @@ def finish(folder: Path) -> Outcome | None:
         if one.is_at(folder / one.name):
             (folder / one.name).rename(aside / one.name)
         else:
-            kept.append(one)  # it stays on the list: the change may be taken back
+            kept.append(one)  # it stays on the list: the change may be undone
     sync(folder)
     write_whole(hidden / LIST, _to_json([*placed, *kept]))
     (staged / COMMIT).unlink()
@@ -184,15 +184,15 @@ def finish(folder: Path) -> Outcome | None:
 
 
 def written(folder: Path) -> list[Written]:
-    """The outputs of the last run as they were written, and those before that were changed since.
+    """Return the outputs of the last run as they were written, and changed ones of earlier runs.
 
-    Empty if there was none, or the list is damaged: then nothing is known to be ours.
+    Empty if there was none, or the list is damaged: then no output is known to be ours.
     """
     return _read(folder / HIDDEN / LIST) or []
 
 
 def _chosen_names(folder: Path, new: list[Written], ours: Mapping[str, Written]) -> dict[str, str]:
-    """The names of outputs, noted before the first of them is used."""
+    """Return the names of outputs, noted before the first of them is used."""
     path = folder / HIDDEN / STAGED / NAMES
     known = _load(path)
     if isinstance(known, dict) and all(_is_name(known.get(one.name)) for one in new):
@@ -203,7 +203,7 @@ def _chosen_names(folder: Path, new: list[Written], ours: Mapping[str, Written])
 
 
 def _place(folder: Path, asked: str, ours: Mapping[str, Written]) -> str:
-    """The name for an output: the one asked for, or where somebody else has it, a free one."""
+    """Return the name for an output: its own, or if somebody else's file has it, a free one."""
     own, name, number = Path(asked), asked, 1
     while os.path.lexists(folder / name):
         was = ours.get(name)
@@ -215,7 +215,7 @@ def _place(folder: Path, asked: str, ours: Mapping[str, Written]) -> str:
 
 
 def _move(new: Path, target: Path, aside: Path) -> None:
-    """Put an output in its place, and what was there aside."""
+    """Move an output into place, and an earlier one aside."""
     inherit(new, target)
     if not os.path.lexists(target):
         new.rename(target)
@@ -229,7 +229,7 @@ def _move(new: Path, target: Path, aside: Path) -> None:
 
 
 def _stays(path: str) -> bool:
-    """Whether a path stays in the folder that it begins in."""
+    """Return whether a path stays in the folder that it begins in."""
     pure = PurePath(path)
     return not pure.is_absolute() and not pure.drive and ".." not in pure.parts
 
@@ -240,7 +240,7 @@ def _to_json(outputs: list[Written]) -> bytes:
 
 
 def _read(path: Path) -> list[Written] | None:
-    """What `_to_json` gave; None if it is missing or damaged, or leads out of the folder."""
+    """Read what `_to_json` returned; None if it is missing, damaged, or leads out of the folder."""
     content = _load(path)
     try:
         found = []
@@ -255,7 +255,7 @@ def _read(path: Path) -> list[Written] | None:
 
 
 def _load(path: Path) -> Any:
-    """The content of a file of JSON; None if it is missing or damaged."""
+    """Return the content of a file of JSON; None if it is missing or damaged."""
     if not path.exists():
         return None
     try:
@@ -265,5 +265,5 @@ def _load(path: Path) -> Any:
 
 
 def _is_name(name: object) -> bool:
-    """Whether something is the name of an output: a list from a stranger may hold others."""
+    """Return whether something is the name of an output: a list from a stranger may hold others."""
     return isinstance(name, str) and name not in _HERE and len(PurePath(name).parts) == 1

@@ -1,4 +1,4 @@
-"""One process at a time writes to a folder."""
+"""Lock of a folder: one process at a time writes to it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LOCK, HOLDER = "lock", "lock.json"
 
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder; the system lets go of it when the process ends, however it ends.
+    """Hold the lock of a folder; the system releases it when the process ends, however it ends.
 
     Parameters
     ----------
     folder
-        Gets the lock's file, and a note of who holds it.
+        Gets the lock's file, and a note about its holder.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def only_writer(folder: Path) -> Iterator[None]:
     try:
         now = datetime.now().isoformat(timespec="seconds")
         who = {"process": os.getpid(), "host": host_name(), "since": now}
-        with suppress(OSError):  # it only tells others who it is
+        with suppress(OSError):  # the note only informs others
             (folder / HOLDER).unlink(missing_ok=True)  # it may be a link that leads elsewhere
             (folder / HOLDER).write_text(json.dumps(who), "utf-8")
         yield
@@ -58,7 +58,7 @@ def only_writer(folder: Path) -> Iterator[None]:
 
 
 def _holder(folder: Path) -> str:
-    """Who holds the lock, in words."""
+    """Return the holder of the lock, in words."""
     try:
         who = json.loads((folder / HOLDER).read_text("utf-8"))
         return f"process {who['process']} on {who['host']}, since {who['since']}"

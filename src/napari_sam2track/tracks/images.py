@@ -40,12 +40,12 @@ class ImageFrames(Closing):
     _close: Callable[[], object] | None = field(default=None, repr=False)
 
     def read(self, t: int) -> NDArray[Any]:
-        """Frame `t`, shape (*frame_shape, channels), in the type of the file."""
+        """Return frame `t`, shape (*frame_shape, channels), in the type of the file."""
         return self._load(t)
 
 
 def image_of(array: Any, frame_ndim: int) -> ImageFrames:
-    """An array (T, [Z,] Y, X), or (T, [Z,] Y, X, C), of numpy, dask or zarr; read lazily.
+    """Return an array (T, [Z,] Y, X), or (T, [Z,] Y, X, C), as a movie that is read lazily.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def open_image(
 
 
 def _depth(source: Source) -> int:
-    """Number of planes of what a plane of is open; 1 if there is no such axis."""
+    """Return the number of planes that one open plane stands for; 1 if there is no such axis."""
     layout = getattr(source, "layout", None)
     if layout is None or "Z" not in layout.axes:
         return 1

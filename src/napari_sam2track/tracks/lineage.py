@@ -1,6 +1,6 @@
-"""Who descends from whom: a parent for some tracks, and what can be wrong with that.
+"""Lineage of tracks: a parent for some of them, and what can be wrong with it.
 
-A parent's track ends before its daughter's begins. Nothing here minds a broken lineage: cycles
+A parent's track ends before its daughter's begins. A broken lineage is accepted here: cycles
 and unknown parents are reported by `lineage_problems`, and all other functions end on them too.
 """
 
@@ -14,7 +14,7 @@ from napari_sam2track.tracks.table import TrackTable
 
 #: First and last frame of each track, both included.
 Spans = Mapping[int, tuple[int, int]]
-#: Track id of a daughter to the track id of its mother.
+#: Track id of a daughter to the track id of its parent.
 Parents = Mapping[int, int]
 
 Kind = Literal[
@@ -36,18 +36,18 @@ ERRORS: frozenset[Kind] = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something about a lineage that is wrong, or looks so.
+    """A problem of a lineage, or something that looks like one.
 
     Attributes
     ----------
     track
         The track to look at: the daughter, or the parent where its children are too few or many.
     frame
-        Where to look; None where no frame says more than another.
+        Frame of the problem; None where no frame says more than another.
     kind
-        What it is, for programs.
+        Name of the problem, for programs.
     text
-        What it is, for people: one sentence with the ids and frames.
+        Description for people: one sentence with the ids and frames.
     """
 
     track: int
@@ -57,24 +57,24 @@ class Problem:
 
     @property
     def severity(self) -> Literal["error", "warning"]:
-        """Whether the lineage is broken, or only unusual."""
+        """Severity: a broken lineage is an error, an unusual one a warning."""
         return "error" if self.kind in ERRORS else "warning"
 
 
 def problems(table: TrackTable, long_wait: int = 3) -> list[Problem]:
-    """All that is wrong with the lineage of a table; see `lineage_problems`."""
+    """Return all problems of the lineage of a table; see `lineage_problems`."""
     return lineage_problems(spans(table), table.parents, long_wait)
 
 
 def lineage_problems(spans: Spans, parents: Parents, long_wait: int = 3) -> list[Problem]:
-    """All that is wrong with a lineage, sorted by track.
+    """Return all problems of a lineage, sorted by track.
 
     Parameters
     ----------
     spans
         First and last frame of every track.
     parents
-        Daughter to mother.
+        Parent of each daughter.
     long_wait
         Most frames in a row between a parent's end and its child's begin that go unremarked;
         truth of the Cell Tracking Challenge leaves some out at divisions.
@@ -114,7 +114,7 @@ def lineage_problems(spans: Spans, parents: Parents, long_wait: int = 3) -> list
 
 
 def _order(child: int, parent: int, spans: Spans, long_wait: int) -> list[Problem]:
-    """What is wrong with when a child begins."""
+    """Return the problems of the frame in which a child begins."""
     begin, end = spans[child][0], spans[parent][1]
     if begin <= end:
         text = (
@@ -132,7 +132,7 @@ def _order(child: int, parent: int, spans: Spans, long_wait: int) -> list[Proble
 
 
 def _cycles(parents: Parents) -> list[list[int]]:
-    """Every circle of two tracks or more, from its smallest id on, child before parent."""
+    """Return circles of two tracks or more, each from its smallest id on, child before parent."""
     rings: list[list[int]] = []
     done: set[int] = set()
     for start in sorted(parents):
@@ -153,7 +153,7 @@ def _cycles(parents: Parents) -> list[list[int]]:
 
 
 def spans(table: TrackTable) -> dict[int, tuple[int, int]]:
-    """First and last frame of every track of a table, both included."""
+    """Return the first and last frame of every track of a table, both included."""
     return {
         int(rows["track"][0]): (int(rows["frame"][0]), int(rows["frame"][-1]))
         for rows in table.tracks()
@@ -161,7 +161,7 @@ def spans(table: TrackTable) -> dict[int, tuple[int, int]]:
 
 
 def children(parents: Parents) -> dict[int, list[int]]:
-    """The children of every track that has some, ascending."""
+    """Return the children of every track that has some, ascending."""
     found: dict[int, list[int]] = {}
     for child in sorted(parents):
         found.setdefault(parents[child], []).append(child)
@@ -169,7 +169,7 @@ def children(parents: Parents) -> dict[int, list[int]]:
 
 
 def descendants(track: int, parents: Parents) -> list[int]:
-    """Children, grandchildren and so on of a track: nearest first, without itself."""
+    """Return children, grandchildren and so on of a track: nearest first, without itself."""
     below = children(parents)
     seen = {track}
     found: list[int] = []
@@ -182,7 +182,7 @@ def descendants(track: int, parents: Parents) -> list[int]:
 
 
 def ancestors(track: int, parents: Parents) -> list[int]:
-    """Parent, grandparent and so on of a track, without itself."""
+    """Return parent, grandparent and so on of a track, without itself."""
     found: list[int] = []
     seen = {track}
     while (parent := parents.get(track)) is not None and parent not in seen:
@@ -193,21 +193,21 @@ def ancestors(track: int, parents: Parents) -> list[int]:
 
 
 def lineage_ids(tracks: Iterable[int], parents: Parents) -> dict[int, int]:
-    """The lineage of each track: the id of its first ancestor, its own if it has no parent.
+    """Return the lineage of each track: the id of its first ancestor, its own without a parent.
 
-    What GEFF calls a lineage: tracks that are connected by parents. In a circle the smallest id
+    GEFF's definition of a lineage: tracks connected by parents. In a circle the smallest id
     stands for all.
     """
     return {track: root for track, (root, _) in _places(tracks, parents).items()}
 
 
 def generations(tracks: Iterable[int], parents: Parents) -> dict[int, int]:
-    """How many ancestors each track has; 0 without a parent. In a circle all have 0."""
+    """Return the number of ancestors of each track; 0 without a parent. In a circle all have 0."""
     return {track: depth for track, (_, depth) in _places(tracks, parents).items()}
 
 
 def _places(tracks: Iterable[int], parents: Parents) -> dict[int, tuple[int, int]]:
-    """Root and number of ancestors of each track, each visited once."""
+    """Return root and number of ancestors of each track, each visited once."""
     known: dict[int, tuple[int, int]] = {}
     for ring in _cycles(parents):
         known.update(dict.fromkeys(ring, (ring[0], 0)))

@@ -63,7 +63,7 @@ def measure(
     params: MeasureParams | None = None,
     scale: Scale | None = None,
 ) -> pd.DataFrame:
-    """All objects of a movie in one table; see `measure_frames`."""
+    """Return all objects of a movie in one table; see `measure_frames`."""
     import pandas as pd
 
     return pd.concat(list(measure_frames(labels, image, params, scale)), ignore_index=True)
@@ -82,9 +82,9 @@ def measure_frames(
     labels
         Masks; the value of a label is its track.
     image
-        What the intensities are taken from.
+        Image that the intensities are taken from.
     params
-        Which measures.
+        The measures to take.
     scale
         Size of a frame and a pixel; None, or one without units and sizes of 1: pixels only.
 

@@ -45,7 +45,7 @@ class Regions:
         return tuple(slice(a, b) for a, b in zip(begin, end, strict=True))
 
     def positions(self, labels: NDArray[np.uint32]) -> NDArray[np.intp]:
-        """Where each of `labels`, all of which must be there, stands in the list."""
+        """Return the positions of `labels`, all of which must be there, in the list."""
         return np.searchsorted(self.labels, labels)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def measure_tracks(table: TrackTable, scale: Scale | None = None) -> pd.DataFrame:
-    """A row for each track, from what the table knows; no pixels are read.
+    """Return a row for each track, from the table alone; no pixels are read.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ DETECTION = np.dtype(
 
 @dataclass(frozen=True, eq=False)
 class TrackTable:
-    """Objects over time, and who descends from whom.
+    """Objects over time, and their lineage.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class TrackTable:
     frame_shape
         (Y, X) or (Z, Y, X), in pixels.
     parents
-        Track id of a daughter to the track id of its mother. Tracks without one are not in it.
+        Track id of a daughter to that of its parent. Tracks without a parent are not in it.
 
     Raises
     ------
@@ -108,7 +108,7 @@ class TrackTable:
         return np.split(self.detections, self._starts()[1:]) if len(self) else []
 
     def frame_map(self, frame: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-        """Labels of a frame and the tracks that they belong to, sorted by label.
+        """Return the labels of a frame and the tracks that they belong to, sorted by label.
 
         Returns
         -------

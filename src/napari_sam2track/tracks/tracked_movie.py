@@ -1,4 +1,4 @@
-"""Tracks, their labels and what is known about both: what formats read and write."""
+"""Tracks of a movie with their labels and notes: formats read and write them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class TrackedMovie(Closing):
     Attributes
     ----------
     table
-        Where each track is in each frame, and its parent.
+        Place of each track in each frame, and its parent.
     labels
         The masks, read frame by frame; **the label value is the track id**. None where only the
         places are known.
     scale
         Size of a frame and of a pixel.
     provenance
-        Where it comes from, ready for JSON; empty if that is not known.
+        Origin of the tracks, ready for JSON; empty if it is not known.
     """
 
     table: TrackTable
@@ -80,7 +80,7 @@ class RelabelledFrames:
     Attributes
     ----------
     frames
-        What the table was made from.
+        The frames that the table was made from.
     table
         Tracks; a label that is in none becomes background.
     """

@@ -1,4 +1,4 @@
 """Makes the bundled model: synthetic movies with known truth, losses, the training loop.
 
-``python -m napari_sam2track.training --help`` says how to repeat it.
+``python -m napari_sam2track.training --help`` explains how to repeat it.
 """

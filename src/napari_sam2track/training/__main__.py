@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _start(path: Path | None, sha256: str) -> dict[str, Tensor]:
-    """The weights that a recipe begins from, in float32; ends the program if they are others."""
+    """Return the weights that a recipe begins from, in float32; exits if they are others."""
     found = hashlib.sha256(path.read_bytes()).hexdigest() if path and path.is_file() else None
     if path is None or found != sha256:
         sys.exit(f"{path}: the recipe begins from the weights with SHA-256 {sha256}; give --start")
@@ -59,7 +59,7 @@ def _start(path: Path | None, sha256: str) -> dict[str, Tensor]:
 
 
 def score(model: torch.nn.Module, recipe: Recipe, work: Path) -> dict[str, dict[str, float]]:
-    """Scores on clips and looks that were held out, of the network as users load it."""
+    """Return scores on held-out clips and looks, of the network as users load it."""
     torch.set_num_threads(1)
     network = Network(model)
     out: dict[str, dict[str, float]] = {}

@@ -1,4 +1,4 @@
-"""Folders with movies and labels of users: what is what in them."""
+"""Finds the movies and their labels in folders of users."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from napari_sam2track.training.labelled import LabelledMovie
 
 _IMAGES = (".tif", ".tiff", ".png", ".zarr", ".npy", ".mp4", ".avi")
 _LABELS = ("_labels", ".labels", "_label", "_masks", "_mask", "_seg", "-labels", " [labels]")
-#: Of the area of the masks: what covers less is taken for a marker.
+#: Part of the area of the masks: labels that cover less are taken for markers.
 _MARKER = 0.6
 
 
 def open_labelled(folder: Path, asked: FramesParams | None = None) -> list[LabelledMovie]:
-    """The movies with labels in a folder.
+    """Open the movies with labels in a folder.
 
     Understood are a results folder of ``sam2track video`` (frames with prompts count as
     corrected), a Cell Tracking Challenge dataset (``01`` and ``01_ST/SEG`` or ``01_GT/TRA``), and
@@ -34,7 +34,7 @@ def open_labelled(folder: Path, asked: FramesParams | None = None) -> list[Label
     Parameters
     ----------
     asked
-        What of the images is looked at; results of ours know it themselves.
+        Choice of axes and channels of the images; results of ours have it themselves.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def _opened(
     name: str | None = None,
     corrected: frozenset[tuple[int, int]] = frozenset(),
 ) -> LabelledMovie:
-    """The movie, if images and labels fit; named as its images if not otherwise."""
+    """Open the movie, if images and labels fit; named as its images if not otherwise."""
     frames = open_frames(images, asked.axes, asked.channel, asked.intensity, asked.z)
     try:
         tracks = open_tracks(labels, options=ReadParams(merges="cut"))
@@ -95,7 +95,7 @@ def _opened(
 
 
 def _of_results(folder: Path) -> LabelledMovie:
-    """What ``sam2track video`` wrote."""
+    """Open a folder of results of ``sam2track video``."""
     path = folder / "session.json"
     session = read_session(path)
     where = movie_of_session(session, path)
@@ -110,7 +110,7 @@ def _of_results(folder: Path) -> LabelledMovie:
 
 
 def _challenge(folder: Path) -> list[tuple[Path, Path]]:
-    """Sequences of a Cell Tracking Challenge dataset: silver truth, or gold where that is masks."""
+    """Return sequences of a Cell Tracking Challenge dataset: silver truth, or gold if of masks."""
     out = []
     for images in sorted(folder.iterdir()):
         if not (images.is_dir() and images.name.isdigit()):
@@ -125,7 +125,7 @@ def _challenge(folder: Path) -> list[tuple[Path, Path]]:
 
 
 def _refuse_markers(gold: Path) -> None:
-    """Compare what marks tracks with the masks of the same frames, where there are some."""
+    """Compare the markers of tracks with the masks of the same frames, where there are some."""
     marks = {p.stem.removeprefix("man_track"): p for p in (gold / "TRA").glob("man_track*.tif")}
     for path in sorted((gold / "SEG").glob("man_seg*.tif")):
         number = path.stem.removeprefix("man_seg")
@@ -145,7 +145,7 @@ def _refuse_markers(gold: Path) -> None:
 
 
 def _in_folders(folder: Path) -> list[tuple[Path, Path]]:
-    """What has the same name in the folders of images and of labels."""
+    """Return pairs of the same name in the folders of images and of labels."""
     inner = folder / "images", folder / "labels"
     if not all(f.is_dir() for f in inner):
         return []
@@ -154,7 +154,7 @@ def _in_folders(folder: Path) -> list[tuple[Path, Path]]:
 
 
 def _beside(folder: Path) -> list[tuple[Path, Path]]:
-    """What has labels beside it."""
+    """Return files with their labels beside them."""
     files = {_stem(p): p for p in _files_in(folder)}
     out = []
     for stem, path in files.items():
@@ -165,7 +165,7 @@ def _beside(folder: Path) -> list[tuple[Path, Path]]:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """Movies and stacks; folders may be movies with a file for each frame."""
+    """Return movies and stacks; folders may be movies with a file for each frame."""
     return [
         p
         for p in sorted(folder.iterdir())
@@ -174,5 +174,5 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _stem(path: Path) -> str:
-    """The name without ``.tif``, ``.ome.tif``, ``.ome.zarr``."""
+    """Return the name without ``.tif``, ``.ome.tif``, ``.ome.zarr``."""
     return re.sub(r"\.ome$", "", path.stem)

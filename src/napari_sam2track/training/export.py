@@ -1,4 +1,4 @@
-"""From trained weights to the file that ships, with a card beside it."""
+"""Writes trained weights as the file that ships, with a card beside it."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def export(weights: dict[str, Tensor], folder: Path) -> Path:
 def save_tuned(
     path: Path, weights: dict[str, Tensor], config: dict[str, Any], card: dict[str, Any]
 ) -> None:
-    """Write a checkpoint that says what it is: weights, architecture, card.
+    """Write a self-contained checkpoint: weights, architecture, card.
 
     Raises
     ------
     OutputError
-        If there is something already, or it cannot be written.
+        If the file exists already, or cannot be written.
     """
     with atomic_path(path) as part:
         torch.save({"model": weights, "config": config, "card": card}, part)
@@ -51,18 +51,18 @@ def tuned_card(
     movies: tuple[list[str], ...],
     engine: dict[str, dict[str, float]],
 ) -> dict[str, Any]:
-    """What is written into a fine-tuned checkpoint: plain values.
+    """Return the card of a fine-tuned checkpoint: plain values.
 
     Parameters
     ----------
     name
-        Of the new model.
+        Name of the new model.
     base
-        What it was before.
+        The model before fine-tuning.
     tuning
-        What was done.
+        The fine-tuning.
     movies
-        Names of movies that it learnt from, and of those that it was judged by.
+        Names of movies for training, and of those for validation.
     engine
         ``before`` and, if they are known, ``after``: scores of `report.scores_of`.
     """
@@ -101,13 +101,13 @@ def write_card(
     Parameters
     ----------
     path
-        What `export` wrote.
+        Path returned by `export`.
     parameters
-        How many the network has.
+        Number of parameters of the network.
     recipe
-        What they were made with.
+        Recipe of the training.
     data
-        What is in its clips (`movies.describe`).
+        Description of its clips (`clips.describe`).
     scores
         Name of a test to its scores.
     """

@@ -1,9 +1,9 @@
-"""Fine-tuning: a model goes on learning, from labels of the person's own.
+"""Fine-tuning: a model is trained further, on labels of the person's own.
 
-What is learnt is what the model is used for: objects in windows, from clicks, boxes and masks, and
-followed from there. Now and then the mean of what was learnt and of the weights to begin with is
-looked at on held-out windows, and the best one is kept: means forget less, and often are better
-than either on images unlike those that were learnt from (Wortsman et al., Robust fine-tuning of
+It is trained for its use: objects in windows, from clicks, boxes and masks, and
+followed from there. Now and then the mean of the trained weights and of those to begin with is
+scored on held-out windows, and the best one is kept: means forget less, and often are better
+than either on images unlike those of the training (Wortsman et al., Robust fine-tuning of
 zero-shot models, CVPR 2022).
 """
 
@@ -32,34 +32,34 @@ from napari_sam2track.training.sampling import Drawing, TrainingSample, augment,
 from napari_sam2track.training.steps import Kind, mean_ious, run_sample
 from napari_sam2track.training.tune_params import TuneParams
 
-#: Fewer objects than this, counted once on every frame, teach a network to know them by heart.
+#: Fewer objects than this, counted once on every frame, are learnt by heart.
 FEWEST = 40
-#: Held-out windows, and clicks, that are looked at.
+#: Held-out windows, and clicks, that are scored.
 _HELD, _CLICKED = 24, 16
 #: How often prompts of each kind are the first ones.
 _KINDS: tuple[tuple[Kind, float], ...] = (("click", 0.4), ("box", 0.2), ("mask", 0.4))
-#: How much of the moving average stays in a step.
+#: Part of the moving average that stays in a step.
 _AVERAGE = 0.98
 #: Steps until the learning rate is the highest.
 _WARM_UP = 20
-#: Parts of the network that see images, and are left alone if only the rest is trained.
+#: Parts of the network that see images; they are frozen if only the rest is trained.
 _ENCODER = "image_encoder."
 
 
 @dataclass(frozen=True, eq=False)
 class TuningStep:
-    """One step, or one look at held-out windows.
+    """One step, or one scoring of held-out windows.
 
     Attributes
     ----------
     step, total
-        How many steps were made, and how many there will be, by what they have taken so far.
+        Number of steps made, and of all steps, estimated from the time so far.
     loss
         Mean over the last steps.
     scores
-        On held-out windows, if they were looked at: see `validate`; else None.
+        On held-out windows, if they were scored: see `validate`; else None.
     best_step
-        At which they were best so far.
+        Step of the best scores so far.
     """
 
     step: int
@@ -78,28 +78,28 @@ class Tuning:
     network
         Fresh from its config, with the weights to begin with; changed in place.
     train, held
-        Examples, and those that it is judged by.
+        Examples for training, and for validation.
     params
         See `TuneParams`.
     device
-        Where to compute.
+        Device to compute on.
 
     Attributes
     ----------
     before, after
         Scores on held-out windows (see `validate`) of the weights to begin with, and of ``best``.
     best
-        The weights to keep: what was learnt until ``best_step``, with `TuneParams.keep` of those
+        The weights to keep: those trained until ``best_step``, with `TuneParams.keep` of those
         to begin with.
     steps, best_step
-        How many steps were made, and after how many the weights were the best.
+        Number of steps made, and the step of the best weights.
     gave_up
-        Whether it ended because nothing got better any more.
+        Whether it ended because the scores did not improve any more.
 
     Raises
     ------
     UsageError
-        If there is too little to learn from, or to judge by.
+        If there is too little for training or validation.
     """
 
     network: nn.Module
@@ -118,10 +118,10 @@ class Tuning:
         check(self.train, self.held)
         self.network = self.network.to(self.device)
         self.best = self._base = _copy(self.network)
-        # what was learnt: a moving average; and a network as users have it, to be judged
+        # the trained weights, a moving average; and a network as users have it, for validation
         self._average = {name: value.clone() for name, value in self.network.state_dict().items()}
         self._judged = deepcopy(self.network)
-        # in training, what is asked for decides how many masks there are, as in sam2's own
+        # in training, the prompt decides how many masks there are, as in sam2's own
         decoder: Any = self.network.sam_mask_decoder
         decoder.dynamic_multimask_via_stability = False
         for name, parameter in self.network.named_parameters():
@@ -131,15 +131,15 @@ class Tuning:
 
     @property
     def improved(self) -> bool:
-        """Whether held-out windows are seen better than before."""
+        """True if held-out windows have better scores than before."""
         return _mean(self.after) > _mean(self.before)
 
     def kept(self) -> nn.Module:
-        """The network with the best weights so far, as it is loaded to be used."""
+        """Return the network with the best weights so far, as it is loaded to be used."""
         return self._loaded(self.best)
 
     def run(self) -> Generator[TuningStep, None, None]:
-        """Learn; closing the generator keeps the best weights that were found.
+        """Train; closing the generator keeps the best weights that were found.
 
         Yields
         ------
@@ -154,7 +154,7 @@ class Tuning:
         losses: list[float] = []
         waited, looked, looked_at = 0, 0.0, 0
         while True:
-            # looks at held-out windows are a part of the time, as they are for who waits
+            # validation is a part of the time, as a person waits for it
             done = (time.monotonic() - begin) / (60 * params.minutes)
             if params.steps is not None:
                 done = self.steps / params.steps
@@ -179,7 +179,7 @@ class Tuning:
         yield TuningStep(self.steps, self.steps, recent, last, self.best_step)
 
     def _look(self) -> dict[str, float]:
-        """Scores on held-out windows; the weights are kept if they are the best so far."""
+        """Return scores on held-out windows; the weights are kept if they are the best so far."""
         mixed = {
             name: value.detach().cpu().lerp(self._base[name], self.params.keep)
             if value.is_floating_point()
@@ -203,7 +203,7 @@ class Tuning:
             how = how.of_all_sizes()
         sample = self.train.draw(rng, n, how)
         sample = _to(replace(sample, images=augment(rng, sample.images)), self.device)
-        kinds = _KINDS[:2] if still else _KINDS  # from a mask alone there is nothing to learn
+        kinds = _KINDS[:2] if still else _KINDS  # a mask alone teaches nothing
         odds = np.array([weight for _, weight in kinds])
         kind = kinds[int(rng.choice(len(kinds), p=odds / odds.sum()))][0]
         fixes = int(rng.random() < 0.35)
@@ -234,7 +234,7 @@ def _autocast(device: str) -> AbstractContextManager[Any]:
 
 
 def check(train: Examples, held: Examples) -> None:
-    """Refuse what would teach a network nothing but these pixels.
+    """Refuse examples from which a network would only learn these pixels.
 
     Raises
     ------
@@ -255,7 +255,7 @@ def check(train: Examples, held: Examples) -> None:
 def validate(
     model: nn.Module, held: Examples, n_frames: int, device: str = "cpu"
 ) -> dict[str, float]:
-    """Mean IoUs on held-out windows, the same in every call.
+    """Return mean IoUs on held-out windows, the same in every call.
 
     Returns
     -------
@@ -281,7 +281,7 @@ def validate(
 
 
 def _clicked(network: Network, held: Examples) -> float:
-    """Mean IoU of the engine's masks from one click in the middle of some objects."""
+    """Return mean IoU of the engine's masks from one click in the middle of some objects."""
     ious = []
     for movie in held.movies:
         most = max(1, _CLICKED // len(held.movies))
@@ -295,7 +295,7 @@ def _clicked(network: Network, held: Examples) -> float:
 
 
 def _drawing(frames: int, per_window: int, size: int) -> Drawing:
-    """Windows of any size, as movies of others have them."""
+    """Return settings to draw windows of any size, as movies of others have them."""
     return Drawing(frames, per_window, size, sides=(20.0, 1e5))
 
 

@@ -1,4 +1,4 @@
-"""Movies of users with labels that they trust: what a model is fine-tuned on."""
+"""Movies of users with trusted labels, for fine-tuning a model."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class LabelledMovie:
     Attributes
     ----------
     name
-        What to call it.
+        Its name.
     frames
         The images.
     tracks
         Table and labels; the label is the track id.
     source
-        Where the images are.
+        Path of the images.
     corrected
         (object, frame) that a person prompted or corrected.
     first, stop
-        Range of frames that counts, as of a slice: the rest is held out.
+        Range of frames in use, as of a slice: the rest is held out.
     """
 
     name: str
@@ -62,7 +62,7 @@ class LabelledMovie:
 
     @property
     def end(self) -> int:
-        """The frame after the last one that counts."""
+        """The frame after the last one in use."""
         return self.frames.n_frames if self.stop is None else self.stop
 
     @cached_property
@@ -75,7 +75,7 @@ class LabelledMovie:
 
     @cached_property
     def places(self) -> Mapping[int, dict[int, tuple[float, float]]]:
-        """(y, x) of each track by frame, within the range."""
+        """Places (y, x) of each track by frame, within the range."""
         out: dict[int, dict[int, tuple[float, float]]] = {}
         for row in self.tracks.table.detections:
             if row["area"] and self.first <= row["frame"] < self.end:
@@ -85,15 +85,15 @@ class LabelledMovie:
 
     @cached_property
     def labelled(self) -> frozenset[int]:
-        """Frames, within the range, with any label; on the others nothing is known."""
+        """Frames, within the range, with any label; the others count as unknown."""
         return frozenset(t for places in self.places.values() for t in places)
 
     def part(self, first: int, stop: int, name: str) -> LabelledMovie:
-        """Some frames of it; the files stay shared."""
+        """Return some frames of it; the files stay shared."""
         return replace(self, name=name, first=first, stop=stop, _cache=OrderedDict())
 
     def read(self, t: int) -> NDArray[np.int32]:
-        """(Y, X) labels of a frame; those of frames read lately are not read again."""
+        """Return (Y, X) labels of a frame; those of recent frames are not read again."""
         if t in self._cache:
             self._cache.move_to_end(t)
             return self._cache[t]
@@ -113,14 +113,14 @@ class LabelledMovie:
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Windows are drawn from these movies.
+    """Movies from which windows are drawn.
 
     Attributes
     ----------
     movies
         At least one with `LabelledMovie.rows`.
     weight
-        How many times as often a corrected object is drawn as another one.
+        Weight of a corrected object, relative to another one.
     """
 
     movies: Sequence[LabelledMovie]
@@ -128,7 +128,7 @@ class Examples:
 
     @cached_property
     def _odds(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """(N, 2) movie and row of each example, and (N,) odds."""
+        """Movie and row of each example, (N, 2), and its odds, (N,)."""
         at: list[tuple[int, int]] = []
         odds: list[float] = []
         for m, movie in enumerate(self.movies):
@@ -147,18 +147,18 @@ class Examples:
 
     @cached_property
     def _room(self) -> NDArray[np.int64]:
-        """(N,) over how many frames each example can be followed, in one direction or the other."""
+        """Number of frames for which each example can be followed, (N,), in its best direction."""
         movies = self.movies
         frames = [(movies[m], int(movies[m].rows[r]["frame"])) for m, r in self._odds[0]]
         return np.array([max(t - m.first, m.end - 1 - t) + 1 for m, t in frames], np.int64)
 
     @property
     def longest(self) -> int:
-        """Over how many frames an example can be followed at most."""
+        """Most frames for which an example can be followed."""
         return int(self._room.max(initial=0))
 
     def draw(self, rng: Rng, n: int, how: Drawing) -> TrainingSample:
-        """A batch of ``n`` windows.
+        """Draw a batch of ``n`` windows.
 
         Raises
         ------
@@ -195,7 +195,7 @@ class Examples:
 
     @staticmethod
     def _times(rng: Rng, movie: LabelledMovie, t: int, n: int) -> list[int]:
-        """Frames of a sample from ``t`` on, in either direction where there is room."""
+        """Return frames of a sample from ``t`` on, in either direction where there is room."""
         step = 1 if rng.random() < 0.5 else -1
         if not movie.first <= t + step * (n - 1) < movie.end:
             step = -step
@@ -219,7 +219,7 @@ def _object(movie: LabelledMovie, row: np.void, times: list[int]) -> Object:
 
 
 def _known(movie: LabelledMovie, ids: NDArray[np.int64], times: Sequence[int]) -> NDArray[np.bool_]:
-    """(T, K) bool: where it is known whether the objects are there.
+    """Return (T, K) bool: where it is known whether the objects are there.
 
     Within a track: on its frames, and in its gaps where anything is labelled. Before and after it
     an object may have left, divided, or not have been labelled.
@@ -232,7 +232,7 @@ def _known(movie: LabelledMovie, ids: NDArray[np.int64], times: Sequence[int]) -
 def split(
     movies: Sequence[LabelledMovie], part: float
 ) -> tuple[list[LabelledMovie], list[LabelledMovie]]:
-    """Movies to train on, and to see how good the model is: whole ones, the last by name.
+    """Split movies for training and for validation: whole ones, the last by name.
 
     Of a single movie the last frames are held out.
 

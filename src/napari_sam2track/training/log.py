@@ -13,7 +13,7 @@ from napari_sam2track.training.steps import Tally, mean_ious
 
 
 def cut_log(path: Path, names: Sequence[str], stage: int, step: int) -> None:
-    """Leave of a log what was done before a step of a stage: the rest is done again."""
+    """Keep the rows of a log before a step of a stage: the rest is done again."""
     if not path.exists():
         return
     done, now = names[:stage], names[stage] if stage < len(names) else None

@@ -41,13 +41,13 @@ class Stage:
         Probability of a corrective click on some later frame.
     any_size
         Part of the steps that show windows far too small and far too large: to find the size of
-        what was clicked, the engine looks at such, and they must be known as such.
+        an object from a click, the engine tries such, and they must get low scores.
     usual
-        Part of the other windows that are of the size which the engine asks for.
+        Part of the other windows that are of the engine's usual size.
     away
         How often an object is out of its window for some frames.
     first_again
-        Part of the steps that are of the recipe's first stage: what was learnt there is kept. In
+        Part of the steps that are of the recipe's first stage, so that it is not forgotten. In
         the log they are in the same means.
     """
 
@@ -70,7 +70,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that the weights depend on, with the code.
+    """Settings that decide the weights, together with the code.
 
     ``start`` is the SHA-256 of the weights that the training begins from; None for random ones.
     """
@@ -90,7 +90,7 @@ class Recipe:
 
 _CLIP_KINDS: tuple[tuple[Kind, float], ...] = (("click", 0.4), ("box", 0.2), ("mask", 0.4))
 
-#: What the bundled model is made of: the last of five trainings, each of which began from the
+#: Recipe of the bundled model: the last of five trainings, each of which began from the
 #: weights of the one before (docs/training.md).
 BUNDLED = Recipe(
     stages=(
@@ -144,7 +144,7 @@ BUNDLED = Recipe(
 
 
 def shortened(recipe: Recipe, factor: float) -> Recipe:
-    """The same recipe with fewer steps and clips, for trying things out."""
+    """Return the recipe with fewer steps and clips, to try things out."""
     stages = tuple(
         replace(s, steps=max(2, int(s.steps * factor)), warm_up=int(s.warm_up * factor))
         for s in recipe.stages
@@ -154,7 +154,7 @@ def shortened(recipe: Recipe, factor: float) -> Recipe:
 
 
 def build_model(config: dict[str, Any]) -> nn.Module:
-    """A fresh model with random weights, ready to be trained from scratch."""
+    """Return a fresh model with random weights, ready to be trained from scratch."""
     from napari_sam2track.models.building import build_network
 
     model: Any = build_network(config)
@@ -175,10 +175,10 @@ class _Shared:
         self.barrier = mp.get_context("spawn").Barrier(n_processes)
 
     def check_parent(self) -> None:
-        """End this process if the one that started it was killed: nobody waits for it."""
+        """End this process if the one that started it was killed."""
         parent = mp.parent_process()
         if len(self.rows) > 1 and parent is not None and not parent.is_alive():
-            self.barrier.abort()  # the others end as well
+            self.barrier.abort()  # the other processes end as well
             sys.exit("the training's main process is gone")
 
     def average(self, rank: int, parameters: list[nn.Parameter]) -> None:
@@ -193,7 +193,7 @@ class _Shared:
         self.barrier.wait()
         mean, used, i = self.rows.mean(0), self.used.any(0).tolist(), 0
         for k, p in enumerate(parameters):
-            # none at all is not zero: what a stage does not use is not decayed either
+            # none at all is not zero: parameters that a stage does not use are not decayed either
             p.grad = mean[i : i + p.numel()].view_as(p).clone() if used[k] else None
             i += p.numel()
         self.barrier.wait()
@@ -202,7 +202,7 @@ class _Shared:
 def train(
     recipe: Recipe, config: dict[str, Any], work: Path, start: dict[str, Tensor] | None = None
 ) -> Path:
-    """Run a recipe, resuming what ``work`` holds of it; returns the path of the weights.
+    """Run a recipe, resuming from ``work``; return the path of the weights.
 
     Writes ``state.pt`` (to resume), ``log.csv``, and at the end ``weights.pt`` with the moving
     average of the weights.
@@ -210,7 +210,7 @@ def train(
     Parameters
     ----------
     recipe
-        What to do.
+        The recipe.
     config
         Architecture, as `models.config` reads it.
     work
@@ -235,7 +235,7 @@ def train(
 
 
 def pace(done: float, step: int, warm_up: int) -> float:
-    """Part of the highest rate: a warm-up over some steps, then down along a cosine.
+    """Return the part of the highest rate: a warm-up over some steps, then down along a cosine.
 
     Parameters
     ----------
@@ -311,7 +311,7 @@ def _worker(rank: int, recipe: Recipe, config: dict[str, Any], work: Path, share
 def _step(
     recipe: Recipe, stage: Stage, s: int, step: int, rank: int, network: Network, clips: Clips
 ) -> Tally:
-    # a generator for each step: what is drawn does not depend on where a run was resumed
+    # a generator for each step: the draws do not depend on where a run was resumed
     rng = np.random.default_rng([recipe.seed, s, step, rank])
     torch.manual_seed(recipe.seed + step)  # dropout, where a network has some
     # whether the first stage is shown again: drawn alike for all processes, which wait for one
@@ -334,7 +334,7 @@ def _step(
 
 @torch.no_grad()
 def follow_average(average: dict[str, Tensor], model: nn.Module, keep: float) -> None:
-    """Let a moving average of weights go on, in place; ``keep`` of it stays."""
+    """Update a moving average of weights, in place; ``keep`` of it stays."""
     for name, value in model.state_dict().items():
         if value.is_floating_point():
             average[name].lerp_(value, 1 - keep)
@@ -344,7 +344,7 @@ def follow_average(average: dict[str, Tensor], model: nn.Module, keep: float) ->
 
 @torch.no_grad()
 def validate(config: dict[str, Any], weights: dict[str, Tensor], held: Clips) -> dict[str, float]:
-    """IoUs on held-out windows (96 drawn with a fixed seed), prompts at the deepest point."""
+    """Return IoUs on held-out windows (96, with a fixed seed), prompts at the deepest point."""
     model = build_model(config)
     model.load_state_dict(weights)
     network = Network(model.eval())
@@ -361,7 +361,7 @@ def validate(config: dict[str, Any], weights: dict[str, Tensor], held: Clips) ->
 
 
 def _plain(recipe: Recipe, config: dict[str, Any]) -> str:
-    """What decides the result, as text that can be compared."""
+    """Return the settings that decide the result, as text that can be compared."""
     decisive = {**asdict(recipe), "save_every": None, "config": config}
     return json.dumps(decisive, sort_keys=True)
 

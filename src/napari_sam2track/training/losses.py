@@ -1,4 +1,4 @@
-"""What the network is trained for."""
+"""Losses of the training."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Weights:
 
 
 def mask_loss(logits_nyx: Tensor, truth_nyx: Tensor, weights: Weights) -> Tensor:
-    """BCE and dice per mask; truth in [0, 1], shapes (..., h, w) to (...)."""
+    """Return BCE and dice per mask; truth in [0, 1], shapes (..., h, w) to (...)."""
     logits = logits_nyx.clamp(-40, 40)
     bce = F.binary_cross_entropy_with_logits(logits, truth_nyx, reduction="none")
     p = logits.sigmoid()
@@ -38,7 +38,7 @@ def mask_loss(logits_nyx: Tensor, truth_nyx: Tensor, weights: Weights) -> Tensor
 
 
 def iou_of(a: Tensor, b: Tensor) -> Tensor:
-    """IoU of binary masks (..., h, w); two empty masks agree."""
+    """Return the IoU of binary masks (..., h, w); two empty masks agree."""
     both = (a & b).flatten(-2).sum(-1).float()
     either = (a | b).flatten(-2).sum(-1).float()
     return torch.where(either > 0, both / either.clamp(min=1), torch.ones_like(either))
@@ -47,7 +47,7 @@ def iou_of(a: Tensor, b: Tensor) -> Tensor:
 def total_loss(
     decoded: Decoded, truth_nyx: Tensor, known_n: Tensor, weights: Weights
 ) -> tuple[Tensor, Tensor]:
-    """Loss of a batch, and the IoU per object of the mask that the network itself would choose.
+    """Return the loss of a batch, and the IoU per object of the mask that the network chooses.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""How good a model is: on held-out synthetic movies and on real images with known masks.
+"""Scores of a model: on held-out synthetic movies and on real images with known masks.
 
-Every score stands beside that of doing next to nothing on the same cases.
+Each is listed with that of a trivial method on the same cases.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class LabelsByFrame(Protocol):
     def __len__(self) -> int: ...
 
 
-#: Windows of 0.62 to 1.9 times the side that the engine asks for; objects are off-centre by up to
+#: Windows of 0.62 to 1.9 times the engine's usual side; objects are off-centre by up to
 #: a quarter of the free space.
 ANY = Drawing(1, 1)
-#: The same in windows of about the side that the engine asks for.
+#: The same in windows of about the engine's usual side.
 USUAL = Drawing(1, 1, usual=1.0)
 
 
@@ -55,7 +55,7 @@ USUAL = Drawing(1, 1, usual=1.0)
 def on_windows(
     network: Network, held: Clips, n: int = 200, how: Drawing = ANY, seed: int = 7
 ) -> Scores:
-    """Mean IoU on held-out windows: one click, a box, one and two corrective clicks.
+    """Return mean IoU on held-out windows: one click, a box, one and two corrective clicks.
 
     Clicks are on the deepest point of the object or of the larger error. ``predicted IoU off by``:
     mean absolute difference to the true one, over all these prompts.
@@ -78,9 +78,9 @@ def on_windows(
 
 
 def on_clips(network: Network, held: Clips, n: int = 200, seed: int = 8) -> Scores:
-    """Mean J over the later frames of held-out clips by the engine, from a mask and from a click.
+    """Return mean J over later frames of held-out clips by the engine, from a mask and a click.
 
-    One object a clip, seen by the engine as a user's would be: windows follow what was found. An
+    One object a clip, seen by the engine as a user's would be: windows follow its results. An
     object that divided is not counted from then on; ``absence`` is the fraction of frames
     without the object on which nothing was painted, ``on another`` that of frames with it on which
     another object was painted more than it.
@@ -119,7 +119,7 @@ def on_clips(network: Network, held: Clips, n: int = 200, seed: int = 8) -> Scor
 
 
 def _target(rng: np.random.Generator, labels_yx: NDArray[np.uint8]) -> int | None:
-    """An object of some size that is not cut by the border."""
+    """Return an object of some size that is not cut by the border."""
     areas = np.bincount(labels_yx.ravel(), minlength=256)
     areas[0] = 0
     areas[list(at_border(labels_yx))] = 0
@@ -139,7 +139,7 @@ def _count(
 
 
 def mask_of_click(network: Network, movie: Movie, t: int, x: float, y: float) -> NDArray[np.bool_]:
-    """(Y, X) mask from one click in edge coordinates; the engine has to find the window."""
+    """Return the (Y, X) mask from one click in edge coordinates; the engine finds the window."""
     prompts = PromptSet({(1, t): Prompt(points=(Point(y - 0.5, x - 0.5),))})
     params = EngineParams(mode="window")
     (result,) = Pass.over(network, movie, prompts, params, "window", range(t, t + 1))
@@ -151,9 +151,9 @@ def mask_of_click(network: Network, movie: Movie, t: int, x: float, y: float) ->
 def one_click(
     network: Network, movie: Movie, labels_tyx: LabelsByFrame, frames: Iterable[int]
 ) -> Scores:
-    """Mean IoU of one click on the deepest point of every object of some frames.
+    """Return mean IoU of one click on the deepest point of every object of some frames.
 
-    ``known size``: in the window that the object's own mask asks for; ``size unknown``: as the
+    ``known size``: in the window of the object's own mask; ``size unknown``: as the
     engine finds the window; beside the Otsu component under the click.
     """
     scores: dict[str, list[float]] = defaultdict(list)
@@ -192,7 +192,7 @@ def one_click(
 def first_masks(
     network: Network, movie: Movie, labels_tyx: LabelsByFrame, start: int, n_frames: int
 ) -> Scores:
-    """Mean J over the frames after ``start`` of all objects, followed from their masks on it.
+    """Return mean J over the frames after ``start`` of all objects, followed from their masks.
 
     An object counts as long as its label exists; beside the first masks left in place.
     """

@@ -1,4 +1,4 @@
-"""What turns gradients into steps: Muon for the matrices, AdamW for all else."""
+"""Optimisers: Muon for the matrices, AdamW for all else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315
 
 
 def orthogonal(matrix: Tensor, rounds: int = 5) -> Tensor:
-    """The matrix with all its singular values brought near 1 (0.7 to 1.2), same shape.
+    """Return the matrix with all its singular values brought near 1 (0.7 to 1.2), same shape.
 
     The polynomial is applied to the Gram matrix of the shorter side, so that the long side enters
     two products only: a third of the time for 96 x 2048.
@@ -57,7 +57,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """One step from the gradients; matrices without a gradient stay."""
+        """Make one step from the gradients; matrices without a gradient stay."""
         assert closure is None
         for group in self.param_groups:
             rate, momentum = group["lr"], group["momentum"]
@@ -75,13 +75,13 @@ class Muon(torch.optim.Optimizer):
 
 
 def is_hidden(name: str, parameter: Tensor) -> bool:
-    """Whether a parameter is a matrix between hidden layers; not an embedding, nor an output."""
+    """Return whether a parameter is a matrix between hidden layers; not an embedding or output."""
     special = ("embed", "token", "hypernetworks", "pred_obj_score", "iou_prediction_head.layers.2")
     return parameter.ndim == 2 and min(parameter.shape) >= 8 and not any(s in name for s in special)
 
 
 class Optimisers:
-    """Both, as one.
+    """Muon and AdamW, as one.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class Optimisers:
             self._parts.append(Muon(hidden, lr=rate, weight_decay=decay))
 
     def step(self, pace: float, most: float) -> None:
-        """Go on with the present gradients, then drop them.
+        """Step with the present gradients, then drop them.
 
         Parameters
         ----------
@@ -125,10 +125,10 @@ class Optimisers:
             part.zero_grad(set_to_none=True)
 
     def state_dict(self) -> list[dict[str, Any]]:
-        """What `load_state_dict` goes on from."""
+        """Return the state from which `load_state_dict` continues."""
         return [part.state_dict() for part in self._parts]
 
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        """Go on from an earlier state of the same model."""
+        """Continue from an earlier state of the same model."""
         for part, state in zip(self._parts, states, strict=True):
             part.load_state_dict(state)

@@ -1,4 +1,4 @@
-"""What fine-tuning brought, as the product sees it: the engine on frames that were held out."""
+"""Scores before and after fine-tuning: those of the engine on held-out frames."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from napari_sam2track.engine.network.network import Network
 from napari_sam2track.training.labelled import LabelledMovie
 from napari_sam2track.training.model_scores import Scores, first_masks, one_click
 
-#: Objects and frames that are looked at.
+#: Objects and frames that are scored.
 _OBJECTS, _FRAMES = 60, 10
 
 
 def scores_of(model: nn.Module, movie: LabelledMovie, seed: int = 0) -> Scores:
-    """How well objects of a held-out movie are outlined and followed by the engine.
+    """Score the outlines and tracks of objects of a held-out movie by the engine.
 
     At most 60 objects of the first frame that has labels, over at most 10 more frames.
 
@@ -27,7 +27,7 @@ def scores_of(model: nn.Module, movie: LabelledMovie, seed: int = 0) -> Scores:
     dict
         ``one click``: mean IoU of one click in the middle; ``J``: mean IoU of objects that are
         followed from their masks; ``J, left in place``: of those masks themselves; ``objects``.
-        Without what cannot be said: of a single frame there is no J.
+        Without undefined scores: of a single frame there is no J.
     """
     network = Network(model.eval())
     first = min(movie.labelled, default=movie.first)
@@ -62,7 +62,7 @@ class _From:
 
 
 def lines_of(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """Scores before and after, a line each."""
+    """Return scores before and after, a line each."""
     return [
         f"{name}: {before[name]:.3f} -> {after[name]:.3f}"
         for name in before

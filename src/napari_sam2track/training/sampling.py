@@ -21,7 +21,7 @@ from napari_sam2track.masks import deepest_pixel
 from napari_sam2track.training.synthetic.clips import Clips
 from napari_sam2track.training.synthetic.scene import Rng
 
-#: How far windows of the usual size are off it, as a standard deviation of the logarithm.
+#: Spread of windows of the usual size around it, as a standard deviation of the logarithm.
 USUAL_SPREAD = 0.12
 
 
@@ -50,7 +50,7 @@ class TrainingSample:
 
 
 class _ClipFrames:
-    """A clip as something that windows can be cut from."""
+    """A clip in the form that windows can be cut from."""
 
     def __init__(self, images_tyxc: NDArray[np.uint8]) -> None:
         self.images = images_tyxc
@@ -61,7 +61,7 @@ class _ClipFrames:
 
 
 def _cut_labels(labels_yx: NDArray[np.integer], window: Window, size: int) -> NDArray[np.integer]:
-    """Labels in a window, (size, size), uint8 or int32; 0 outside the frame."""
+    """Cut labels in a window, (size, size), uint8 or int32; 0 outside the frame."""
     h, w = labels_yx.shape
     y1, x1 = window.y0 + window.side, window.x0 + window.side
     outside = max(-window.y0, -window.x0, y1 - h, x1 - w)
@@ -73,7 +73,7 @@ def _cut_labels(labels_yx: NDArray[np.integer], window: Window, size: int) -> ND
 
 @dataclass(frozen=True)
 class Drawing:
-    """How windows are drawn.
+    """Settings of how windows are drawn.
 
     Attributes
     ----------
@@ -86,8 +86,8 @@ class Drawing:
     zoom
         Range of the window's side relative to `reference_side`.
     usual
-        Part of the windows that have about the side which the engine asks for, instead of any in
-        that range: what a click means depends on how large things usually are.
+        Part of the windows that have about the engine's usual side, instead of any in
+        that range: the meaning of a click depends on how large objects usually are.
     jitter
         Most that the object is off-centre, as a fraction of the free space.
     sides
@@ -95,8 +95,8 @@ class Drawing:
     fullest
         Most of a window that an object may fill.
     away
-        How often the window looks beside the object on some later frames: it is absent there,
-        while what looks like it may be in view.
+        How often the window is moved off the object on some later frames: it is absent there,
+        while similar objects may be in view.
     """
 
     n_frames: int
@@ -110,16 +110,16 @@ class Drawing:
     usual: float = 0.0
 
     def of_all_sizes(self) -> Drawing:
-        """The same with windows from such that show a part of the object to such where it is tiny.
+        """Return a drawing with windows from parts of the object up to where it is tiny.
 
-        From a click alone the engine looks at all of them: what is too large, or too small, must
-        be known as such.
+        From a click alone the engine tries all of them: a window too large, or too small, must
+        get a low score.
         """
         return replace(self, zoom=(0.25, 4.0), fullest=0.95, usual=0.0)
 
 
 def draw_windows(rng: Rng, clips: Clips, n: int, how: Drawing) -> TrainingSample:
-    """A batch of ``n`` windows."""
+    """Draw a batch of ``n`` windows."""
     drawn = [_draw(rng, clips, how) for _ in range(n)]
     images = np.stack([d[0] for d in drawn], 1)
     masks = np.concatenate([d[1] for d in drawn], 1)
@@ -136,7 +136,7 @@ class Object:
     Attributes
     ----------
     movie
-        What images are read from.
+        Source of the images.
     times
         Its frames, in the order of the sample.
     labels
@@ -189,7 +189,7 @@ def _draw(
 
 
 def at_border(labels_yx: NDArray[np.uint8]) -> set[int]:
-    """Labels that the frame may cut, and 0 where it is among them."""
+    """Return labels that the frame may cut, and 0 where it is among them."""
     sides = (labels_yx[0], labels_yx[-1], labels_yx[:, 0], labels_yx[:, -1])
     return set(np.unique(np.concatenate(sides)).tolist())
 
@@ -197,7 +197,7 @@ def at_border(labels_yx: NDArray[np.uint8]) -> set[int]:
 def _object(
     images_tyxc: NDArray[np.uint8], labels_tyx: NDArray[np.uint8], times: NDArray[np.int_], i: int
 ) -> Object:
-    """An object of a clip."""
+    """Return an object of a clip."""
 
     def centre(n: int) -> tuple[float, float] | None:
         ys, xs = np.nonzero(labels_tyx[n] == i)
@@ -212,7 +212,7 @@ def _object(
 def cut_around(
     rng: Rng, target: Object, how: Drawing
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.int_]] | None:
-    """Windows around an object, with neighbours.
+    """Cut windows around an object, with neighbours.
 
     Returns
     -------
@@ -244,14 +244,14 @@ def cut_around(
 
 
 def _windows(rng: Rng, target: Object, how: Drawing) -> list[Window]:
-    """One window a frame: half of them stay in place, half follow as the engine's do."""
+    """Return one window a frame: half of them stay in place, half follow as the engine's do."""
     lo, hi = np.log(how.zoom)
-    # nothing is drawn where usual is 0: held-out windows of older scores stay the same
+    # no random number is drawn if usual is 0: held-out windows of older scores stay the same
     usual = how.usual > 0 and rng.random() < how.usual
     zoom = rng.normal(0, USUAL_SPREAD) if usual else rng.uniform(lo, hi)
     side = reference_side(target.extent, target.area) * np.exp(zoom)
     side = float(np.clip(side, *how.sides))
-    # not much larger than the frame, where the engine does not look either
+    # not much larger than the frame, where the engine does not search either
     whole = 2.0 * max(target.movie.height, target.movie.width)
     side = min(side, max(whole, reference_side(target.extent, target.area)))
     room = how.jitter * max(side - target.extent, 0.0)
@@ -287,7 +287,7 @@ def _look_away(rng: Rng, target: Object, windows: list[Window]) -> None:
 
 
 def augment(rng: Rng, images_tbyxc: Tensor) -> Tensor:
-    """Contrast, brightness, gamma and inversion, the same for all frames of a window; uint8."""
+    """Change contrast, brightness, gamma and inversion, equally for all frames of a window."""
     b = images_tbyxc.shape[1]
 
     def per_window(low: float, high: float) -> Tensor:
@@ -302,25 +302,25 @@ def augment(rng: Rng, images_tbyxc: Tensor) -> Tensor:
 
 
 def random_point(rng: Rng, mask_yx: NDArray[np.bool_]) -> tuple[float, float]:
-    """A random pixel of a mask that has some, as (x, y) edge coordinates."""
+    """Return a random pixel of a mask that has some, as (x, y) edge coordinates."""
     flat = np.flatnonzero(mask_yx)
     p = int(flat[rng.integers(len(flat))])
     return p % mask_yx.shape[1] + 0.5, p // mask_yx.shape[1] + 0.5
 
 
 def deepest_point(mask_yx: NDArray[np.bool_]) -> tuple[float, float]:
-    """The pixel furthest from the outline of a mask, as (x, y) edge coordinates."""
+    """Return the pixel furthest from the outline of a mask, as (x, y) edge coordinates."""
     y, x = deepest_pixel(mask_yx)
     return x + 0.5, y + 0.5
 
 
 def click(rng: Rng | None, mask_yx: NDArray[np.bool_]) -> tuple[float, float]:
-    """A click on a mask: a random pixel, or the deepest one where ``rng`` is None."""
+    """Return a click on a mask: a random pixel, or the deepest one where ``rng`` is None."""
     return deepest_point(mask_yx) if rng is None else random_point(rng, mask_yx)
 
 
 def first_clicks(rng: Rng | None, masks_nyx: Tensor) -> tuple[Tensor, Tensor]:
-    """One positive click on each mask: points (N, 1, 2) and labels (N, 1)."""
+    """Return one positive click on each mask: points (N, 1, 2) and labels (N, 1)."""
     points = [
         click(None if rng is None or rng.random() < 0.3 else rng, m) for m in masks_nyx.numpy()
     ]
@@ -328,7 +328,7 @@ def first_clicks(rng: Rng | None, masks_nyx: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def boxes(rng: Rng | None, masks_nyx: Tensor) -> tuple[Tensor, Tensor]:
-    """A box (jittered by some 6 %) around each mask: points (N, 2, 2) and labels 2, 3."""
+    """Return a box (jittered by some 6 %) around each mask: points (N, 2, 2) and labels 2, 3."""
     out = []
     for mask in masks_nyx.numpy():
         ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
@@ -344,7 +344,7 @@ def boxes(rng: Rng | None, masks_nyx: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def corrections(rng: Rng | None, predicted_nyx: Tensor, truth_nyx: Tensor) -> tuple[Tensor, Tensor]:
-    """One click each on what is wrong: points (N, 1, 2) and labels (N, 1), -1 for none.
+    """Return one click on each error: points (N, 1, 2) and labels (N, 1), -1 for none.
 
     Training draws any wrong pixel; evaluation takes the deepest point of the larger error.
     """

@@ -26,7 +26,7 @@ Kind = Literal["click", "box", "mask"]
 
 @dataclass
 class Tally:
-    """Sum of losses, and IoUs by what was asked (``click``, ``box``, ``fix 1``, ``follow``...).
+    """Sum of losses, and IoUs by prompt (``click``, ``box``, ``fix 1``, ``follow``...).
 
     ``off`` has how far the predicted IoUs were from the true ones, as mean absolute differences.
     """
@@ -142,7 +142,7 @@ def run_sample(
 
 
 def mean_ious(tallies: list[Tally]) -> dict[str, float]:
-    """Mean IoU by what was asked."""
+    """Return mean IoU by prompt."""
     values: dict[str, list[float]] = defaultdict(list)
     for tally in tallies:
         for name, ious in tally.ious.items():

@@ -1,4 +1,4 @@
-"""What a person said of a movie, as one value: undo goes back to an earlier one."""
+"""Annotations of a movie by a person, as one value: undo restores an earlier one."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from napari_sam2track.workspace.frame_sets import FrameSets
 
 @dataclass(frozen=True)
 class Annotations:
-    """Prompts, and the frames of objects that runs must leave alone.
+    """Prompts, and the frames of objects that runs must not change.
 
     Attributes
     ----------
     prompts
         Clicks, boxes, masks.
     kept
-        Frames of objects that were painted, edited or approved: their pixels stay as they are.
+        Frames of objects that were painted, edited or approved: runs do not change them.
     approved
-        Those of them that a person looked at and accepted.
+        Those of them that a person checked and accepted.
     """
 
     prompts: PromptSet = field(default_factory=PromptSet)
@@ -27,10 +27,10 @@ class Annotations:
     approved: FrameSets = field(default_factory=FrameSets)
 
     def prompted(self, prompts: PromptSet) -> Annotations:
-        """With other prompts.
+        """Return the annotations with other prompts.
 
-        Where a person says something new about an object, what was kept of it from there up to
-        its next prompt is open again; what was approved stays, but for that very frame.
+        A new or changed prompt frees the kept frames of its object from there up to its next prompt
+        (from its begin if it is the first); approved ones stay kept, but for the prompt's own.
         """
         kept, approved = self.kept, self.approved
         for object_id, frame in changed_keys(self.prompts, prompts):
@@ -49,7 +49,7 @@ class Annotations:
         return replace(self, prompts=prompts, kept=kept, approved=approved)
 
     def painted(self, object_id: int, frame: int, prompt: Prompt | None) -> Annotations:
-        """After an object was painted on a frame; no prompt: it is not there, or not ours."""
+        """Return the annotations after painting an object on a frame; None removes its prompt."""
         prompts = self.prompts
         if prompt is not None:
             prompts = prompts.put(object_id, frame, prompt)
@@ -59,7 +59,7 @@ class Annotations:
         return replace(annotations, kept=annotations.kept.plus(object_id, [frame]))
 
     def accepted(self, object_id: int, frames: list[int]) -> Annotations:
-        """With approved frames of an object."""
+        """Return the annotations with approved frames of an object."""
         return replace(
             self,
             kept=self.kept.plus(object_id, frames),
@@ -67,7 +67,7 @@ class Annotations:
         )
 
     def reopened(self, object_id: int, frames: list[int]) -> Annotations:
-        """With frames of an object that are not approved any more."""
+        """Return the annotations with frames of an object that are not approved any more."""
         return replace(
             self,
             kept=self.kept.minus(object_id, self.approved.of(object_id) & set(frames)),
@@ -75,7 +75,7 @@ class Annotations:
         )
 
     def without(self, object_id: int, frames: set[int] | None = None) -> Annotations:
-        """Without an object (None), or on some frames."""
+        """Return the annotations without an object, or (``frames``) without some of its frames."""
         gone = {
             (i, t) for i, t in self.prompts if i == object_id and (frames is None or t in frames)
         }
@@ -85,9 +85,9 @@ class Annotations:
         )
 
     def moved(self, old: int, new: int, frames: set[int] | None = None) -> Annotations:
-        """With what was said of one object said of another, on some frames (None: all).
+        """Return the annotations with one object's given to another, on some frames (None: all).
 
-        Where something was said of both, that of the other stays.
+        Where both have a prompt, that of the other stays.
         """
         prompts: dict[tuple[int, int], Prompt] = {}
         taken: dict[tuple[int, int], Prompt] = {}
@@ -105,7 +105,7 @@ class Annotations:
 
 
 def changed_keys(before: PromptSet, after: PromptSet) -> list[tuple[int, int]]:
-    """(object, frame) of all prompts that are other than before, or gone."""
+    """Return (object, frame) of all prompts that differ from before, or are gone."""
     keys = {*before, *after}
     return sorted(
         k for k in keys if (k in before) != (k in after) or (k in before and before[k] != after[k])

@@ -1,8 +1,8 @@
-"""Prompts follow the ids: what an edit of tracks means for what was said.
+"""Annotations follow the ids: what an edit of tracks changes in prompts and kept frames.
 
-Without that, the next run would bring the old identity back. Whatever an edit touched is kept as
-it is from then on; where a track goes on as another one, the other one gets its mask there as a
-prompt, so that runs go on from it.
+Without that, the next run would bring the old identity back. Frames that an edit touched are kept
+from then on; where a track continues under another id, that one gets its mask there as a
+prompt, so that runs continue from it.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from napari_sam2track.workspace.annotations import Annotations
 def follow(
     annotations: Annotations, edits: Iterable[Edit], changes: Iterable[Change], state: TrackState
 ) -> Annotations:
-    """What was said, after edits.
+    """Return the annotations after edits.
 
     Parameters
     ----------
     annotations
-        Before them.
+        Annotations before the edits.
     edits, changes
-        What was asked for, and what each of them changed.
+        The edits, and what each of them changed.
     state
-        After them.
+        The tracks after the edits.
     """
     n = state.labels.n_frames
     for edit, change in zip(edits, changes, strict=True):
@@ -51,7 +51,7 @@ def follow(
                 annotations = _keep(
                     annotations.moved(track, new, set(range(frame, n))), track, range(frame, n)
                 )
-                annotations = _keep(annotations, new, range(frame))  # it is not there before
+                annotations = _keep(annotations, new, range(frame))  # the track is not there before
                 pins = [(new, frame)] if track in ours else []
             case PartInTwo(track=track, frame=frame, prompted=prompted):
                 new = _new_id(change)
@@ -73,16 +73,16 @@ def follow(
                         annotations = _keep(annotations, i, [patch.frame])
         for track, frame in pins:
             annotations = _pinned(annotations, state, track, frame)
-        for track, frame in begun:  # runs follow them from there, over what is drawn
+        for track, frame in begun:  # runs follow them from there, over drawn pixels
             annotations = annotations.prompted(
                 annotations.prompts.put(track, frame, mask_prompt(state, track, frame))
             )
-            annotations = _keep(annotations, track, range(frame))  # it is not there before
+            annotations = _keep(annotations, track, range(frame))  # the track is not there before
     return annotations
 
 
 def mask_prompt(state: TrackState, track: int, frame: int) -> Prompt:
-    """The mask of a track on a frame where it is, as a prompt."""
+    """Return the mask of a track on a frame, as a prompt."""
     box, mask = state.mask(track, frame)
     return Prompt(mask=Mask(mask, int(box[-2].start), int(box[-1].start)))
 
@@ -92,7 +92,7 @@ def _keep(annotations: Annotations, track: int, frames: Iterable[int]) -> Annota
 
 
 def _pinned(annotations: Annotations, state: TrackState, track: int, frame: int) -> Annotations:
-    """With a track's mask as a prompt on the first frame from ``frame`` on."""
+    """Return annotations with a track's mask as a prompt on its first frame from ``frame`` on."""
     later = [t for t in state.places.frames(track) if t >= frame]
     if not later or (track, later[0]) in annotations.prompts:
         return annotations

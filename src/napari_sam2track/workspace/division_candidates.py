@@ -18,27 +18,27 @@ from napari_sam2track.tracks.editing.track_state import Edit, TrackState
 from napari_sam2track.tracks.regions import cut_mask, measure_regions
 from napari_sam2track.tracks.table import TrackTable
 
-#: A mother is at least so much larger than she is as one of her daughters.
+#: A parent is at least so many times as large as one of its daughters.
 _SHRUNK = 0.8
-#: Area of two daughters over that of their mother.
+#: Area of two daughters over that of their parent.
 _TOGETHER = (0.6, 1.5)
 
 
 @dataclass(frozen=True)
 class DivisionCandidate:
-    """Where a track may divide.
+    """A place where a track may divide.
 
     Attributes
     ----------
     parent
         The track.
     frame
-        The first frame with two.
+        The first frame with two objects.
     score
         From 0 to 1: how alike the two are.
     others
-        None: its own mask is two, apart or in touch. One: it goes on as one daughter, and this
-        track is the other. Two: it ends, and these begin.
+        None: its own mask is two, apart or in touch. One: the track continues as one daughter, and
+        this track is the other. Two: the track ends, and these begin.
     """
 
     parent: int
@@ -48,7 +48,7 @@ class DivisionCandidate:
 
     @property
     def text(self) -> str:
-        """Why, in words."""
+        """The reason, in words."""
         match self.others:
             case (b,):
                 return f"{b} begins beside"
@@ -58,7 +58,7 @@ class DivisionCandidate:
                 return "mask of two parts"
 
     def edits(self, prompted: bool) -> tuple[Edit, ...]:
-        """What accepting it does; `prompted` as in `PartInTwo`."""
+        """Return the edits that accepting it makes; `prompted` as in `PartInTwo`."""
         match self.others:
             case (b,):
                 return (Divide(self.parent, b, self.frame),)
@@ -68,12 +68,12 @@ class DivisionCandidate:
                 return (PartInTwo(self.parent, self.frame, prompted),)
 
     def is_like(self, parent: int, frame: int) -> bool:
-        """Whether it is about the same event as another; scans may differ by some frames."""
+        """Return whether both are the same event; scans may differ by some frames."""
         return parent == self.parent and abs(frame - self.frame) < LASTING
 
 
 def suggested(divisions: Iterable[Division]) -> list[DivisionCandidate]:
-    """Those that a run saw."""
+    """Return the candidates that a run found."""
     return [DivisionCandidate(d.parent, d.frame, d.score) for d in divisions]
 
 
@@ -84,8 +84,8 @@ def still_open(
 ) -> list[DivisionCandidate]:
     """Return the candidates that may still be divisions, the best first.
 
-    Those whose tracks are gone, or are known to have parents or daughters, or that a person
-    refused (parent and frame), are left out, and each is there once.
+    Candidates are left out if their tracks are gone, or have known parents or daughters, or a
+    person refused them (parent and frame); each remaining one is listed once.
     """
     places, parents = state.places, state.parents
     mothers = set(parents.values())
@@ -103,7 +103,7 @@ def still_open(
 def scan_steps(
     labels: LabelFrames, table: TrackTable
 ) -> Generator[tuple[int, int] | list[DivisionCandidate], None, None]:
-    """Look for divisions that the tracks do not have; reads each frame once.
+    """Search for divisions that the tracks do not have; reads each frame once.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ class _Parted:
 
 
 def beginnings(table: TrackTable) -> list[DivisionCandidate]:
-    """Tracks without a parent that begin where another one becomes smaller, or ends."""
+    """Return tracks without a parent that begin where another one becomes smaller, or ends."""
     mothers = set(table.parents.values())
     rows = table.detections
     first = {int(each["track"][0]): each[0] for each in table.tracks()}

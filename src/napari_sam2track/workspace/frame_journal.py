@@ -27,7 +27,7 @@ class LabelJournal:
         self._last = 0
 
     def begin(self) -> int:
-        """A new step; gives back its number."""
+        """Begin a new step; return its number."""
         self._last += 1
         self._step(self._last).mkdir(parents=True)
         return self._last
@@ -59,7 +59,7 @@ class LabelJournal:
             ) from error
 
     def frames(self, step: int) -> list[int]:
-        """Frames that a step changed."""
+        """Return the frames that a step changed."""
         return sorted(int(p.stem) for p in self._step(step).glob("*.labels"))
 
     def swap(self, step: int, t: int, labels: EditableLabels) -> None:

@@ -1,4 +1,4 @@
-"""A frame of labels made of what runs found and of what a person keeps."""
+"""A frame of labels, merged from results of runs and what a person keeps."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ def merge_frame(
     owned: Collection[int],
     kept: Collection[int],
 ) -> NDArray[np.uint32]:
-    """The new labels of a frame.
+    """Return the new labels of a frame.
 
     Parameters
     ----------
     old_yx
-        (Y, X) labels as they are.
+        (Y, X) labels at present.
     found_yx
-        (Y, X) labels that were found, by the overlap rule.
+        (Y, X) labels of the results, by the overlap rule.
     owned
-        Ids that come from runs: where they are not found any more they vanish.
+        Ids that come from runs: where the results do not have them they vanish.
     kept
         Ids whose pixels stay as they are, on this frame.
 
     Returns
     -------
-    (Y, X) uint32. Pixels of ids that are not owned, or are kept, stay; others are what was found.
+    (Y, X) uint32. Pixels of ids that are not owned, or are kept, stay; others are as found.
     """
     ours = np.array(sorted(set(owned) - set(kept)), np.uint32)
     new = old_yx.copy()
@@ -45,7 +45,7 @@ def merge_frame(
 
 
 def change_between(t: int, old_yx: NDArray[np.uint32], new_yx: NDArray[np.uint32]) -> Change:
-    """What makes one frame of labels of another; empty if they are the same."""
+    """Return the change from one frame of labels to another; empty if they are the same."""
     differ = old_yx != new_yx
     if not differ.any():
         return Change()

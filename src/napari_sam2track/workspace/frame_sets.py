@@ -31,29 +31,29 @@ class FrameSets(Mapping[int, frozenset[int]]):
         return hash(tuple(self._frames.items()))
 
     def of(self, object_id: int) -> frozenset[int]:
-        """The frames of an object; empty if there are none."""
+        """Return the frames of an object; empty if there are none."""
         return self._frames.get(object_id, frozenset())
 
     def at(self, frame: int) -> set[int]:
-        """The objects on a frame."""
+        """Return the objects on a frame."""
         return {i for i, frames in self._frames.items() if frame in frames}
 
     def plus(self, object_id: int, frames: Iterable[int]) -> FrameSets:
-        """With more frames of an object."""
+        """Return the sets with more frames of an object."""
         return FrameSets({**self._frames, object_id: self.of(object_id) | set(frames)})
 
     def minus(self, object_id: int, frames: Iterable[int] | None = None) -> FrameSets:
-        """Without frames of an object; None: without the object."""
+        """Return the sets without frames of an object; None: without the object."""
         left = frozenset() if frames is None else self.of(object_id) - set(frames)
         return FrameSets({**self._frames, object_id: left})
 
     def to_ranges(self) -> Ranges:
-        """As (first, last) frames of each object, both included, for JSON."""
+        """Return the frames of each object as (first, last) ranges, both included, for JSON."""
         return {str(i): _ranges(sorted(frames)) for i, frames in self._frames.items()}
 
     @classmethod
     def from_ranges(cls, ranges: Mapping[str, Iterable[tuple[int, int]]]) -> FrameSets:
-        """What `to_ranges` gave."""
+        """Read what `to_ranges` returned."""
         return cls(
             {int(i): {t for a, b in each for t in range(a, b + 1)} for i, each in ranges.items()}
         )

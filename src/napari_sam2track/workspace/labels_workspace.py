@@ -31,20 +31,20 @@ Key = tuple[int, int]
 
 @dataclass(frozen=True)
 class UndoNote:
-    """What goes back together with the labels when a step is undone.
+    """Values that are restored together with the labels when a step is undone.
 
     Attributes
     ----------
     title
-        What was done, for people.
+        Name of the step, for people.
     before, after
-        What was said.
+        Annotations before and after the step.
     journal
-        Step of the `LabelJournal`, for what changed too much to be kept in memory.
+        Step of the `LabelJournal`, for changes too large to be kept in memory.
     run
-        A run: where its results are, and the number of its journal there.
+        Of a run: the store of its results, and the number of its journal there.
     tables
-        All tracks before and after, for what replaced them.
+        All tracks before and after, for a step that replaced them.
     """
 
     title: str
@@ -56,23 +56,23 @@ class UndoNote:
 
 
 class LabelsWorkspace:
-    """Labels that are edited, and what was said of them.
+    """Labels that are edited, and their annotations.
 
     Parameters
     ----------
     labels
         Written to in place; the value of a label is its object.
     folder
-        For what is too large to be kept in memory; made if it is missing.
+        For data too large to be kept in memory; made if it is missing.
     annotations, parents, table
-        What is known already.
+        Values from earlier work.
     """
 
     annotations_changed = Signal(Annotations)
     labels_changed = Signal(frozenset)
     #: Whether runs follow objects from their prompts.
     follows = False
-    #: The objects of which the grid shows something new; or, for a frame of a run, that frame.
+    #: Objects that changed in the grid; or, for a frame of a run, that frame.
     grid_changed = Signal(object)
 
     def __init__(
@@ -96,7 +96,7 @@ class LabelsWorkspace:
     def _tell(self, changed: object) -> None:
         self.labels_changed.emit(changed.frames)  # type: ignore[attr-defined]
 
-    # -- what is known -------------------------------------------------------------------------
+    # -- state ---------------------------------------------------------------------------------
 
     @property
     def objects(self) -> tuple[int, ...]:
@@ -110,21 +110,21 @@ class LabelsWorkspace:
 
     @property
     def busy(self) -> bool:
-        """Whether a run goes on, or something else that writes frame by frame."""
+        """True while a run is active, or another task that writes frame by frame."""
         return self._busy is not None
 
     def suggested(self) -> tuple[Division, ...]:
-        """Divisions that runs saw and did not apply; there are no runs here."""
+        """Divisions that runs found and did not apply; there are no runs here."""
         return ()
 
     def refresh(self, objects: Collection[int] | None = None, frame: int | None = None) -> None:
-        """Tell that something is known anew of some objects (None: all), maybe on one frame."""
+        """Report changes of some objects (None: all), maybe on one frame."""
         self.grid_changed.emit(frame)
 
-    # -- what is done --------------------------------------------------------------------------
+    # -- changes -------------------------------------------------------------------------------
 
     def paint(self, atoms: Iterable[Atom], title: str = "paint") -> set[int]:
-        """Take what was painted into the labels as a correction: a step.
+        """Adopt painted pixels of the labels as a correction: a step.
 
         The object's mask on that frame becomes its prompt there. A track that came from elsewhere
         is only edited.
@@ -142,7 +142,7 @@ class LabelsWorkspace:
         Raises
         ------
         EditError
-            If the labels do not hold what is said to be painted.
+            If the labels do not hold the painted values.
         """
         before = annotations = self.annotations
         step = self.history.adopt(list(atoms))
@@ -157,7 +157,7 @@ class LabelsWorkspace:
                     ours = i in annotations.prompts.objects
                     annotations = annotations.painted(i, patch.frame, self._drawn(i, patch.frame))
                     if ours and self.state.places.box(i, patch.frame) is None:
-                        # a person says that it is not there: later prompts do not open that again
+                        # the person removed it there: later prompts do not free that frame again
                         annotations = annotations.accepted(i, [patch.frame])
                     self._forget([(i, patch.frame)])
                 touched |= new | old
@@ -167,7 +167,7 @@ class LabelsWorkspace:
         return touched
 
     def _drawn(self, object_id: int, t: int) -> Prompt | None:
-        """What a drawn mask says: nothing, as there are no runs."""
+        """Return the prompt for a drawn mask: none, as there are no runs."""
         return None
 
     def edit(self, edits: Iterable[Edit], title: str) -> Step:
@@ -191,12 +191,12 @@ class LabelsWorkspace:
         return step
 
     def delete(self, objects: Iterable[int]) -> None:
-        """Delete objects, drawn or only prompted, and all that was said of them: a step.
+        """Delete objects, drawn or only prompted, and all their annotations: a step.
 
         Raises
         ------
         EditError
-            If the labels are not what is known of them; nothing is changed then.
+            If the labels are not as expected; nothing is changed then.
         """
         ids, before = list(objects), self.annotations
         title = "delete " + ", ".join(map(str, ids))
@@ -213,7 +213,7 @@ class LabelsWorkspace:
             self.refresh(ids)
 
     def say(self, annotations: Annotations, title: str) -> None:
-        """Say something that changes no pixel, such as that a frame is approved: a step."""
+        """Change annotations but no pixel, such as approving a frame: a step."""
         before = self.annotations
         if annotations != before:
             self._annotate(annotations)
@@ -221,21 +221,21 @@ class LabelsWorkspace:
             self.refresh()
 
     def lock(self, locked: Collection[int]) -> None:
-        """Protect objects from runs; in place of those that were."""
+        """Protect objects from runs, in place of those that were locked."""
         self.locked = frozenset(locked)
 
     # -- undo ----------------------------------------------------------------------------------
 
     def undo(self) -> UndoNote | None:
-        """Take the last step back, all at once; see `undo_steps`."""
+        """Undo the last step, all at once; see `undo_steps`."""
         return _exhausted(self.undo_steps())
 
     def redo(self) -> UndoNote | None:
-        """Do again what was taken back last, all at once; see `redo_steps`."""
+        """Redo the step that was undone last, all at once; see `redo_steps`."""
         return _exhausted(self.redo_steps())
 
     def undo_steps(self) -> Generator[tuple[int, int], None, UndoNote | None]:
-        """Take the last step back, frame by frame where it is a long one.
+        """Undo the last step, frame by frame where it is a long one.
 
         Yields
         ------
@@ -247,14 +247,14 @@ class LabelsWorkspace:
             If there is no step, or the labels were changed by something else since; such a step
             is forgotten.
         UsageError
-            While a run goes on.
+            While a run is active.
         """
         self._not_busy("undo")
         step = self._stepped(self.history.undo, self.history.steps[-1:])
         return (yield from self._carry_out(step, back=True))
 
     def redo_steps(self) -> Generator[tuple[int, int], None, UndoNote | None]:
-        """Do again what was taken back last; see `undo_steps`."""
+        """Redo the step that was undone last; see `undo_steps`."""
         self._not_busy("redo")
         step = self._stepped(self.history.redo, self.history.undone[-1:])
         return (yield from self._carry_out(step, back=False))
@@ -296,7 +296,7 @@ class LabelsWorkspace:
         return note
 
     def _clear(self, before: Annotations) -> None:
-        """Remove what only prompts that are gone had brought: nothing, as there are no runs."""
+        """Remove what only deleted prompts had brought: nothing, as there are no runs."""
 
     # -- linking -------------------------------------------------------------------------------
 
@@ -309,21 +309,21 @@ class LabelsWorkspace:
     def replace_frame(
         self, t: int, labels_yx: NDArray[np.uint32], old_yx: NDArray[np.uint32]
     ) -> None:
-        """Write one of them, in place of what it shows now."""
+        """Write one of the frames, in place of its present labels."""
         self._note_frame(t, old_yx)
         whole = tuple(slice(0, n) for n in self.labels.frame_shape)
         self.labels.write_box(t, whole, labels_yx)
         self.labels_changed.emit(frozenset([t]))
 
     def end_relabel(self, table: TrackTable, annotations: Annotations) -> None:
-        """All frames are written.
+        """End the step, after all frames were written.
 
         Parameters
         ----------
         table
-            The tracks that they show, with parents.
+            The tracks of the new labels, with parents.
         annotations
-            What was said, with the new ids.
+            The annotations, with the new ids.
         """
         step = self._busy
         assert step is not None and isinstance(step.note, UndoNote)
@@ -336,7 +336,7 @@ class LabelsWorkspace:
         self.refresh()
 
     def drop_relabel(self) -> None:
-        """Some frame could not be written: all are as they were, and there is no step."""
+        """Drop the step, as a frame could not be written: all frames are as before."""
         step = self._busy
         assert step is not None and isinstance(step.note, UndoNote)
         assert step.note.journal is not None
@@ -350,10 +350,10 @@ class LabelsWorkspace:
     # -- inside --------------------------------------------------------------------------------
 
     def _forget(self, keys: Iterable[Key] | None) -> None:
-        """Something else is known of these (None: all) than what was seen of their prompts."""
+        """Drop previews of these prompts (None: of all); there are none here."""
 
     def _undone(self, note: UndoNote, annotations: Annotations) -> None:
-        """A step was taken back or done again; this is what is said now."""
+        """Take over the annotations after an undo or redo."""
 
     def _annotate(self, annotations: Annotations) -> None:
         if annotations != self.annotations:
@@ -365,7 +365,7 @@ class LabelsWorkspace:
             raise UsageError(f"a run goes on; stop it first, then {wish}")
 
     def _note_before(self, change: Change) -> None:
-        """Keep frames that a person changed while a run goes on as they were before."""
+        """Keep the earlier content of frames that a person changed while a run is active."""
         if self._busy is None:
             return
         for patch in change.patches:

@@ -1,4 +1,4 @@
-"""Linking of labels that are worked on: which ids the tracks get, and what was said goes along."""
+"""Linking of labels in the workspace: the ids that the tracks get, and annotations that follow."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from napari_sam2track.workspace.labels_workspace import Key
 
 @dataclass(frozen=True, eq=False)
 class Linked:
-    """What linking found; nothing is written yet.
+    """Result of linking; nothing is written yet.
 
     Attributes
     ----------
     split
         Whether the connected parts of the labels were linked, not the labels.
     table
-        Tracks with their final ids and parents; ``label`` is that of what was linked.
+        Tracks with their final ids and parents; ``label`` is that of the linked object.
     ids
         (label of the layer, frame) to the id that it has now; of several parts the largest.
     """
@@ -39,12 +39,12 @@ class Linked:
     ids: Mapping[Key, int]
 
     def changes(self, t: int) -> bool:
-        """Whether frame ``t`` may get other ids than it has."""
+        """Return whether frame ``t`` may get other ids than it has."""
         labels, tracks = self.table.frame_map(t)
         return self.split or not np.array_equal(labels, tracks)
 
     def renamed(self, t: int, old: NDArray[np.uint32]) -> NDArray[np.uint32]:
-        """Return frame ``t`` with the ids of the tracks, made of what it shows now."""
+        """Return frame ``t`` with the ids of the tracks, made of its present labels."""
         masks = connected_parts(old) if self.split else old
         return map_labels(masks, *self.table.frame_map(t))
 
@@ -68,16 +68,16 @@ def link_steps(
     before
         The tracks as they are now.
     locked
-        Those that keep their links.
+        Tracks that keep their links.
     first_new
         Tracks that cannot keep an id get this one, and those after it.
     prompted
-        Whether there are prompts: one object that was prompted looks like a binary mask, and is
+        Whether there are prompts: one prompted object looks like a binary mask, and is
         none.
 
     Yields
     ------
-    (done, total) frames, and in the end what was found.
+    (done, total) frames, and in the end the result.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def link_steps(
 def keep_ids(
     tracks: NDArray[np.uint32], old: NDArray[np.uint32], frames: NDArray[np.int64], first_new: int
 ) -> dict[int, int]:
-    """The id of each track: the one that most of its detections had before.
+    """Return the id of each track: the one that most of its detections had before.
 
     Where several tracks want one id, it goes to the one with most detections of that id, then to
     the earlier one, and the others get new ids.
@@ -153,16 +153,16 @@ def check_ids(table: TrackTable, max_id: int) -> None:
 
 
 def annotations_after(annotations: Annotations, ids: Mapping[Key, int]) -> Annotations:
-    """What was said, with the ids after linking.
+    """Return the annotations with the ids after linking.
 
-    What was said of a label on a frame goes to the id that this label has there now; where it is
-    not drawn, to the id that it has on the frame nearest in time. Wherever an id is another one
-    than before, both are kept as they are now: runs know the old ids only.
+    Annotations of a label on a frame go to the id that this label has there now; where it is
+    not drawn, to the id that it has on the frame nearest in time. Wherever an id differs from
+    before, both are kept as they are now: runs know the old ids only.
 
     Parameters
     ----------
     annotations
-        Before.
+        Annotations before linking.
     ids
         (label, frame) to its id now, for all that is drawn.
     """

@@ -1,4 +1,4 @@
-"""What is known of every object on every frame: one code and one score each."""
+"""States of all objects on all frames: one code and one score each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CODES = np.array([PROPAGATED if s in _SEEN else ABSENT for s in STORED], np.uin
 
 @dataclass(eq=False)
 class Results:
-    """What runs found, by object and frame: small enough to be kept in memory.
+    """Results of runs, by object and frame: small enough to be kept in memory.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Results:
         self._scores, self._keys = np.zeros(shape, np.float32), np.zeros(shape, np.uint64)
 
     def enter(self, t: int, frame: StoredFrame | None) -> None:
-        """Replace what is known of a frame; None: nothing was found on it."""
+        """Replace the results of a frame; None: there are none."""
         self._codes[:, t] = NONE
         if frame is None:
             return
@@ -72,7 +72,7 @@ class Results:
     def of(
         self, object_id: int
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint64]] | None:
-        """(codes, scores, keys) of an object by frame; None if nothing was found of it."""
+        """Return (codes, scores, keys) of an object by frame; None if it has no results."""
         k = self._rows.get(object_id)
         return None if k is None else (self._codes[k], self._scores[k], self._keys[k])
 
@@ -97,12 +97,12 @@ class Grid:
 
     @classmethod
     def empty(cls, ids: Sequence[int], n_frames: int) -> Grid:
-        """Nothing is known."""
+        """Return a grid without any states."""
         shape = len(ids), n_frames
         return cls(tuple(ids), np.zeros(shape, np.uint8), np.full(shape, np.nan, np.float32))
 
     def for_objects(self, ids: Sequence[int]) -> Grid:
-        """The same for other objects; of new ones nothing is known."""
+        """Return the grid for other objects; new ones have no states yet."""
         new = Grid.empty(ids, self.states.shape[1])
         row = {i: k for k, i in enumerate(self.ids)}
         both = [(k, row[i]) for k, i in enumerate(ids) if i in row]
@@ -112,7 +112,7 @@ class Grid:
         return new
 
     def problems(self) -> NDArray[np.bool_]:
-        """(n_objects, n_frames) bool: what a person should look at.
+        """Return (n_objects, n_frames) bool: places that a person should check.
 
         Stale frames, the first of frames on which an object is missing, and low scores.
         """
@@ -134,22 +134,22 @@ def fill(
     plan: Plan | None,
     frame: int | None = None,
 ) -> None:
-    """Enter what is known now of some objects.
+    """Enter the present states of some objects.
 
     Parameters
     ----------
     grid
         Changed in place.
     objects
-        Which rows.
+        The objects whose rows are filled.
     annotations
-        What a person said.
+        Annotations of a person.
     places
         Where the labels have pixels.
     results, plan
-        What runs found, and what still holds of it; no plan: nothing was found.
+        Results of runs, and the plan that says which of them are stale; no plan: no results.
     frame
-        Which column; None: all. A run writes frame after frame, and one costs next to nothing.
+        The column; None: all. A run writes frame after frame, and one costs next to nothing.
     """
     first, end = (0, grid.states.shape[1]) if frame is None else (frame, frame + 1)
     part, frames = slice(first, end), range(first, end)
@@ -178,7 +178,7 @@ def fill(
 
 
 def _within(some: Collection[int], frames: range) -> list[int]:
-    """Frames within a range, as indices into it."""
+    """Return frames within a range, as indices into it."""
     if len(some) > len(frames):
         return [t - frames.start for t in frames if t in some]
     return [t - frames.start for t in some if t in frames]

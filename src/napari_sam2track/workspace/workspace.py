@@ -33,10 +33,10 @@ __all__ = ["Key", "UndoNote", "Workspace"]
 
 
 class Workspace(LabelsWorkspace):
-    """What is worked on of one movie.
+    """Workspace of one movie: labels, annotations and runs.
 
     Everything here happens in one thread, but for the generator that `begin_run` returns and the
-    session that `looker` gives, which are for another one.
+    function that `looker` returns, which are for another one.
 
     Parameters
     ----------
@@ -45,11 +45,11 @@ class Workspace(LabelsWorkspace):
     labels
         Written to in place; the value of a label is its object.
     folder
-        For what runs find; made if it is missing.
+        For results of runs; made if it is missing.
     model, engine, device
-        What follows the objects; see `configure`.
+        How objects are followed; see `configure`.
     annotations, parents, table
-        What is known already, when work goes on.
+        Values from earlier work.
     """
 
     follows = True
@@ -78,7 +78,7 @@ class Workspace(LabelsWorkspace):
         Raises
         ------
         UsageError
-            While a run goes on.
+            While a run is active.
         """
         self._not_busy("choose another model")
         self.session = Session(self.frames, model, engine=engine, device=device)
@@ -94,10 +94,10 @@ class Workspace(LabelsWorkspace):
         for t in self.store.finished():
             self._results.enter(t, self.store.read(t))
 
-    # -- what is known -------------------------------------------------------------------------
+    # -- state ---------------------------------------------------------------------------------
 
     def plan(self) -> Plan | None:
-        """What is wanted of each object, over the whole movie; None before the first run."""
+        """Return the plan of each object, over the whole movie; None before the first run."""
         if self._plan is None:
             note = self.store.load_note()
             if note is None:
@@ -109,17 +109,17 @@ class Workspace(LabelsWorkspace):
 
     @property
     def decided(self) -> Decisions | None:
-        """What the first run decided; None before it."""
+        """Decisions of the first run; None before it."""
         plan = self.plan()
         return None if plan is None else plan.decided
 
     def suggested(self) -> tuple[Division, ...]:
-        """Divisions that runs saw and did not apply."""
+        """Divisions that runs found and did not apply."""
         plan = self.plan()
         return tuple(d for d in plan.decided.divisions if not d.daughters) if plan else ()
 
     def stale(self) -> dict[int, list[int]]:
-        """Frames of each object that a run would compute anew, or for the first time."""
+        """Return the frames of each object that a run would compute anew, or for the first time."""
         plan = self.plan()
         if plan is not None:
             return plan.stale(self.store)
@@ -127,7 +127,7 @@ class Workspace(LabelsWorkspace):
         return {i: sorted(whole - kept.of(i)) for i in self.annotations.prompts.objects}
 
     def unseen(self) -> list[Key]:
-        """Prompts of which nothing is shown: neither a run nor a look has seen them."""
+        """Return prompts without results: neither a run nor a preview has computed them."""
         kept = self.annotations.kept
         return [
             (i, t)
@@ -136,12 +136,12 @@ class Workspace(LabelsWorkspace):
         ]
 
     def refresh(self, objects: Collection[int] | None = None, frame: int | None = None) -> None:
-        """Enter in the grid what is known now of some objects (None: all).
+        """Enter the present states of some objects (None: all) in the grid.
 
         Parameters
         ----------
         frame
-            The only one on which anything changed; None: any may have.
+            The only frame on which anything changed; None: any may have.
         """
         ids = self.objects
         if ids != self.grid.ids:
@@ -153,15 +153,15 @@ class Workspace(LabelsWorkspace):
         fill(self.grid, wanted, *known, frame)
         self.grid_changed.emit(frame)
 
-    # -- what a person says --------------------------------------------------------------------
+    # -- annotations ---------------------------------------------------------------------------
 
     def set_prompts(self, prompts: PromptSet, title: str = "prompts") -> list[Key]:
-        """Replace the prompts: a step. Pixels that only a removed prompt had brought go away.
+        """Replace the prompts: a step. Pixels that only a removed prompt had brought vanish.
 
         Returns
         -------
         list
-            (object, frame) of prompts that are new or other than before: worth a look.
+            (object, frame) of prompts that are new or changed, for a preview.
         """
         keys = changed_keys(self.annotations.prompts, prompts)
         if not keys:
@@ -180,12 +180,12 @@ class Workspace(LabelsWorkspace):
         return [k for k in keys if k in prompts]
 
     def looker(self, key: Key) -> tuple[Prompt, Callable[[], ObjectResult]]:
-        """A prompt, and what sees its object in another thread."""
+        """Return a prompt, and the function that previews its object in another thread."""
         runner = Runner(self.asked(), self.store)
         return self.annotations.prompts[key], lambda: runner.look(*key)
 
     def accept_look(self, key: Key, prompt: Prompt, result: ObjectResult) -> bool:
-        """Show what was seen of an object, unless its prompt is another one by now."""
+        """Show the preview of an object, unless its prompt has changed since."""
         i, t = key
         now = self.annotations.prompts.get(key)
         if (
@@ -201,7 +201,7 @@ class Workspace(LabelsWorkspace):
         return True
 
     def _drawn(self, object_id: int, t: int) -> Prompt | None:
-        """What a drawn mask says: None if nothing is left, or it is of a track of others."""
+        """Return the prompt for a drawn mask; None if it is empty, or of a track of others."""
         places = self.state.places
         if places.box(object_id, t) is None:
             return None
@@ -219,7 +219,7 @@ class Workspace(LabelsWorkspace):
         stop: int | None = None,
         direction: str = "both",
     ) -> Generator[RunStep, None, None]:
-        """Begin to follow objects; what is yielded is to be handed to `receive`, in this thread.
+        """Begin to follow objects; each yielded item is to be handed to `receive`, in this thread.
 
         Parameters
         ----------
@@ -231,10 +231,10 @@ class Workspace(LabelsWorkspace):
         Raises
         ------
         UsageError
-            If a run goes on already, or there is nothing to follow.
+            If a run is active already, or there is nothing to follow.
         """
         self._not_busy("start another one")
-        plan = self.plan()  # knows what was found, too
+        plan = self.plan()  # includes found objects
         prompts = self.annotations.prompts if plan is None else plan.prompts
         ids = set(prompts.objects) if only is None else set(only) & set(prompts.objects)
         ids -= self.locked
@@ -257,7 +257,7 @@ class Workspace(LabelsWorkspace):
         return runner.propagate(ids)
 
     def receive(self, progress: RunStep) -> None:
-        """Write what a run found on a frame."""
+        """Write the result of a run on a frame."""
         ids = [o.object_id for o in progress.result.objects]
         for i in ids:
             self._previews.pop((i, progress.frame), None)
@@ -272,7 +272,7 @@ class Workspace(LabelsWorkspace):
         self.refresh(*((None, None) if removed else (ids, progress.frame)))
 
     def end_run(self) -> None:
-        """The run is finished, or was stopped, or failed: what it did is one step to undo."""
+        """End a run that is finished, was stopped, or failed: it is one step to undo."""
         step = self._busy
         assert step is not None and isinstance(step.note, UndoNote)
         note = step.note
@@ -309,7 +309,7 @@ class Workspace(LabelsWorkspace):
     # -- inside --------------------------------------------------------------------------------
 
     def asked(self, engine: EngineParams | None = None) -> Session:
-        """Return a session of what is said now, which shares the network with all others."""
+        """Return a session of the present annotations, which shares the network with all others."""
         return replace(
             self.session,
             prompts=self.annotations.prompts,
@@ -338,9 +338,9 @@ class Workspace(LabelsWorkspace):
         self._plan = None
 
     def _clear(self, before: Annotations) -> None:
-        """Remove the pixels of prompts that are gone, if they were seen while a run went on.
+        """Remove pixels of prompts that were deleted and previewed while a run was active.
 
-        They are then a part of the run's step, not of that of the prompt.
+        They belong to the step of the run, not to that of the prompt.
         """
         for i, t in changed_keys(before.prompts, self.annotations.prompts):
             if (i, t) not in self.annotations.prompts:
@@ -357,12 +357,12 @@ class Workspace(LabelsWorkspace):
         gone: Collection[int] = (),
         noted: bool = True,
     ) -> None:
-        """Compose a frame anew from what was found, and write what differs.
+        """Compose a frame anew from results, and write what differs.
 
         Parameters
         ----------
         stored
-            What runs found on it; None for nothing.
+            Results of runs on it; None for none.
         gone
             Objects whose pixels vanish unless a run found them.
         noted

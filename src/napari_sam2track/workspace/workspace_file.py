@@ -1,4 +1,4 @@
-"""Work that is put aside: a JSON file beside the labels, to be gone on with."""
+"""Work that is put aside: a JSON file beside the labels, to resume later."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ NAME, LABELS = "work.json", "labels.zarr"
 
 
 class WorkFile(BaseModel):
-    """What was worked on, but for the labels and what runs found, which lie beside it.
+    """State of the work; the labels and the results of runs lie beside it.
 
     Attributes
     ----------
     image
         Name of the movie, for people.
     source
-        Where it came from; None if it was only in memory.
+        Path of the movie; None if it was only in memory.
     frames
         Axes, channel and intensity.
     fingerprint
         Of the movie's content (`Frames.fingerprint`).
     saved
-        When, in ISO 8601, UTC.
+        Time, in ISO 8601, UTC.
     model, device, engine
-        What followed the objects.
+        How the objects were followed.
     prompts, kept, approved
         See `Annotations`.
     names
-        Of objects.
+        Names of objects.
     locked
-        Objects that runs leave alone.
+        Objects that runs do not change.
     refused
-        (parent, frame) of divisions that a person said are none.
+        (parent, frame) of divisions that a person refused.
     parents
-        Daughter to mother.
+        Parent of each daughter.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,7 +71,7 @@ class WorkFile(BaseModel):
     parents: dict[int, int] = Field(default_factory=dict)
 
     def annotations(self) -> Annotations:
-        """What a person said.
+        """Return the annotations of a person.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class WorkFile(BaseModel):
 
 
 def work_of(annotations: Annotations, **about: Any) -> WorkFile:
-    """A file of this version of the software, of now."""
+    """Make a file of this version of the software, with the present time."""
     from napari_sam2track import __version__
 
     return WorkFile(
@@ -99,7 +99,7 @@ def work_of(annotations: Annotations, **about: Any) -> WorkFile:
 
 
 def write_work(folder: Path, work: WorkFile) -> None:
-    """Write the file into a folder of work; what was there is replaced.
+    """Write the file into a folder of work; an earlier one is replaced.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def write_work(folder: Path, work: WorkFile) -> None:
 
 
 def read_work(folder: Path) -> WorkFile | None:
-    """The work in a folder; None if there is none.
+    """Return the work in a folder; None if there is none.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Batches: how many at once, what runs side by side, and what to say when that was too many."""
+"""Batches: how many objects at once, what runs side by side, and errors when memory is short."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Batcher:
     Parameters
     ----------
     network
-        What computes.
+        Computes the results.
     mode
-        What it is shown: windows are encoded one an object, the whole frame once for all.
+        Frame or window mode: windows are encoded one an object, the frame once for all.
     batch
-        Most objects at once, over all threads. 1 is what ``exact`` needs: object by object, each
+        Most objects at once, over all threads. ``exact`` needs 1: object by object, each
         with all threads, as SAM2's own predictor.
     budget_bytes
-        Most memory for what is computed at once; None sets no limit.
+        Most memory for one batch on all threads; None sets no limit.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Batcher:
 
     @classmethod
     def of(cls, network: Network, mode: Mode, params: EngineParams) -> Self:
-        """As the parameters say: `exact` takes one object at once."""
+        """Make a batcher for parameters: ``exact`` takes one object at once."""
         batch = 1 if params.equality == "exact" else params.batch
         budget = None if params.max_memory is None else params.max_memory << 20
         return cls(network, mode, batch, budget)
@@ -69,7 +69,7 @@ class Batcher:
         items: Sequence[T],
         key: Callable[[T], Hashable] | None = None,
     ) -> list[R]:
-        """The results of ``work`` on items, one an item and in their order.
+        """Return the results of ``work`` on items, one an item and in their order.
 
         The same items are cut in the same way whenever there are as many threads and it fits, so
         that the results are the same to the last bit.
@@ -104,13 +104,13 @@ class Batcher:
                 try:
                     _put(out, part, future.result())
                 except DeviceError:
-                    again.append(part)  # there may be room for it when it is alone
+                    again.append(part)  # alone, it may fit
             for part in again:
                 _put(out, part, self._run(work, [items[i] for i in part]))
         return out  # type: ignore[return-value]  # every place has been filled
 
     def _threads(self, n: int) -> int:
-        """How many single threads share the work on ``n`` items; 1 for none of them."""
+        """Return how many single threads share the work on ``n`` items; 1 for none of them."""
         network = self.network
         if network.device.type != "cpu" or network.image_size > SMALL_SQUARE or self.most == 1:
             return 1
@@ -119,7 +119,7 @@ class Batcher:
     def _cut(
         self, items: Sequence[T], key: Callable[[T], Hashable] | None, threads: int
     ) -> list[list[int]]:
-        """Indices of the items of each batch; batches of one key differ by at most one item."""
+        """Return indices of the items of each batch; sizes within one key differ by at most one."""
         groups: dict[Hashable, list[int]] = {}
         for i, item in enumerate(items):
             groups.setdefault(None if key is None else key(item), []).append(i)
@@ -134,7 +134,7 @@ class Batcher:
         return parts
 
     def _workshop(self) -> ThreadPoolExecutor:
-        """Threads that compute alone; made once, and gone with this object."""
+        """Return the threads that compute alone; made once, and gone with this object."""
         mine = torch.get_num_threads()
         if self._pool is None or self._workers != mine:
             self._pool, self._workers = ThreadPoolExecutor(mine), mine
@@ -146,7 +146,7 @@ class Batcher:
                 ready.wait()
 
             list(self._pool.map(begin, range(mine)))
-            torch.set_num_threads(mine)  # others are not to notice
+            torch.set_num_threads(mine)  # other threads are not affected
         return self._pool
 
     def _run(self, work: Callable[[list[T]], list[R]], items: list[T]) -> list[R]:
@@ -180,14 +180,14 @@ def _put(out: list[R | None], places: list[int], results: list[R]) -> None:
 
 
 def fitting_batch(batch: int, network: Network, mode: Mode) -> int:
-    """At most ``batch`` windows, fewer for large ones: 32 of 256 px need what 2 of 1024 px do."""
+    """Limit ``batch`` windows by their size: 32 of 256 px need what 2 of 1024 px do."""
     if mode == "frame":
         return batch
     return max(1, min(batch, round(batch * (256 / network.image_size) ** 2)))
 
 
 def object_bytes(network: Network, mode: Mode) -> int:
-    """Roughly how much memory one object of a batch needs while it is computed.
+    """Return roughly how much memory one object of a batch needs while it is computed.
 
     The largest of three steps, in float32: reading the memories (keys and values of all layers
     are there at once), upscaling the masks, and, for windows, encoding the image (its copies on
@@ -207,7 +207,7 @@ def object_bytes(network: Network, mode: Mode) -> int:
 
 @contextmanager
 def memory_guard(network: Network, batch: int) -> Iterator[None]:
-    """Running out of memory as an error that says what to do."""
+    """Turn running out of memory into an error with advice."""
     try:
         yield
     except RuntimeError as error:
@@ -217,7 +217,7 @@ def memory_guard(network: Network, batch: int) -> Iterator[None]:
 
 
 def out_of_memory(error: RuntimeError) -> bool:
-    """CUDA has an exception of its own for it; the CPU and Apple's GPU only have words."""
+    """Return whether an error means that memory ran out; only CUDA has an exception for it."""
     words = str(error)
     return isinstance(error, torch.OutOfMemoryError) or (
         "DefaultCPUAllocator" in words or "MPS backend out of memory" in words

@@ -1,4 +1,4 @@
-"""The same network with less to do on each call, for inference; docs/speed.md has the figures.
+"""The network with less to do on each call, for inference; docs/speed.md has the figures.
 
 What depends on the weights alone is computed once; what objects share on a frame is computed
 once a frame; projections of the same tokens are one product; channels come last. Results differ
@@ -18,15 +18,15 @@ from napari_sam2track.engine.network.fast_decoder import FastDecoder
 from napari_sam2track.engine.network.fast_trunk import FastTrunk
 from napari_sam2track.engine.network.network import Features, MemoryTokens, Network
 
-#: Fast versions of networks that are in use: a run and a look at one click share them.
+#: Fast versions of networks that are in use: a run and the preview of a click share them.
 _KNOWN: WeakKeyDictionary[Network, FastNetwork] = WeakKeyDictionary()
 
 
 def fast_version(network: Network) -> Network:
-    """Return the same network for inference, rounding differently; its weights must stay.
+    """Return the network for inference, rounding differently; its weights must not change.
 
-    The network itself where it computes in its own way already, and where this could not be tried:
-    on devices other than the CPU.
+    Networks that have their own way of computing are returned as they are, and so are those
+    on devices other than the CPU, where this was not tested.
     """
     if network.device.type != "cpu" or type(network) is not Network:
         return network
@@ -54,13 +54,13 @@ class FastNetwork(Network):
         self._decoder = FastDecoder(model) if FastDecoder.knows(model) else None
 
     def encode_images(self, x_ncyx: Tensor) -> Features:
-        """As `Network.encode_images`."""
+        """Embed images, see `Network.encode_images`."""
         if self._trunk is None:
             return super().encode_images(x_ncyx)
         return Features(*self._trunk(x_ncyx, self.model.sam_mask_decoder))
 
     def condition(self, features: Features, memory: MemoryTokens) -> Tensor:
-        """As `Network.condition`."""
+        """Fuse features with memories, see `Network.condition`."""
         if self._memories is None:
             return super().condition(features, memory)
         return self._memories(features, memory)
@@ -68,7 +68,7 @@ class FastNetwork(Network):
     def encode_memory(
         self, features: Features, logits_n1yx: Tensor, score: Tensor, from_prompt: bool
     ) -> Tensor:
-        """As `Network.encode_memory`."""
+        """Make memories of frames and masks, see `Network.encode_memory`."""
         model, encoder = self.model, self.model.memory_encoder
         shown = self.full_size(logits_n1yx)
         if model.binarize_mask_from_pts_for_mem_enc and from_prompt:
@@ -105,10 +105,10 @@ class FastNetwork(Network):
 
 
 class FastMemories:
-    """`sam2.modeling.memory_attention` on what objects remember.
+    """`sam2.modeling.memory_attention` on the memories of objects.
 
-    Keys are k(m + p) = k(m) + k(p), and turning them by their place is linear: what comes from
-    places is a table. Until memories are read, all objects of one frame are the same.
+    Keys are k(m + p) = k(m) + k(p), and rotating them by place is linear: the positional part
+    is a table. Until memories are read, all objects of one frame are the same.
     """
 
     def __init__(self, network: Network) -> None:
@@ -126,7 +126,7 @@ class FastMemories:
 
     @staticmethod
     def knows(model: Any) -> bool:
-        """Whether the attention is one of those that this is written for."""
+        """Return whether the attention is one of those that this is written for."""
         from sam2.modeling.memory_attention import MemoryAttention, MemoryAttentionLayer
         from sam2.modeling.sam.transformer import RoPEAttention
 
@@ -147,7 +147,7 @@ class FastMemories:
         )
 
     def __call__(self, features: Features, memory: MemoryTokens) -> Tensor:
-        """See `Network.condition`."""
+        """Return conditioned features, see `Network.condition`."""
         n, attention = len(features.top), self.attention
         top = features.shared().top
         x = top.flatten(2).transpose(1, 2) + self._place
@@ -164,7 +164,7 @@ class FastMemories:
         return x.transpose(1, 2).unflatten(2, features.top.shape[-2:])
 
     def _keys_values(self, memory: MemoryTokens) -> list[tuple[Tensor, Tensor]]:
-        """Of each layer, (N, tokens, C) each."""
+        """Return the keys and values of each layer, (N, tokens, C) each."""
         network = self.network
         n, m = memory.slots.shape
         cells, width = network.grid**2, network.width
@@ -195,7 +195,7 @@ class FastMemories:
         return out
 
     def _turned(self, x: Tensor) -> Tensor:
-        """Rotary places, in place: pairs of channels as complex numbers, each times a unit one."""
+        """Rotate by place, in place: pairs of channels as complex numbers, times unit ones."""
         torch.view_as_complex(x.unflatten(-1, (-1, 2))).mul_(self._turn)
         return x
 

@@ -62,7 +62,7 @@ class FastDecoder:
 
     @staticmethod
     def knows(model: Any) -> bool:
-        """Whether the decoder is one that this is written for."""
+        """Return whether the decoder is one that this is written for."""
         from sam2.modeling.sam.mask_decoder import MaskDecoder
         from sam2.modeling.sam.transformer import TwoWayTransformer
 
@@ -83,7 +83,7 @@ class FastDecoder:
         fine: tuple[Tensor, Tensor],
         multimask: bool,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Masks, their predicted IoUs, tokens and object scores, as the decoder returns them."""
+        """Return masks, their predicted IoUs, tokens and object scores, as the decoder does."""
         decoder = self.decoder
         sparse, dense = prompts
         h, w = conditioned.shape[-2:]
@@ -107,7 +107,7 @@ class FastDecoder:
         return masks, ious, kept, score
 
     def _look_at_oneself(self, block: Any, queries: Tensor, place: Tensor | None) -> Tensor:
-        """The tokens' attention among themselves; the first block's has no places."""
+        """Compute the tokens' attention among themselves; the first block's has no places."""
         own = block.self_attn
         if place is None:
             return block.norm1(own(q=queries, k=queries, v=queries))
@@ -136,7 +136,7 @@ class FastDecoder:
         return transformer.norm_final_attn(queries), pixels
 
     def _hypernetworks(self, tokens: Tensor) -> Tensor:
-        """One network a mask token, (N, M, C) to (N, M, C / 8)."""
+        """Apply the network of each mask token, (N, M, C) to (N, M, C / 8)."""
         x = tokens.transpose(0, 1)
         for i, (weight, bias) in enumerate(self._hyper):
             x = torch.baddbmm(bias, x, weight)
@@ -147,7 +147,7 @@ class FastDecoder:
     def _upscaled(
         self, pixels: Tensor, h: int, w: int, fine: tuple[Tensor, Tensor], hyper: Tensor
     ) -> Tensor:
-        """Pixels (N, h w, C) four times as large, and the masks of them, (N, M, 4 h, 4 w)."""
+        """Enlarge pixels (N, h w, C) four times, and return their masks, (N, M, 4 h, 4 w)."""
         _, norm, act, _, last = self.decoder.output_upscaling
         n = len(pixels)
         x = _double(pixels, h, w, *self._grow[0]) + fine[1].permute(0, 2, 3, 1)
@@ -159,7 +159,7 @@ class FastDecoder:
 
 
 class _Fused:
-    """Projections of the same pixels as one product; some see their places, too."""
+    """Projections of the same pixels as one product; some add the positional encoding."""
 
     def __init__(self, *parts: tuple[Any, bool], place: Tensor) -> None:
         self.weight = torch.cat([p.weight for p, _ in parts])
@@ -186,7 +186,7 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, attention: Any) -> Tensor:
 
 
 def _grown(conv: Any) -> tuple[Tensor, Tensor]:
-    """A transposed convolution of stride 2 and kernel 2 as a product: (4 C', C), (4 C',)."""
+    """Return a transposed convolution (stride and kernel 2) as a product: (4 C', C), (4 C',)."""
     return conv.weight.permute(2, 3, 1, 0).flatten(0, 2).contiguous(), conv.bias.repeat(4)
 
 

@@ -38,7 +38,7 @@ class FastTrunk:
 
     @staticmethod
     def knows(model: Any) -> bool:
-        """Whether the encoder is one of those that this is written for."""
+        """Return whether the encoder is one of those that this is written for."""
         from sam2.modeling.backbones.hieradet import Hiera
         from sam2.modeling.backbones.image_encoder import FpnNeck
 
@@ -56,7 +56,7 @@ class FastTrunk:
         )
 
     def _fine_weights(self, level: int, conv: Any) -> tuple[Tensor, Tensor] | None:
-        """Both projections of a fine level as one; None where the pyramid comes between them."""
+        """Return both projections of a fine level as one; None with the pyramid in between."""
         level += len(self.neck.convs) - self.scalp - 3
         if level in self.neck.fpn_top_down_levels and level < len(self.neck.convs) - 1:
             return None
@@ -67,7 +67,7 @@ class FastTrunk:
         return weight.to(conv.weight.dtype), bias.to(conv.bias.dtype)
 
     def __call__(self, x_ncyx: Tensor, decoder: Any) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Top level (N, C, S/16, S/16) and the two fine ones, channels last in memory."""
+        """Return the top level (N, C, S/16, S/16) and two fine ones, channels last in memory."""
         levels = self._stages(x_ncyx)
         neck, last = self.neck, len(levels) - 1
         top_at = last - self.scalp
@@ -97,7 +97,7 @@ class FastTrunk:
         )
 
     def _stages(self, x_ncyx: Tensor) -> list[Tensor]:
-        """The last features of every stage, (N, h, w, C)."""
+        """Return the last features of every stage, (N, h, w, C)."""
         trunk = self.trunk
         x = trunk.patch_embed.proj(x_ncyx.contiguous(memory_format=torch.channels_last))
         x = x.permute(0, 2, 3, 1) + self._position
@@ -123,7 +123,7 @@ class FastTrunk:
 
 
 def _block(block: Any, x: Tensor, batch: int) -> Tensor:
-    """A `hieradet.MultiScaleBlock` on tiles (T, s, s, C), whose tokens see each other in ``batch``
+    """Apply a `hieradet.MultiScaleBlock` to tiles (T, s, s, C), whose tokens attend in ``batch``
     groups.
     """
     attention = block.attn
@@ -150,7 +150,7 @@ def _block(block: Any, x: Tensor, batch: int) -> Tensor:
 
 
 def _retile(x: Tensor, n: int, side: int, old: int, new: int) -> Tensor:
-    """Tiles of side ``old`` of maps of ``side``, (n * tiles, old, old, C), to tiles of ``new``."""
+    """Cut maps of ``side`` into tiles of ``new`` instead of ``old``, (n * tiles, old, old, C)."""
     if old == new:
         return x
     c = x.shape[-1]
@@ -164,7 +164,7 @@ def _retile(x: Tensor, n: int, side: int, old: int, new: int) -> Tensor:
 
 
 def _pool(x: Tensor) -> Tensor:
-    """Largest of two by two, (N, h, w, C)."""
+    """Return the largest of two by two, (N, h, w, C)."""
     x = torch.maximum(x[:, 0::2], x[:, 1::2])
     return torch.maximum(x[:, :, 0::2], x[:, :, 1::2])
 
@@ -174,7 +174,7 @@ def _norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
 
 
 def _pointwise(conv: Any, x_nyxc: Tensor) -> Tensor:
-    """A convolution with a 1 x 1 kernel on channels last."""
+    """Apply a convolution with a 1 x 1 kernel to channels last."""
     return F.linear(x_nyxc, conv.weight.flatten(1), conv.bias)
 
 

@@ -1,4 +1,4 @@
-"""What one object remembers: bounded, whatever the length of the movie.
+"""Memory bank of one object: bounded, whatever the length of the movie.
 
 SAM2 reads the conditioning frames, the last six spatial memories and the last fifteen object
 pointers; older ones are never read again, so that dropping them changes nothing.
@@ -64,7 +64,7 @@ class MemoryBank:
 
     @classmethod
     def for_network(cls, network: Network, max_conditioning: int) -> MemoryBank:
-        """An empty bank with the sizes of a network."""
+        """Make an empty bank with the sizes of a network."""
         return cls(network.n_memories - 1, network.max_pointers - 1, max_conditioning)
 
     def remember(self, entry: Entry, conditioning: bool) -> None:
@@ -76,7 +76,7 @@ class MemoryBank:
             self.pointers.append((entry.frame, entry.pointer))
 
     def read(self, t: int, step: int) -> tuple[list[tuple[int, Entry]], list[tuple[float, Tensor]]]:
-        """What is read on frame ``t`` of a pass in direction ``step`` (1 or -1).
+        """Return the memories that are read on frame ``t`` of a pass, ``step`` is 1 or -1.
 
         Returns
         -------
@@ -109,8 +109,8 @@ class MemoryBank:
     def forget(self, t: int, step: int) -> None:
         """Drop conditioning frames that are not read on frame ``t`` nor later in the pass.
 
-        Of those behind the pass the ``max_conditioning`` last ones can be chosen, and what is not
-        chosen is read as long as it is near. One more is kept: SAM2 orders them in another way
+        Of those behind the pass the ``max_conditioning`` last ones can be chosen, and others
+        are read as long as they are near. One more is kept: SAM2 orders them differently
         once there are too many, and the order is part of the rounding.
         """
         if len(self.conditioning) <= self.max_conditioning + 1:
@@ -121,7 +121,7 @@ class MemoryBank:
                 del self.conditioning[t - step * distance]
 
     def state(self) -> dict[str, Any]:
-        """All of it as plain values and tensors, for `torch.save`.
+        """Return the bank as plain values and tensors, for `torch.save`.
 
         Copies, since a view would be saved with the whole batch that it is a part of.
         """
@@ -136,7 +136,7 @@ class MemoryBank:
         }
 
     def restore(self, state: dict[str, Any], device: torch.device) -> None:
-        """Take over what `state` gave."""
+        """Restore what `state` returned."""
 
         def unpack(rows: list[tuple[int, Tensor, Tensor]]) -> list[Entry]:
             return [Entry(f, m.to(device), p.to(device)) for f, m, p in rows]
@@ -149,7 +149,7 @@ class MemoryBank:
 
 
 def closest(t: int, frames: list[int], most: int) -> list[int]:
-    """The conditioning frames that SAM2 would read on frame ``t``, at most ``most`` of them.
+    """Return the conditioning frames that SAM2 would read on frame ``t``, at most ``most``.
 
     As `sam2.modeling.sam2_utils.select_closest_cond_frames`: the last one before, the first one
     from ``t`` on, then the nearest others. All of them, in the given order, if they are few.
@@ -170,7 +170,7 @@ def closest(t: int, frames: list[int], most: int) -> list[int]:
 def tokens(
     banks: Sequence[MemoryBank], t: int, step: int, pointer_span: int
 ) -> dict[tuple[int, int], tuple[list[int], MemoryTokens]]:
-    """What objects remember on frame ``t``, in groups that can be one batch.
+    """Return the memories of objects on frame ``t``, in groups that can be one batch.
 
     Attention has no mask for padding here, so that a batch needs equal numbers of tokens.
 

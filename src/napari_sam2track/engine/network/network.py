@@ -1,7 +1,7 @@
 """SAM2's parts as typed calls.
 
-`sam2.modeling.sam2_base.SAM2Base` mixes what is computed with what is remembered; here every
-call takes what it needs and returns values, so that the caller owns all state. The arithmetic is
+`sam2.modeling.sam2_base.SAM2Base` mixes computation with memory; here every
+call takes its inputs and returns values, so that the caller owns all state. The arithmetic is
 that of SAM2 at commit 2b90b9f (PyPI 1.1.0); tests compare with its own video predictor.
 
 Coordinates in this module are SAM's: (x, y) in pixels of the model's square, edges at integers.
@@ -40,19 +40,19 @@ class Features:
         return len(self.top)
 
     def expand(self, n: int) -> Features:
-        """The embedding of one image, as seen by ``n`` objects (no copy)."""
+        """Return the embedding of one image, as seen by ``n`` objects (no copy)."""
         grow = (n, -1, -1, -1)
         return Features(
             self.top.expand(grow), (self.fine[0].expand(grow), self.fine[1].expand(grow))
         )
 
     def shared(self) -> Features:
-        """One row for all, where all are the same image (`expand`); itself otherwise."""
+        """Return one row for all, where all are the same image (`expand`); itself otherwise."""
         same = all(level.stride(0) == 0 for level in (self.top, *self.fine))
         return self.take(slice(0, 1)) if same and len(self) > 1 else self
 
     def take(self, index: Tensor | slice | list[int]) -> Features:
-        """Rows of the batch."""
+        """Return rows of the batch."""
         if isinstance(index, list) and len(self) > 1 and self.top.stride(0) == 0:
             return self.take(slice(0, 1)).expand(len(index))  # all are the same image: no copy
         return Features(self.top[index], (self.fine[0][index], self.fine[1][index]))
@@ -86,18 +86,18 @@ class Decoded:
     score: Tensor
 
     def take(self, index: list[int]) -> Decoded:
-        """Rows of the batch."""
+        """Return rows of the batch."""
         return Decoded(*(getattr(self, f.name)[index] for f in fields(self)))
 
     @classmethod
     def cat(cls, parts: Sequence[Decoded]) -> Decoded:
-        """Batches with as many candidates each as one batch."""
+        """Join batches with as many candidates each."""
         return cls(*(torch.cat([getattr(p, f.name) for p in parts]) for f in fields(cls)))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class MemoryTokens:
-    """What a batch of objects remembers, all with the same number of entries.
+    """Memories of a batch of objects, all with the same number of entries.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ class MemoryTokens:
     pointer_span: int
 
     def take(self, index: list[int]) -> MemoryTokens:
-        """Rows of the batch."""
+        """Return rows of the batch."""
         return MemoryTokens(
             self.maps[index],
             self.slots[index],
@@ -158,14 +158,14 @@ class Network:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         device: torch.device = next(self.model.parameters()).device
         return device
 
     # -- image ---------------------------------------------------------------------------------
 
     def normalise(self, images_nyxc: Tensor) -> Tensor:
-        """uint8 RGB (N, S, S, 3) to the network's input (N, 3, S, S), float32."""
+        """Turn uint8 RGB (N, S, S, 3) into the network's input (N, 3, S, S), float32."""
         x = images_nyxc.to(self.device).permute(0, 3, 1, 2).float() / 255.0
         mean = x.new_tensor((0.485, 0.456, 0.406)).view(1, 3, 1, 1)
         std = x.new_tensor((0.229, 0.224, 0.225)).view(1, 3, 1, 1)
@@ -174,7 +174,7 @@ class Network:
     def encode_images(self, x_ncyx: Tensor) -> Features:
         """Embed images (N, 3, S, S)."""
         encoder, decoder = self.model.image_encoder, self.model.sam_mask_decoder
-        # the neck would also build two large position encodings that nobody reads
+        # the neck would also build two large position encodings that are never read
         levels = _neck_features(encoder.neck, encoder.trunk(x_ncyx))
         levels = levels[: len(levels) - encoder.scalp]
         fine, middle, top = levels[-3:]
@@ -183,12 +183,12 @@ class Network:
     # -- memory --------------------------------------------------------------------------------
 
     def without_memory(self, features: Features) -> Tensor:
-        """Top features as the first frame of an object sees them, (N, C, h, w)."""
+        """Return top features as the first frame of an object sees them, (N, C, h, w)."""
         top = features.top.flatten(2).permute(2, 0, 1) + self.model.no_mem_embed
         return top.permute(1, 2, 0).reshape(features.top.shape)
 
     def condition(self, features: Features, memory: MemoryTokens) -> Tensor:
-        """Top features fused with what the objects remember, (N, C, h, w)."""
+        """Return top features fused with the memories of the objects, (N, C, h, w)."""
         model = self.model
         n, m = memory.slots.shape
         maps = memory.maps.flatten(3).permute(1, 3, 0, 2)  # (M, hw, N, Cm)
@@ -215,7 +215,7 @@ class Network:
         return fused.permute(1, 2, 0).reshape(features.top.shape)
 
     def _pointer_positions(self, distances_np: Tensor, span: int) -> Tensor:
-        """Temporal encoding of pointers, (N, P, Cm)."""
+        """Return the temporal encoding of pointers, (N, P, Cm)."""
         from sam2.modeling.sam2_utils import get_1d_sine_pe
 
         model = self.model
@@ -229,7 +229,7 @@ class Network:
     def encode_memory(
         self, features: Features, logits_n1yx: Tensor, score: Tensor, from_prompt: bool
     ) -> Tensor:
-        """A memory of frames and the masks found on them, (N, Cm, h, w).
+        """Make a memory of frames and the masks found on them, (N, Cm, h, w).
 
         Parameters
         ----------
@@ -257,14 +257,14 @@ class Network:
     # -- masks ---------------------------------------------------------------------------------
 
     def full_size(self, logits_nmyx: Tensor) -> Tensor:
-        """Logits at the model's own size, (N, M, S, S)."""
+        """Return logits at the model's own size, (N, M, S, S)."""
         if logits_nmyx.shape[-1] == self.image_size:
             return logits_nmyx
         size = (self.image_size, self.image_size)
         return F.interpolate(logits_nmyx, size=size, mode="bilinear", align_corners=False)
 
     def several_masks(self, n_points: int) -> bool:
-        """Whether SAM2 proposes three masks for so many points (a box counts as two)."""
+        """Return whether SAM2 proposes three masks for so many points (a box counts as two)."""
         m = self.model
         return bool(
             m.multimask_output_in_sam
@@ -281,7 +281,7 @@ class Network:
         multimask: bool | None = None,
         trust: bool = False,
     ) -> Decoded:
-        """Masks from conditioned features and prompts.
+        """Decode masks from conditioned features and prompts.
 
         Parameters
         ----------
@@ -291,13 +291,13 @@ class Network:
             The same frames' features, for their fine levels.
         points_npxy, labels_np
             (N, P, 2) float and (N, P) int32: 1 positive, 0 negative, 2 and 3 corners of a box,
-            which come first. None while following.
+            which come first. None without a prompt.
         previous_n1yx
             (N, 1, S/4, S/4) logits that the points correct.
         multimask
             Three candidates or one; None decides as SAM2 does.
         trust
-            Somebody says that the object is there: it counts as present whatever the score.
+            The object is known to be there: it counts as present whatever the score.
         """
         model, n = self.model, len(conditioned)
         if multimask is None:
@@ -306,7 +306,7 @@ class Network:
         masks, ious, sam_tokens, score = self._masks(conditioned, prompts, features, multimask)
         if trust:
             score = score.clamp(min=1.0)
-        if model.pred_obj_scores and not model.training:  # training supervises them all the same
+        if model.pred_obj_scores and not model.training:  # in training all masks are supervised
             masks = torch.where(score[:, None, None] > 0, masks, ABSENT_LOGIT)
         masks = masks.float()
         rows = torch.arange(n, device=masks.device)
@@ -322,7 +322,7 @@ class Network:
         )
 
     def without(self, decoded: Decoded, gone: Tensor) -> Decoded:
-        """The same, but the objects of ``gone`` (N,) bool are absent."""
+        """Return the masks, with the objects of ``gone`` (N,) bool absent."""
         absent = gone[:, None]
         none = torch.zeros_like(decoded.pointer)
         none = self._unless_absent(none, torch.zeros_like(absent))
@@ -338,7 +338,7 @@ class Network:
     def _prompts(
         self, n: int, points: Tensor | None, labels: Tensor | None, previous: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Embeddings of prompts: tokens (N, P, C) and an image (N, C, h, w)."""
+        """Return the embeddings of prompts: tokens (N, P, C) and an image (N, C, h, w)."""
         if points is None or labels is None:
             points = torch.zeros(n, 1, 2, device=self.device)
             labels = torch.full((n, 1), -1, dtype=torch.int32, device=self.device)
@@ -354,7 +354,7 @@ class Network:
         features: Features,
         multimask: bool,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Masks (N, M, S/4, S/4), predicted IoUs (N, M), tokens (N, 1 or M, C), scores (N, 1)."""
+        """Return masks (N, M, S/4, S/4), IoUs (N, M), tokens (N, 1 or M, C) and scores (N, 1)."""
         masks, ious, tokens, score = self.model.sam_mask_decoder(
             image_embeddings=conditioned,
             image_pe=self.model.sam_prompt_encoder.get_dense_pe(),
@@ -370,7 +370,7 @@ class Network:
         return self._unless_absent(self.model.obj_ptr_proj(token), present)
 
     def _unless_absent(self, pointer: Tensor, present: Tensor) -> Tensor:
-        """The pointer (N, C), or the learned one for absence where ``present`` (N, 1) is False."""
+        """Return the pointer (N, C), or that of absence where ``present`` (N, 1) is False."""
         model = self.model
         if model.pred_obj_scores:
             there = present.to(pointer.dtype)
@@ -409,7 +409,7 @@ class Network:
 
 
 def _neck_features(neck: Any, levels: list[Tensor]) -> list[Tensor]:
-    """The feature pyramid of `sam2...image_encoder.FpnNeck`, without its position encodings."""
+    """Return the feature pyramid of `sam2...image_encoder.FpnNeck`, without position encodings."""
     out: list[Tensor | None] = [None] * len(neck.convs)
     previous: Tensor | None = None
     last = len(neck.convs) - 1

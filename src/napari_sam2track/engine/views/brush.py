@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from napari_sam2track.engine.views.views import View
 from napari_sam2track.masks import Mask, Patch, resample_logits, tidy
 
-#: Logit of pixels that a person gave: no prediction wins over them.
+#: Logit of pixels that a person painted: no prediction wins over them.
 GIVEN_LOGIT = np.float32(1e4)
 
 
 @dataclass(frozen=True)
 class Brush:
-    """How logits become pixels.
+    """Turns logits into pixels.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Brush:
     as_torch: bool = False
 
     def patch(self, logits_yx: NDArray[np.float32], view: View) -> Patch:
-        """The mask of an object from its logits (S/4, S/4) in a view."""
+        """Return the mask of an object from its logits (S/4, S/4) in a view."""
         if self.as_torch:
             low = torch.from_numpy(logits_yx)[None, None]
             size = (self.height, self.width)
@@ -48,7 +48,7 @@ class Brush:
         return Patch.of(tidy(logits, self.fill_holes, self.min_part), y0, x0)
 
     def given(self, mask: Mask) -> Patch:
-        """The mask that a person gave, as it is; parts outside the frame are cut off."""
+        """Return the mask that a person painted, as it is; parts outside the frame are cut off."""
         y0, x0, y1, x1 = mask.box
         a0, b0, a1, b1 = max(y0, 0), max(x0, 0), min(y1, self.height), min(x1, self.width)
         if a0 >= a1 or b0 >= b1:

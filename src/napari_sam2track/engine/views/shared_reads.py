@@ -24,9 +24,9 @@ MOST_PIXELS = 1 << 24
 
 @dataclass(frozen=True, eq=False)
 class SharedReads:
-    """A movie, of whose frame ``t`` some blocks are in memory.
+    """A movie with some blocks of frame ``t`` in memory.
 
-    Serves what lies in a block from there, and everything else from the movie.
+    Reads what lies in a block from there, and everything else from the movie.
     """
 
     movie: Movie
@@ -57,12 +57,12 @@ class SharedReads:
 
 
 def share_reads(movie: Movie, t: int, views: Sequence[View], size: int) -> Movie:
-    """The movie, with what several views need of frame ``t`` already read.
+    """Return the movie with what several views need of frame ``t`` already read.
 
     Parameters
     ----------
     views
-        What will be shown; only windows are looked at.
+        Views that will be shown; only windows are used.
     size
         Side of the model's square.
     """
@@ -77,7 +77,7 @@ def share_reads(movie: Movie, t: int, views: Sequence[View], size: int) -> Movie
 
 
 def box_of(window: Window, size: int, height: int, width: int) -> tuple[int, int, int, int]:
-    """What `windows.cut_window` reads: y0, y1, x0, x1."""
+    """Return the box that `windows.cut_window` reads: y0, y1, x0, x1."""
     margin = math.ceil(max(window.side / size, 1.0)) + 1
     y0, x0 = math.floor(window.y0) - margin, math.floor(window.x0) - margin
     y1 = math.ceil(window.y0 + window.side) + margin
@@ -93,7 +93,7 @@ def box_of(window: Window, size: int, height: int, width: int) -> tuple[int, int
 def merge(
     boxes: Sequence[tuple[int, int, int, int]],
 ) -> list[tuple[tuple[int, int, int, int], int]]:
-    """Boxes joined where that reads few pixels more, each with how many went into it.
+    """Join boxes where that reads few pixels more; return each with how many went into it.
 
     Greedy, from the top: each box joins the block that grows least for it, if any may.
     """

@@ -1,4 +1,4 @@
-"""What of a frame fills the model's square: all of it, or a window.
+"""Views: the part of a frame that fills the model's square, all of it or a window.
 
 A view maps prompts into the square and logits back into the frame, so that the scheduler is the
 same in both modes.
@@ -21,7 +21,7 @@ from napari_sam2track.masks import Mask
 
 
 class Movie(Readable, Protocol):
-    """What the engine needs of a movie; `frames.Frames` has it."""
+    """Interface of a movie that the engine needs; `frames.Frames` has it."""
 
     @property
     def n_frames(self) -> int: ...  # noqa: D102
@@ -36,13 +36,13 @@ class View(Protocol):
         """(y0, x0, height, width) in edge coordinates of the frame."""
 
     def image(self, movie: Movie, t: int, size: int) -> NDArray[np.uint8]:
-        """The pixels of frame ``t``, (size, size, 3)."""
+        """Return the pixels of frame ``t``, (size, size, 3)."""
 
     def points(self, points_yx: NDArray[np.float64], size: int) -> NDArray[np.floating[Any]]:
-        """Points (N, 2) as (x, y) of the square."""
+        """Return points (N, 2) as (x, y) of the square."""
 
     def mask(self, mask: Mask, size: int) -> Tensor:
-        """A mask as (size, size) float in {0, 1}."""
+        """Return a mask as (size, size) float in {0, 1}."""
 
 
 @dataclass(frozen=True, slots=True)

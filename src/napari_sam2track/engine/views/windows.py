@@ -1,7 +1,7 @@
 """Square windows that follow objects, and the resampling between window and frame.
 
 Window mode is our own: each object is seen through a square that is some three diameters wide,
-resampled to the model's square. What it costs does not depend on the size of the frame.
+resampled to the model's square. Its cost does not depend on the size of the frame.
 
 Coordinates follow napari: the centre of a pixel is at the integer, so that pixel ``i`` covers
 ``i - 0.5`` to ``i + 0.5``.
@@ -19,10 +19,10 @@ from PIL import Image
 
 from napari_sam2track.masks import Mask
 
-#: For so many frames an object that is not seen counts as lost, then as absent. A window that
+#: For so many frames an unseen object counts as lost, then as absent. A window that
 #: grows meanwhile finds neighbours rather than the object (docs/crowds.md).
 SEARCH_FRAMES = 8
-#: Smallest side in pixels: below it there is nothing left to see around an object.
+#: Smallest side in pixels: a smaller window shows nothing around an object.
 MIN_SIDE = 24.0
 #: Most pixels of a padded image, unless half of them are the image's own: 7 MB in RGB.
 MOST_PIXELS = 1 << 20
@@ -58,12 +58,12 @@ class Window:
         return self.cx + 0.5 - self.side / 2
 
     def to_model(self, points_yx: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-        """Points (N, 2) of the frame as edge coordinates (y, x) of the ``size`` square."""
+        """Convert points (N, 2) of the frame to edge coordinates (y, x) of the ``size`` square."""
         return (points_yx + 0.5 - (self.y0, self.x0)) * (size / self.side)
 
 
 class Readable(Protocol):
-    """What windows need of a movie; `frames.Frames` has it."""
+    """Interface of a movie that windows need; `frames.Frames` has it."""
 
     @property
     def height(self) -> int: ...  # noqa: D102
@@ -74,7 +74,7 @@ class Readable(Protocol):
 
 
 def reference_side(extent: float, area: float) -> float:
-    """Side of the window for an object, in pixels.
+    """Return the side of the window for an object, in pixels.
 
     Three equivalent diameters, or 1.8 times the longer side of the bounding box where that is
     more: round cells get 3 diameters, and long rods are not drawn thinner than need be.
@@ -95,13 +95,13 @@ def resample(
     size: int,
     nearest: bool = False,
 ) -> NDArray[np.uint8]:
-    """A float box (x0, y0, x1, y1) of an image (Y, X[, 3]) as a (size, size[, 3]) image."""
+    """Resample a float box (x0, y0, x1, y1) of an image (Y, X[, 3]) to (size, size[, 3])."""
     method = Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
     return np.asarray(Image.fromarray(image_yxc).resize((size, size), method, box=box))
 
 
 def cut_window(frames: Readable, t: int, window: Window, size: int) -> NDArray[np.uint8]:
-    """One window of frame ``t`` as a (size, size, 3) uint8 image.
+    """Cut a window of frame ``t`` as a (size, size, 3) uint8 image.
 
     Only the window's own pixels are read, plus the margin of the antialiasing filter. What lies
     outside the frame repeats its border.
@@ -120,7 +120,7 @@ def cut_window(frames: Readable, t: int, window: Window, size: int) -> NDArray[n
 
 
 def cut_mask(mask: Mask, window: Window, size: int) -> NDArray[np.bool_]:
-    """A mask as the model's square sees it through a window, (size, size) bool."""
+    """Return a mask as the model's square sees it through a window, (size, size) bool."""
     margin = math.ceil(max(window.side / size, 1.0)) + 1
     y0, x0 = math.floor(window.y0) - margin, math.floor(window.x0) - margin
     reach = math.ceil(window.side) + 2 * margin + 1
@@ -142,9 +142,9 @@ def _resample_padded(
     size: int,
     beyond: Beyond,
 ) -> NDArray[np.uint8]:
-    """A square of an image that is padded first, as a (size, size[, 3]) image.
+    """Resample a square of an image that is padded first, to a (size, size[, 3]) image.
 
-    Pillow resamples along one axis, mostly x, rounds to 8 bits, and goes on along the other one.
+    Pillow resamples along one axis, mostly x, rounds to 8 bits, then along the other one.
     The two steps are taken one by one here where the square would hold little but padding, and
     each axis is padded for its own step: nothing as large as the square is made of a frame that is
     long and narrow. Where Pillow would begin with the other axis, a pixel may differ by one grey
@@ -163,7 +163,7 @@ def _resample_padded(
     size
         Of the result.
     beyond
-        What the padding holds: the border again, or 0.
+        Value of the padding: the border again, or 0.
     """
     h, w = crop.shape[:2]
     height, width = h + sum(pad[0]), w + sum(pad[1])
@@ -186,7 +186,7 @@ def _resample_rows(
     size: int,
     beyond: Beyond,
 ) -> NDArray[np.uint8]:
-    """The rows of an image, each padded and resampled to ``size`` pixels; some at a time."""
+    """Resample the rows of an image, each padded first, to ``size`` pixels; some at a time."""
     step = max(1, MOST_PIXELS // (image.shape[1] + sum(pad)))
     blocks = []
     for k in range(0, len(image), step):
@@ -216,7 +216,7 @@ def _padded(
 
 @dataclass(frozen=True, slots=True)
 class MaskExtent:
-    """What a window needs to know of a mask.
+    """Place and size of a mask, for its window.
 
     Attributes
     ----------
@@ -235,7 +235,7 @@ class MaskExtent:
 
     @classmethod
     def of(cls, mask_yx: NDArray[np.bool_], y0: int = 0, x0: int = 0) -> MaskExtent | None:
-        """The shape of a mask whose first pixel lies at (y0, x0); None if it is empty."""
+        """Measure a mask whose first pixel lies at (y0, x0); None if it is empty."""
         # counts, not the places of all pixels, which would take 16 bytes for each
         rows, columns = np.count_nonzero(mask_yx, axis=1), np.count_nonzero(mask_yx, axis=0)
         area = int(rows.sum())
@@ -246,23 +246,23 @@ class MaskExtent:
 
     @classmethod
     def of_mask(cls, mask: Mask) -> MaskExtent:
-        """The shape of a mask that has pixels."""
+        """Measure a mask that has pixels."""
         shape = cls.of(mask.crop, mask.y0, mask.x0)
         assert shape is not None
         return shape
 
     def window(self) -> Window:
-        """The window for an object of this shape."""
+        """Return the window for an object of this size."""
         return Window(self.cy, self.cx, reference_side(self.extent, self.area))
 
 
 def _spread(counts: NDArray[np.intp], area: int) -> tuple[float, int]:
-    """Mean place and extent of pixels, from how many there are in each row."""
+    """Return mean place and extent of pixels, from their number in each row."""
     at = np.flatnonzero(counts)
     return float((counts @ np.arange(len(counts))) / area), int(at[-1] - at[0]) + 1
 
 
-#: Part of the last step that an object is expected to go on by.
+#: Part of the last step by which an object is expected to move on.
 MOMENTUM = 0.5
 #: How far from the expected place, in radii, and how much larger or smaller, as a logarithm of
 #: the size, an object may be: standard deviations.
@@ -273,7 +273,7 @@ GROWTH, DEAD_BAND = 0.15, 1.15
 
 @dataclass(frozen=True, slots=True)
 class WindowMotion:
-    """Where an object was last seen, and the window for the next frame.
+    """Last known place of an object, and the window for the next frame.
 
     ``on_track`` says that it was seen on the frame before: only then is a step a speed.
     """
@@ -287,17 +287,17 @@ class WindowMotion:
 
     @classmethod
     def at(cls, window: Window) -> WindowMotion:
-        """At rest in the middle of a window."""
+        """Make a motion at rest in the middle of a window."""
         return cls(window.cy, window.cx, 0.0, 0.0, window.side)
 
     def expected(self, height: int, width: int) -> Window:
-        """The window for the next frame; its centre stays in the frame."""
+        """Return the window for the next frame; its centre stays in the frame."""
         cy = min(max(self.cy + MOMENTUM * self.vy, 0.0), height - 1.0)
         cx = min(max(self.cx + MOMENTUM * self.vx, 0.0), width - 1.0)
         return Window(cy, cx, self.side)
 
     def agreement(self, shape: MaskExtent | None, height: int, width: int) -> float:
-        """How well what was found agrees with what was expected, 0 to 1; 0 for nothing."""
+        """Return how well a shape agrees with the expected one, 0 to 1; 0 for None."""
         if shape is None:
             return 0.0
         expected, radius = self.expected(height, width), self.side / 6
@@ -306,7 +306,7 @@ class WindowMotion:
         return math.exp(-0.5 * (away / PLACE_SPREAD) ** 2 - 0.5 * (size / SIZE_SPREAD) ** 2)
 
     def seen(self, shape: MaskExtent | None) -> WindowMotion:
-        """After a frame on which the object had this shape, or none."""
+        """Return the motion after a frame on which the object had this shape, or none."""
         if shape is None:
             return replace(self, vy=0.0, vx=0.0, on_track=False)
         ratio = reference_side(shape.extent, shape.area) / self.side
@@ -317,14 +317,14 @@ class WindowMotion:
         return WindowMotion(shape.cy, shape.cx, vy, vx, side, on_track=True)
 
     def told(self, shape: MaskExtent | None, window: Window | None) -> WindowMotion:
-        """After a frame that a person prompted.
+        """Return the motion after a frame that a person prompted.
 
         Parameters
         ----------
         shape
-            What was found there.
+            Shape of the resulting mask.
         window
-            What the prompt asks for; None if it does not say how large the object is.
+            Window of the prompt; None if the prompt does not say how large the object is.
         """
         if shape is None:
             return self.seen(None) if window is None else WindowMotion.at(window)

@@ -22,7 +22,7 @@ _MEMBER_NAMES = ("labels", "masks", "label", "mask")
 
 
 def is_zarr(folder: Path) -> bool:
-    """Whether a folder is a zarr array or group, whatever it is called."""
+    """Return whether a folder is a zarr array or group, whatever its name is."""
     return any((folder / mark).is_file() for mark in _ZARR_MARKS)
 
 
@@ -125,7 +125,7 @@ class _NpzMember:
         self._begin = self._stream.tell()
 
     def read(self, t: int, shape: tuple[int, ...]) -> NDArray[Any]:
-        """Frame `t` of a shape."""
+        """Return frame `t` of a shape."""
         n_bytes = math.prod(shape) * self._dtype.itemsize
         with self._lock:
             self._stream.seek(self._begin + t * n_bytes)
@@ -191,7 +191,7 @@ def open_zarr(path: Path, axes: str | None = None, guess: str | None = None) -> 
 
 
 def _labels_in_group(group: Any, path: Path) -> tuple[Any, Any]:
-    """The group that describes the labels in a zarr group, and the array with them."""
+    """Return the group that describes the labels in a zarr group, and the array with them."""
     import zarr
 
     attributes = group.attrs.asdict()

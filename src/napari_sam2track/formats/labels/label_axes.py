@@ -1,4 +1,4 @@
-"""Which axes of an array are time, depth, rows and columns: decided once, then looked up."""
+"""Axes of an array of labels: which are time, depth, rows and columns, decided once."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class LabelAxes:
         return plane if self.depth is None else (self.shape[self.depth], *plane)
 
     def index(self, t: int) -> tuple[int | slice, ...]:
-        """Index of frame `t`: integers everywhere but along (Z,) Y and X."""
+        """Return the index of frame `t`: integers everywhere but along (Z,) Y and X."""
         index: list[int | slice] = [0] * len(self.shape)
         for axis in (self.depth, self.rows, self.columns):
             if axis is not None:
@@ -55,7 +55,7 @@ class LabelAxes:
         return tuple(index)
 
     def arrange(self, frame: Any) -> Any:
-        """What `index` cut out in the order (Z,) Y, X."""
+        """Transpose a frame that `index` cut out to the order (Z,) Y, X."""
         kept = [axis for axis in (self.depth, self.rows, self.columns) if axis is not None]
         ranks = [sorted(kept).index(axis) for axis in kept]
         return frame.transpose(ranks)
@@ -71,17 +71,17 @@ def label_axes(
     shape
         Of the array.
     name
-        What to call it in a message.
+        Name of the file in a message.
     axes
-        What the person says: one letter an axis, T, Z, Y or X.
+        Axes given by a person: one letter an axis, T, Z, Y or X.
     known
-        What the file says; letters that are not among these are fine on axes of length 1, and
+        Axes declared by the file; other letters than these are fine on axes of length 1, and
         Q and I stand for time.
 
     Raises
     ------
     FormatError
-        If there are no pixels, the letters do not fit, there are channels, or it cannot be told.
+        If there are no pixels, the letters do not fit, there are channels, or axes are unclear.
 
     Notes
     -----
@@ -124,7 +124,7 @@ def _of_letters(letters: str, shape: tuple[int, ...]) -> LabelAxes:
 
 
 def _of_known(letters: str, shape: tuple[int, ...], name: str) -> LabelAxes:
-    """What a file says; it may have more axes than we can use, and say less than we need."""
+    """Decide the axes by a file's letters, which may be too many or leave some open."""
     found = _of_letters(letters, shape)
     others = [k for k, letter in enumerate(letters) if letter not in "TZYX" and shape[k] > 1]
     time, depth = found.time, found.depth

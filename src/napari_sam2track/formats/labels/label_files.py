@@ -81,7 +81,7 @@ def open_tiff(path: Path, axes: str | None = None) -> LabelStack:
 
 
 def _note_of(file: Any) -> LabelNote:
-    """Our note in a TIFF: in ImageJ's info, or in the JSON of the first page's description."""
+    """Return our note in a TIFF: in ImageJ's info, or in the JSON of the first page."""
     if file.is_imagej:
         return note_in_text(str((file.imagej_metadata or {}).get("Info", "")))
     if file.is_shaped:
@@ -139,7 +139,7 @@ def open_folder(folder: Path, axes: str | None = None, *, one_a_frame: bool = Fa
 
 
 def _note_beside(folder: Path) -> LabelNote:
-    """Our note in a folder that we wrote; a damaged one counts as none."""
+    """Return our note in a folder that we wrote; a damaged one counts as none."""
     try:
         content = json.loads((folder / NOTE_NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -151,9 +151,9 @@ def _note_beside(folder: Path) -> LabelNote:
 
 
 def ctc_images(folder: Path, prefix: str) -> tuple[dict[int, Path], list[Finding]]:
-    """The masks of a Cell Tracking Challenge folder by frame number, and what is wrong with them.
+    """Return the masks of a Cell Tracking Challenge folder by frame number, and their errors.
 
-    Unlike `open_folder` it goes on where numbers are missing.
+    Unlike `open_folder` it continues where numbers are missing.
     """
     files: dict[int, Path] = {}
     found: list[Finding] = []
@@ -177,7 +177,7 @@ def ctc_images(folder: Path, prefix: str) -> tuple[dict[int, Path], list[Finding
 
 
 def _number(images: Iterable[Path], folder: Path) -> list[tuple[int, Path]]:
-    """Files with their frame numbers, in order; they must be consecutive."""
+    """Return files with their frame numbers, in order; they must be consecutive."""
     from natsort import natsorted
 
     by_number: dict[int, Path] = {}
@@ -207,11 +207,11 @@ def _number(images: Iterable[Path], folder: Path) -> list[tuple[int, Path]]:
 
 
 def _listed(numbers: list[int], most: int = 10) -> str:
-    """The numbers that a sorted list leaves out, as text."""
+    """Return the numbers that a sorted list leaves out, as text."""
     gaps: list[int] = []
     total = numbers[-1] - numbers[0] + 1 - len(numbers)
     for a, b in itertools.pairwise(numbers):
-        gaps.extend(range(a + 1, min(b, a + 2 + most)))  # no more than can be shown
+        gaps.extend(range(a + 1, min(b, a + 2 + most)))  # no more than are shown
     shown = ", ".join(str(n) for n in gaps[:most])
     return shown if total <= most else f"{shown} and {total - most} more"
 
@@ -219,7 +219,7 @@ def _listed(numbers: list[int], most: int = 10) -> str:
 def _files(
     paths: list[Path], numbers: tuple[int, ...], source: str, axes: str | None = None
 ) -> LabelStack:
-    """Files of one frame each as a stack; headers are read now, pixels later."""
+    """Open files of one frame each as a stack; headers are read now, pixels later."""
     heads = [_header(path, axes) for path in paths]
     shape = heads[0][0]
     for path, (other, _) in zip(paths, heads, strict=True):
@@ -246,7 +246,7 @@ def _files(
 
 
 def _header(path: Path, axes: str | None = None) -> tuple[tuple[int, ...], LabelNote]:
-    """Shape of the frame that a file holds, and our note in it, with its scale."""
+    """Return the shape of the frame that a file holds, and our note in it, with its scale."""
     if path.suffix.lower() != ".png":
         with open_tiff(path, axes) as stack:
             one = stack.n_frames == 1 or len(stack.frame_shape) == 3
@@ -273,7 +273,7 @@ def _header(path: Path, axes: str | None = None) -> tuple[tuple[int, ...], Label
 
 
 def _read_image(path: Path, axes: str | None = None) -> NDArray[Any]:
-    """The pixels of a file with one frame; a palette image gives its indices."""
+    """Read the pixels of a file with one frame; a palette image gives its indices."""
     if path.suffix.lower() != ".png":
         with open_tiff(path, axes) as stack:
             if stack.n_frames == 1:
@@ -288,14 +288,14 @@ def _read_image(path: Path, axes: str | None = None) -> NDArray[Any]:
 def _explained(
     load: Callable[[int], NDArray[Any]], names: tuple[str, ...]
 ) -> Callable[[int], NDArray[Any]]:
-    """A reader whose failures name the frame: truncated files show up only here."""
+    """Return a reader whose errors name the frame: truncated files show up only here."""
 
     def read(t: int) -> NDArray[Any]:
         try:
             return load(t)
         except FormatError:
             raise
-        except Exception as error:  # decoders raise what they like
+        except Exception as error:  # decoders raise many types
             raise FormatError(f"{names[t]} cannot be read: {error}") from error
 
     return read

@@ -1,4 +1,4 @@
-"""What files of labels say beside pixels: our own note, and sizes in their own words."""
+"""Metadata in files of labels: our own note, and sizes in the files' own fields."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 from napari_sam2track.labels import Scale
 
-#: Keys of our note: where it comes from, and what the pixels cannot say.
+#: Keys of our note: the origin of the labels, and what pixels cannot hold.
 PROVENANCE, TRACKS = "napari_sam2track", "sam2track_tracks"
 
-#: Spellings of units that others have, in UDUNITS's.
+#: Other spellings of units, in UDUNITS's.
 _UNITS = {
     "nm": "nanometer",
     "um": "micrometer",
@@ -42,13 +42,13 @@ _IMAGEJ_UNITS = {"micrometer": "micron", "second": "sec", "minute": "min"}
 
 
 def unit_of(text: Any) -> str | None:
-    """A unit as UDUNITS spells it; None for pixels and frames."""
+    """Return a unit as UDUNITS spells it; None for pixels and frames."""
     name = str(text or "").strip()
     return None if name.lower() in _NO_UNITS else _UNITS.get(name.lower(), name)
 
 
 def imagej_unit(unit: str | None, none: str) -> str:
-    """A unit as ImageJ spells it."""
+    """Return a unit as ImageJ spells it."""
     return none if unit is None else _IMAGEJ_UNITS.get(unit, unit)
 
 
@@ -59,13 +59,13 @@ class LabelNote:
     Attributes
     ----------
     provenance
-        Where it comes from.
+        Origin of the labels.
     parents
-        Daughter to mother; keys may be text, as in JSON.
+        Parent of each daughter; keys may be text, as in JSON.
     scale
-        Size of a frame and of a pixel; None if the note does not say.
+        Size of a frame and of a pixel; None if the note has none.
     shape
-        Number of frames, and shape of a frame; empty if the note does not say.
+        Number of frames, and shape of a frame; empty if the note has none.
     """
 
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -74,13 +74,13 @@ class LabelNote:
     shape: tuple[int, ...] = ()
 
     def axes_of(self, shape: tuple[int, ...]) -> str | None:
-        """The axes of an array that has the shape of the note."""
+        """Return the axes of an array that has the shape of the note."""
         return "T" + "ZYX"[-len(shape) + 1 :] if shape == self.shape else None
 
     def scale_near(self, found: Scale, depth: bool = True) -> Scale:
-        """The note's scale, unless the file's own words, which others may edit, say otherwise.
+        """Return the note's scale, unless the file's own fields, which others may edit, differ.
 
-        Without `depth` they say nothing about z.
+        Without `depth` these fields hold nothing about z.
         """
         if self.scale is None:
             return found
@@ -111,7 +111,7 @@ def make_note(
 
 
 def read_note(content: Any) -> LabelNote:
-    """Our note in a file's metadata, or what there is of it; a damaged one counts as none."""
+    """Return our note in a file's metadata, as far as it is valid."""
     if not isinstance(content, Mapping):
         return LabelNote()
     provenance, tracks = content.get(PROVENANCE), content.get(TRACKS)
@@ -130,7 +130,7 @@ def read_note(content: Any) -> LabelNote:
 
 
 def note_in_text(text: str) -> LabelNote:
-    """Our note as JSON somewhere in a text, as the ``Info`` of ImageJ has it."""
+    """Return our note as JSON somewhere in a text, as the ``Info`` of ImageJ has it."""
     begin = text.find('{"' + PROVENANCE)
     if begin < 0:
         return LabelNote()
@@ -156,7 +156,7 @@ def label_properties(
 
 
 def ome_axes(attributes: Mapping[str, Any], array: Any) -> tuple[str | None, Scale]:
-    """Letters of the axes of an OME-Zarr multiscale's first level, and its scale.
+    """Return letters of the axes of an OME-Zarr multiscale's first level, and its scale.
 
     Without such metadata the names of the array's dimensions (zarr 3), if they are letters.
     """
@@ -184,7 +184,7 @@ def ome_axes(attributes: Mapping[str, Any], array: Any) -> tuple[str | None, Sca
 
 
 def tiff_scale(file: Any) -> Scale:
-    """The scale that an ImageJ or OME TIFF declares; others give none.
+    """Return the scale that an ImageJ or OME TIFF declares; others give none.
 
     Parameters
     ----------

@@ -15,14 +15,14 @@ from napari_sam2track.labels import MAX_ID, Closing, Scale
 
 @dataclass(frozen=True, eq=False)
 class LabelStack(Closing):
-    """A movie of label images, of which nothing is in memory.
+    """A movie of label images that stay in their file until they are read.
 
     Use it in a ``with`` block, or `close` it, if the source is a file that stays open.
 
     Attributes
     ----------
     source
-        What was opened, for messages and provenance.
+        Path or name that was opened, for messages and provenance.
     n_frames
         Number of frames.
     frame_shape
@@ -30,13 +30,13 @@ class LabelStack(Closing):
     frame_numbers
         The number of each frame in the source (from file names, or 0, 1, ...); consecutive.
     names
-        What to call each frame in a message: a file name, or a place in the file.
+        Name of each frame in a message: a file name, or a place in the file.
     scale
-        Size of a frame and of a pixel, if the source says so.
+        Size of a frame and of a pixel, if the source has it.
     parents
-        Daughter to mother, as our own metadata in the source has it; not checked.
+        Parent of each daughter, from our own metadata in the source; not checked.
     note
-        Where it comes from, as our own metadata has it (`provenance`); else empty.
+        Origin, from our own metadata (`provenance`); else empty.
     """
 
     source: str
@@ -88,12 +88,12 @@ class LabelStack(Closing):
 
 
 def plane_stack(stack: LabelStack, use: str) -> LabelStack:
-    """The stack itself, if its frames are planes.
+    """Return the stack itself, if its frames are planes.
 
     Raises
     ------
     FormatError
-        If it has depth, which what it is wanted for has no use of.
+        If it has depth, which the caller cannot use.
     """
     if len(stack.frame_shape) != 2:
         raise FormatError(
@@ -104,7 +104,7 @@ def plane_stack(stack: LabelStack, use: str) -> LabelStack:
 
 
 def as_labels(values: NDArray[Any], name: str, ndim: int = 2) -> NDArray[np.uint32]:
-    """Turn what a file holds into labels, or say why that cannot be done.
+    """Turn the values of a file into labels, or raise an error that says why not.
 
     Parameters
     ----------
@@ -112,9 +112,9 @@ def as_labels(values: NDArray[Any], name: str, ndim: int = 2) -> NDArray[np.uint
         Shape (Y, X) or (Z, Y, X), any numeric or boolean type. Floating point values are taken
         if they are whole numbers.
     name
-        What to call it in a message.
+        Name of the file in a message.
     ndim
-        How many axes it should have.
+        Number of axes it should have.
 
     Returns
     -------
@@ -154,21 +154,21 @@ def as_labels(values: NDArray[Any], name: str, ndim: int = 2) -> NDArray[np.uint
 
 
 def counted(n_frames: int, name: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Frame numbers and names for a file that holds all frames."""
+    """Return frame numbers and names for a file that holds all frames."""
     return tuple(range(n_frames)), tuple(f"frame {t} of {name}" for t in range(n_frames))
 
 
 def from_arrays(
     frames: NDArray[Any] | Sequence[NDArray[Any]], source: str, scale: Scale | None = None
 ) -> LabelStack:
-    """Label images that are in memory, or behave as if they were (memory maps, zarr arrays).
+    """Make a stack of label images in memory, or of memory maps and zarr arrays.
 
     Parameters
     ----------
     frames
         Shape (T, Y, X) or (T, Z, Y, X), or a list of (Y, X) or (Z, Y, X).
     source
-        What to call them.
+        Name of the arrays.
     scale
         Size of a frame and of a pixel.
 
@@ -188,5 +188,5 @@ def from_arrays(
 
 
 def size_text(shape: tuple[int, ...]) -> str:
-    """A size as people write it, width first."""
+    """Return a size as people write it, width first."""
     return " x ".join(str(n) for n in reversed(shape))

@@ -52,9 +52,9 @@ def write_labels(
     frames
         Arrays of shape (Y, X) or (Z, Y, X), unsigned integers, all of one size; consumed once.
     n_frames
-        How many there are.
+        Number of frames.
     metadata
-        Our note on where it comes from (`provenance`), JSON-compatible.
+        Our note on the origin (`provenance`), JSON-compatible.
     overwrite
         Allow an existing output to be replaced.
     max_id
@@ -62,9 +62,9 @@ def write_labels(
     scale
         Size of a frame and of a pixel.
     parents
-        Daughter to mother, kept as metadata.
+        Parent of each daughter, kept as metadata.
     spans
-        First and last frame of every track, for the ``properties`` of OME-Zarr. It is looked at
+        First and last frame of every track, for the ``properties`` of OME-Zarr. It is read
         after the last frame, so that it may grow while the frames are taken.
     kind
         ``.tif``, ``.zarr`` or "" (a folder), whatever the name is.
@@ -106,7 +106,7 @@ def write_labels(
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What is written: frames, their shape (with time first), type, scale, note, lineage."""
+    """Contents of an output: frames, their shape (with time first), type, scale, note, lineage."""
 
     frames: Iterator[NDArray[Any]]
     shape: tuple[int, ...]
@@ -120,7 +120,7 @@ class Contents:
 def checked_frames(
     frames: Iterable[NDArray[np.uint32]], n_frames: int, dtype: np.dtype[Any], path: Path
 ) -> Iterator[NDArray[Any]]:
-    """The frames in their type on disk, after making sure that they fit.
+    """Yield the frames in their type on disk, after checking that they fit.
 
     Raises
     ------
@@ -150,15 +150,15 @@ def checked_frames(
 
 
 def _write_tiff(path: Path, contents: Contents) -> None:
-    """One page a plane; our note is in ImageJ's info, or else in the description, as JSON."""
+    """Write one page a plane; our note is in ImageJ's info, or as JSON in the description."""
     import tifffile
 
     axes = "T" + "ZYX"[-len(contents.shape) + 1 :]
     scale, plane = contents.scale, contents.shape[-2:]
-    # What zlib makes of it is not known beforehand, so the size without it decides.
+    # The size after zlib is not known beforehand, so the size without it decides.
     big = math.prod(contents.shape) * contents.dtype.itemsize > _CLASSIC_TIFF_BYTES
     plain = _in_tiff(scale)
-    imagej = not big and plain and contents.dtype == np.uint16  # what ImageJ opens
+    imagej = not big and plain and contents.dtype == np.uint16  # ImageJ opens it
     shape = contents.shape
     if plane[-1] == 1:  # tifffile takes a last axis of length 1 for samples, if there are none
         if not imagej:
@@ -187,18 +187,18 @@ def _write_tiff(path: Path, contents: Contents) -> None:
 
 
 def _too_narrow(what: str) -> OutputError:
-    """Why images that are one pixel wide are not written."""
+    """Return the error for images that are one pixel wide."""
     return OutputError(f"{what} cannot hold images that are one pixel wide; write .zarr instead")
 
 
 def _in_tiff(scale: Scale) -> bool:
-    """Whether tags of a TIFF, fractions of 32 bits and ASCII, can say it; our note always can."""
+    """Return whether TIFF tags (fractions of 32 bits, ASCII) can hold it; our note always can."""
     units = f"{scale.space_unit}{scale.time_unit}"
     return units.isascii() and all(1e-6 <= size <= 1e6 for size in (scale.y, scale.x))
 
 
 def _write_zarr(path: Path, contents: Contents) -> None:
-    """OME-Zarr 0.5 (https://ngff.openmicroscopy.org/0.5): a multiscale of one scale, labels."""
+    """Write OME-Zarr 0.5 (https://ngff.openmicroscopy.org/0.5): labels with one scale."""
     import zarr
 
     scale, ndim = contents.scale, len(contents.shape)
@@ -244,7 +244,7 @@ def write_zarr_array(
 
 
 def _write_folder(path: Path, contents: Contents) -> None:
-    """``labels_0000.tif`` and so on, and ``provenance.json``."""
+    """Write ``labels_0000.tif`` and so on, and ``provenance.json``."""
     path.mkdir()
     digits = max(4, len(str(contents.shape[0] - 1)))
     for t, frame in enumerate(contents.frames):
@@ -257,7 +257,7 @@ def _write_folder(path: Path, contents: Contents) -> None:
 def write_label_image(
     path: Path, frame: NDArray[Any], note: Mapping[str, Any] | None = None
 ) -> None:
-    """One frame as a TIFF, zlib, a page a plane."""
+    """Write one frame as a TIFF, zlib, a page a plane."""
     import tifffile
 
     if frame.ndim == 3 and frame.shape[-1] == 1:

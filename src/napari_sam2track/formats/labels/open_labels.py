@@ -1,4 +1,4 @@
-"""Opens label images of any kind: what it is decides what reads it."""
+"""Opens label images of any kind: the kind of the file decides on the reader."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def open_labels(path: str | Path, *, axes: str | None = None) -> LabelStack:
         OME-Zarr labels, an .npy array (T, Y, X) or (T, Z, Y, X), or an .npz with a member called
         ``labels`` or ``masks``. In a folder, the pages of a TIFF are the planes of a frame.
     axes
-        One letter for each axis of the array: T, Z, Y, X; for a folder, of each file. Found out
+        One letter for each axis of the array: T, Z, Y, X; for a folder, of each file. Derived
         if not given (`napari_sam2track.formats.labels.label_axes`).
 
     Returns
@@ -62,6 +62,6 @@ def open_labels(path: str | Path, *, axes: str | None = None) -> LabelStack:
 
 
 def is_tiff(path: Path) -> bool:
-    """Whether a file begins as a TIFF or BigTIFF does, whatever its name is."""
+    """Return whether a file begins as a TIFF or BigTIFF, whatever its name is."""
     with path.open("rb") as file:
         return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

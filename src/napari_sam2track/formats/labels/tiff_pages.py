@@ -1,4 +1,4 @@
-"""Frames of labels from the pages of a TIFF, read when they are asked for."""
+"""Frames of labels from the pages of a TIFF, read on demand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from napari_sam2track.formats.labels.label_stack import size_text
 def tiff_frames(
     file: Any, path: Path, axes: str | None = None, shape: tuple[int, ...] = ()
 ) -> tuple[int, tuple[int, ...], Callable[[int], NDArray[Any]]]:
-    """Number of frames, shape of one, and a reader, of an open `tifffile.TiffFile`.
+    """Return number of frames, shape of one, and a reader, of an open `tifffile.TiffFile`.
 
     `shape` is what our note in it says: (frames, [planes,] rows, columns).
     """
@@ -80,7 +80,7 @@ def tiff_frames(
 def _of_planes(
     layout: LabelAxes, read_plane: Callable[[int], NDArray[Any]]
 ) -> tuple[int, tuple[int, ...], Callable[[int], NDArray[Any]]]:
-    """Frames made of planes (Y, X), which a file holds in the order of the other axes."""
+    """Return frames made of planes (Y, X), which a file holds in the order of the other axes."""
     order = np.arange(math.prod(layout.shape[:-2])).reshape(layout.shape[:-2])
 
     def load(t: int) -> NDArray[Any]:
@@ -93,7 +93,7 @@ def _of_planes(
 
 
 def _frames_as_colours(file: Any) -> bool:
-    """Whether three or four frames were stored as colour planes, as tifffile did by default."""
+    """Return whether three or four frames are stored as colour planes, tifffile's old default."""
     page, one = file.series[0].keyframe, file.series[0]
     planar = page.samplesperpixel > 1 and page.planarconfig == 2
     return bool(planar and file.is_shaped and len(file.series) == 1 and len(one.shape) == 3)

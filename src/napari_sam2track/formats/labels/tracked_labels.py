@@ -32,7 +32,7 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
         rows = measured(stack, progress)
         parents, note = _parents(stack), dict(stack.note)
         ids = set(rows["track"].tolist())
-        # Labels are edited by others, who know nothing of parents.
+        # Other programs edit labels and do not know of parents.
         kept = {child: parent for child, parent in parents.items() if {child, parent} <= ids}
         if len(kept) < len(parents):
             text = f"the parents of {len(parents) - len(kept)} tracks are left out: one has no mask"
@@ -45,7 +45,7 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
 
 
 def _parents(stack: LabelStack) -> dict[int, int]:
-    """Parents from our metadata, which keeps them as text to number, as JSON has it."""
+    """Return parents from our metadata, which keeps them as text to number, as JSON has it."""
     what = f"a track in the parents of the metadata of {stack.source}"
     return {
         checked_id(child, what): checked_id(parent, what) for child, parent in stack.parents.items()
@@ -68,14 +68,14 @@ def write_tiff(
 def write_folder(
     path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, progress: ProgressHook
 ) -> None:
-    """As `write_tiff`, one TIFF a frame."""
+    """Write one TIFF a frame, see `write_tiff`."""
     _write(path, movie, overwrite, progress, kind="")
 
 
 def write_zarr(
     path: Path, movie: TrackedMovie, options: WriteParams, overwrite: bool, progress: ProgressHook
 ) -> None:
-    """As `write_tiff`, as OME-Zarr."""
+    """Write OME-Zarr, see `write_tiff`."""
     _write(path, movie, overwrite, progress, kind=".zarr")
 
 

@@ -1,4 +1,4 @@
-"""What edits are made of: ids that must be there, pixels that get another id, links that hold."""
+"""Draft of an edit: checks of its ids, pixels that get another id, links that still hold."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Draft:
     Parameters
     ----------
     state
-        What is edited; nothing is written to it.
+        Tracks that are edited; nothing is written to them.
 
     Attributes
     ----------
     parents
-        Daughter to mother as they will be; the edit's to change.
+        Parent of each daughter after the edit; the edit changes it.
     """
 
     def __init__(self, state: TrackState) -> None:
@@ -56,7 +56,7 @@ class Draft:
             self._patches.append(PixelEdit.of(frame, box, target, track, 0))
 
     def rename(self, old: int, new: int) -> None:
-        """Call a track otherwise in all links."""
+        """Rename a track in all links."""
         self.parents = {
             new if child == old else child: new if parent == old else parent
             for child, parent in self.parents.items()
@@ -90,7 +90,7 @@ class Draft:
         self.parents[child] = parent
 
     def settle(self, spans: Mapping[int, tuple[int, int]]) -> None:
-        """Drop the links of tracks, whose spans will be others, that do not hold any more."""
+        """Drop the links of tracks with changed spans that do not hold any more."""
         old = self.state.places
         for child, parent in list(self.parents.items()):
             if child in spans or parent in spans:
@@ -100,7 +100,7 @@ class Draft:
                     del self.parents[child]
 
     def finish(self, nothing: str) -> Change:
-        """The change; links of tracks that will be gone are dropped.
+        """Return the change; links of tracks that will be gone are dropped.
 
         Raises
         ------
@@ -137,7 +137,7 @@ class Draft:
 
 
 def need(state: TrackState, *tracks: int) -> None:
-    """Refuse tracks that are not there.
+    """Refuse tracks that do not exist.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def need_two(a: int, b: int) -> None:
 
 
 def new_id(state: TrackState) -> int:
-    """An id for a new track.
+    """Return an id for a new track.
 
     Raises
     ------
@@ -177,7 +177,7 @@ def new_id(state: TrackState) -> int:
 
 
 def check_id(state: TrackState, track: int) -> None:
-    """Refuse what cannot be the id of a track in these labels.
+    """Refuse a number that cannot be the id of a track in these labels.
 
     Raises
     ------

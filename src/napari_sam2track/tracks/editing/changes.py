@@ -1,4 +1,4 @@
-"""What an edit does to labels and lineage: sparse, and exactly reversible."""
+"""Changes of labels and lineage by edits: sparse, and exactly reversible."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class PixelEdit:
     Attributes
     ----------
     frame
-        Which frame.
+        Its index.
     box
-        Where: one slice for each axis of the frame.
+        Place of the box: one slice for each axis of the frame.
     bits
         Which pixels of the box, in C order, 8 of them a byte (`numpy.packbits`); uint8.
     old, new
@@ -37,7 +37,7 @@ class PixelEdit:
 
     @classmethod
     def of(cls, frame: int, box: Box, mask: NDArray[np.bool_], old: Ids, new: Ids) -> PixelEdit:
-        """A patch of the pixels of `box` that are set in `mask`, which is cut to what is set."""
+        """Make a patch of the pixels of `box` that are set in `mask`, cut to their extent."""
         inner = extent(mask)
         tight = tuple(
             slice(a.start + b.start, a.start + b.stop) for a, b in zip(box, inner, strict=True)
@@ -51,7 +51,7 @@ class PixelEdit:
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """Which pixels of the box, as an array of its shape."""
+        """Pixels of the box that the patch holds, as an array of its shape."""
         shape = self.shape
         return np.unpackbits(self.bits, count=int(np.prod(shape))).view(bool).reshape(shape)
 
@@ -62,21 +62,21 @@ class PixelEdit:
         return int(self.bits.nbytes) + sum(ids)
 
     def ids(self, ids: Ids) -> NDArray[np.uint32]:
-        """`old` or `new` as one id for each pixel; shape (n,), uint32, not to be written to."""
+        """Return `old` or `new` as one id for each pixel; shape (n,), uint32, read-only."""
         return np.broadcast_to(np.asarray(ids, np.uint32), self.count())
 
     def inverse(self) -> PixelEdit:
-        """The patch that brings the old ids back."""
+        """Return the patch that restores the old ids."""
         return PixelEdit(self.frame, self.box, self.bits, self.new, self.old)
 
     def count(self) -> int:
-        """Number of pixels."""
+        """Return the number of pixels."""
         return int(np.unpackbits(self.bits).sum())
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Change:
-    """What an edit does.
+    """Change of labels and parents by an edit.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Change:
         return bool(self.patches or self.parents)
 
     def inverse(self) -> Change:
-        """The change that undoes this one, bit for bit."""
+        """Return the change that undoes this one, bit for bit."""
         return Change(
             tuple(patch.inverse() for patch in reversed(self.patches)),
             {track: (after, before) for track, (before, after) in self.parents.items()},
@@ -101,11 +101,11 @@ class Change:
 
     @property
     def nbytes(self) -> int:
-        """About how much memory it takes."""
+        """Approximate memory in bytes."""
         return sum(patch.nbytes + 400 for patch in self.patches) + 200 * (1 + len(self.parents))
 
     def summary(self) -> Changed:
-        """What it touches."""
+        """Return the frames, tracks and pixels that it touches."""
         tracks = {track for pair in self.parents.items() for track in _named(*pair)}
         for patch in self.patches:
             for ids in (patch.old, patch.new):
@@ -120,7 +120,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What one or more changes touched: what an event tells.
+    """Frames, tracks and pixels that changes touched: the content of an event.
 
     Attributes
     ----------
@@ -129,7 +129,7 @@ class Changed:
     tracks
         Tracks that gained or lost pixels, a parent or a child.
     pixels
-        How many pixels were written.
+        Number of pixels that were written.
     lineage
         Whether a parent differs.
     """
@@ -141,7 +141,7 @@ class Changed:
 
     @classmethod
     def by(cls, changes: Sequence[Change]) -> Changed:
-        """What some changes touched together."""
+        """Join what some changes touched."""
         parts = [change.summary() for change in changes]
         return cls(
             frozenset().union(*(part.frames for part in parts)),
@@ -152,7 +152,7 @@ class Changed:
 
 
 def extent(mask: NDArray[np.bool_]) -> Box:
-    """The smallest box that holds what is set in `mask`; all slices are 0:0 if nothing is."""
+    """Return the smallest box with the set pixels of `mask`; all slices are 0:0 if none is set."""
     box = []
     for axis in range(mask.ndim):
         others = tuple(a for a in range(mask.ndim) if a != axis)
@@ -169,5 +169,5 @@ def _scalar(ids: Ids) -> Ids:
 
 
 def _named(track: int, parents: tuple[int | None, int | None]) -> list[int]:
-    """The tracks that a new parent concerns."""
+    """Return the tracks that a new parent concerns."""
     return [track, *(parent for parent in parents if parent is not None)]

@@ -1,11 +1,11 @@
-"""Edits as text: what the command line and scripts of edits take, and what a history is saved as.
+"""Edits as text: for the command line, scripts of edits, and saved histories.
 
 =========  ============================  ==========================================================
 verb       what follows                  example
 =========  ============================  ==========================================================
 merge      ids, and ``union``            ``merge 3,7``: 7 becomes 3
 split      id@frame                      ``split 5@12``: from frame 12 on it has a new id
-divide     mother,daughter@frame         ``divide 5,9@12``: 5 goes on as the other daughter
+divide     mother,daughter@frame         ``divide 5,9@12``: 5 continues as the other daughter
 swap       id,id@frame                   ``swap 3,4@10``: exchanged from frame 10 on
 delete     id, or id@frames              ``delete 9``, ``delete 9@3:8``
 relabel    old=new                       ``relabel 3=12``
@@ -42,7 +42,7 @@ from napari_sam2track.tracks.editing.track_state import Edit
 
 @dataclass(frozen=True)
 class _Verb:
-    """How the text of an edit looks, and what is made of its parts."""
+    """Form of an edit's text, and the function that makes edits of its parts."""
 
     pattern: str
     example: str
@@ -109,7 +109,7 @@ def parse_edit(verb: str, text: str) -> tuple[Edit, ...]:
     Returns
     -------
     tuple
-        What it stands for, in order; some verbs take several tracks.
+        The edits, in order; some verbs take several tracks.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def parse_script(text: str, name: str) -> tuple[Edit, ...]:
 
 
 def format_edit(edit: Edit) -> str:
-    """The text of an edit, which `parse_line` reads.
+    """Return the text of an edit, which `parse_line` reads.
 
     Raises
     ------

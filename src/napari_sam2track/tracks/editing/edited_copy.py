@@ -1,4 +1,4 @@
-"""Labels that can be edited without touching what they come from."""
+"""Labels that can be edited without changing their source."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class EditedCopy:
         self._own.write_box(t, box, values)
 
     def take(self, t: int) -> None:
-        """Have a frame of one's own, so that the source is not needed for it."""
+        """Copy a frame, so that the source is not needed for it."""
         if t not in self._written:
             whole = tuple(slice(0, n) for n in self.frame_shape)
             self._own.write_box(t, whole, self.read_box(t, whole))

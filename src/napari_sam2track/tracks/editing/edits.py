@@ -1,9 +1,9 @@
-"""Edits of tracks and of who descends from whom, as values.
+"""Edits of tracks and of their lineage, as values.
 
 Each has ``plan(state)``, which gives the `Change` it makes, or an `EditError` that says why it
 cannot be made. `painting` has those that draw pixels; `history.History` makes and undoes them.
 
-What lineage has to do with them: children belong to the end of a track, its parent to the begin.
+Lineage follows the edits: children belong to the end of a track, its parent to the begin.
 A track without pixels is none, so links from and to it go with it. Where an edit makes a track so
 long that a link does not hold any more (a parent ends before its children begin), that link is
 dropped; undo brings it back.
@@ -41,7 +41,7 @@ class Relabel:
     new: int
 
     def plan(self, state: TrackState) -> Change:
-        """The change; raises EditError if there is no such track or the new id is taken."""
+        """Return the change; raise EditError if there is no such track or the new id is taken."""
         need(state, self.old)
         check_id(state, self.new)
         if self.new in state.places:
@@ -75,7 +75,7 @@ class Merge:
     overlap: Literal["refuse", "union"] = "refuse"
 
     def plan(self, state: TrackState) -> Change:
-        """The change; raises EditError if a track is missing, or both are in one frame."""
+        """Return the change; raise EditError if a track is missing, or both are in one frame."""
         need_two(self.a, self.b)
         need(state, self.a, self.b)
         places = state.places
@@ -102,7 +102,7 @@ class Merge:
 class Split:
     """Make two tracks of one: from a frame on it gets a new id, and its children go with it.
 
-    The two are not linked: it is what to do where a track jumps to another object. For a
+    The two are not linked: use it where a track jumps to another object. For a
     division see `Divide`.
 
     Attributes
@@ -117,7 +117,7 @@ class Split:
     frame: int
 
     def plan(self, state: TrackState) -> Change:
-        """The change; raises EditError if the track is not there before and from the frame on."""
+        """Return the change; raise EditError if the track does not exist before and after it."""
         draft = Draft(state)
         split_off(draft, self.track, self.frame)
         return draft.finish("")
@@ -125,15 +125,15 @@ class Split:
 
 @dataclass(frozen=True)
 class Divide:
-    """Let a track divide: from a frame on it gets a new id, which is a daughter, as another is.
+    """Let a track divide: from a frame on it gets a new id, a daughter beside another one.
 
-    It is what to do where a mother's track goes on as one of her daughters. Her children from
+    Use it where a parent's track continues as one of its daughters. The children from
     before become those of the new daughter.
 
     Attributes
     ----------
     track
-        The mother.
+        The parent.
     other
         The other daughter; a parent that it has is replaced.
     frame
@@ -145,7 +145,7 @@ class Divide:
     frame: int
 
     def plan(self, state: TrackState) -> Change:
-        """The change; raises EditError if the other one begins before the mother ends."""
+        """Return the change; raise EditError if the other one begins before the parent ends."""
         need_two(self.track, self.other)
         need(state, self.track, self.other)
         draft = Draft(state)
@@ -158,7 +158,7 @@ class Divide:
 
 
 def split_off(draft: Draft, track: int, frame: int) -> int:
-    """Give a track a new id from a frame on, and its children to it; gives back the new id."""
+    """Give a track a new id from a frame on, and its children to it; return the new id."""
     state = draft.state
     need(state, track)
     frames = state.places.frames(track)
@@ -178,7 +178,7 @@ def split_off(draft: Draft, track: int, frame: int) -> int:
 
 @dataclass(frozen=True)
 class Swap:
-    """Exchange two tracks from a frame on: what to do where their ids were mixed up.
+    """Exchange two tracks from a frame on, where their ids were mixed up.
 
     Children that begin from that frame on are exchanged as well; parents stay.
 
@@ -195,7 +195,7 @@ class Swap:
     frame: int
 
     def plan(self, state: TrackState) -> Change:
-        """The change; raises EditError if neither of them is there from the frame on."""
+        """Return the change; raise EditError if neither of them is there from the frame on."""
         need_two(self.a, self.b)
         need(state, self.a, self.b)
         places = state.places
@@ -238,7 +238,7 @@ class Delete:
     stop: int | None = None
 
     def plan(self, state: TrackState) -> Change:
-        """The change; raises EditError if the track is not there, or not in these frames."""
+        """Return the change; raise EditError if the track is not there, or not in these frames."""
         need(state, self.track)
         draft = Draft(state)
         frames = within(state.places.frames(self.track), self.start, self.stop)
@@ -268,19 +268,19 @@ def within(frames: list[int], start: int | None, stop: int | None) -> list[int]:
 
 @dataclass(frozen=True)
 class SetParent:
-    """Say of which track another is a daughter; a parent that it has is replaced.
+    """Set the parent of a track; a parent that it has is replaced.
 
     Attributes
     ----------
     child, parent
-        Daughter and mother.
+        Daughter and parent.
     """
 
     child: int
     parent: int
 
     def plan(self, state: TrackState) -> Change:
-        """The change; raises EditError if the mother does not end before, or descends from it."""
+        """Return the change; raise EditError if the parent ends too late, or descends from it."""
         if self.child == self.parent:
             raise EditError(f"track {self.child} cannot be its own parent; name two tracks")
         need(state, self.child, self.parent)
@@ -292,7 +292,7 @@ class SetParent:
 
 @dataclass(frozen=True)
 class UnsetParent:
-    """Say that a track has no parent.
+    """Remove the parent of a track.
 
     Attributes
     ----------
@@ -303,7 +303,7 @@ class UnsetParent:
     child: int
 
     def plan(self, state: TrackState) -> Change:
-        """The change; raises EditError if it has none."""
+        """Return the change; raise EditError if it has none."""
         need(state, self.child)
         draft = Draft(state)
         draft.parents.pop(self.child, None)

@@ -1,4 +1,4 @@
-"""What was done to tracks, to be undone and done again."""
+"""History of edits, to be undone and redone."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ LIMIT_BYTES = 256 * 2**20
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What is undone at once.
+    """Changes that are undone at once.
 
     Attributes
     ----------
     edits
-        What was asked for; none where pixels were painted by others.
+        The edits; none where pixels were painted by others.
     changes
-        What it changed.
+        The changes that they made.
     note
-        Whatever else goes back with it; the history passes it on.
+        Anything else that an undo restores; the history passes it on.
     """
 
     edits: tuple[Edit, ...]
@@ -35,23 +35,23 @@ class Step:
 
     @property
     def nbytes(self) -> int:
-        """About how much memory it takes."""
+        """Approximate memory in bytes."""
         return sum(change.nbytes for change in self.changes)
 
     def summary(self) -> Changed:
-        """What it touched."""
+        """Return the frames, tracks and pixels that it touched."""
         return Changed.by(self.changes)
 
 
 class History:
-    """Edits of a `TrackState`, to be undone and done again.
+    """Edits of a `TrackState`, to be undone and redone.
 
     Parameters
     ----------
     state
-        What is edited.
+        The tracks that are edited.
     limit_bytes
-        How much memory the steps may take; the oldest are forgotten beyond it. The last one is
+        Most memory that the steps may take; the oldest are dropped beyond it. The last one is
         always kept.
     """
 
@@ -63,26 +63,26 @@ class History:
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is something to undo."""
+        """True if a step can be undone."""
         return bool(self._done)
 
     @property
     def can_redo(self) -> bool:
-        """Whether there is something undone that can be done again."""
+        """True if a step can be redone."""
         return bool(self._undone)
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """What was done and not undone, oldest first."""
+        """Steps that can be undone, oldest first."""
         return tuple(self._done)
 
     @property
     def nbytes(self) -> int:
-        """About how much memory all steps take."""
+        """Approximate memory of all steps, in bytes."""
         return sum(step.nbytes for step in (*self._done, *self._undone))
 
     def do(self, edit: Edit) -> Step:
-        """Make an edit; what was undone before cannot be redone afterwards.
+        """Make an edit; steps that were undone before cannot be redone afterwards.
 
         Raises
         ------
@@ -105,7 +105,7 @@ class History:
         return self._add(Step(asked, self.state.run(asked)))
 
     def adopt(self, atoms: Iterable[Atom]) -> Step | None:
-        """Take what is painted into the labels by somebody else as a step that can be undone.
+        """Adopt pixels that were painted into the labels already, as a step that can be undone.
 
         Parameters
         ----------
@@ -115,12 +115,12 @@ class History:
         Returns
         -------
         Step or None
-            None if nothing is other than before.
+            None if nothing has changed.
 
         Raises
         ------
         EditError
-            If the labels do not hold what is said to be painted.
+            If the labels do not hold the painted values.
         """
         patches = patches_of(atoms)
         if not patches:
@@ -136,7 +136,7 @@ class History:
         return self._add(Step((), (), note))
 
     def annotate(self, step: Step, note: object) -> Step:
-        """Note something with a step that was done; gives back what it is now."""
+        """Replace the note of a step that was done; return the new step."""
         noted = replace(step, note=note)
         self._done = [noted if s is step else s for s in self._done]
         return noted
@@ -144,7 +144,7 @@ class History:
     def extend(self, change: Change) -> None:
         """Make one more change as a part of the last step, or without one if there is none.
 
-        What was undone can be done again as long as it still fits.
+        Undone steps can be redone as long as they still fit.
 
         Raises
         ------
@@ -158,16 +158,16 @@ class History:
 
     @property
     def undone(self) -> tuple[Step, ...]:
-        """What was undone and not done again, first to be done again last."""
+        """Steps that can be redone, the next one last."""
         return tuple(self._undone)
 
     def forget(self, step: Step) -> None:
-        """Leave a step out: what it did can be undone no more."""
+        """Remove a step: it cannot be undone any more."""
         self._done = [s for s in self._done if s is not step]
         self._undone = [s for s in self._undone if s is not step]
 
     def _add(self, step: Step) -> Step:
-        """Put a step on top, and forget the oldest beyond the limit."""
+        """Put a step on top, and drop the oldest beyond the limit."""
         self._done.append(step)
         self._undone.clear()
         while len(self._done) > 1 and self.nbytes > self._limit:
@@ -175,7 +175,7 @@ class History:
         return step
 
     def undo(self) -> Step:
-        """Take back the last step: labels and parents are as before it, bit for bit.
+        """Undo the last step: labels and parents are as before it, bit for bit.
 
         Raises
         ------
@@ -190,7 +190,7 @@ class History:
         return step
 
     def redo(self) -> Step:
-        """Do again what was undone last.
+        """Redo the step that was undone last.
 
         Raises
         ------
@@ -205,6 +205,6 @@ class History:
         return step
 
     def clear(self) -> None:
-        """Forget all steps; the state stays as it is."""
+        """Drop all steps; the state stays as it is."""
         self._done.clear()
         self._undone.clear()

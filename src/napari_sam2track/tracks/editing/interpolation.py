@@ -50,7 +50,7 @@ class Between:
         ]
 
     def _margin(self, box: Box, centre: NDArray[np.float64]) -> list[tuple[int, int]]:
-        """How much to add to a box so that it goes `_radius` and a pixel beyond its centre."""
+        """Return how much to add to a box to reach `_radius` and a pixel beyond its centre."""
         return [
             (
                 max(0, s.start - math.floor(c) + int(r) + 1),
@@ -60,7 +60,7 @@ class Between:
         ]
 
     def at(self, w: float) -> tuple[Box, NDArray[np.bool_]]:
-        """The mask a part `w` of the way; its box may go beyond the frame.
+        """Return the mask a part `w` of the way; its box may reach beyond the frame.
 
         Parameters
         ----------
@@ -88,7 +88,7 @@ class Between:
 
 
 def _signed_distance(mask: NDArray[np.bool_], margin: list[tuple[int, int]]) -> NDArray[np.float64]:
-    """Distance to the outline, positive inside, half a pixel either side of it; padded."""
+    """Return the distance to the outline, positive inside, half a pixel off it; padded."""
     from scipy.ndimage import distance_transform_edt
 
     # A ring of background first: without any there is no outline to measure from.

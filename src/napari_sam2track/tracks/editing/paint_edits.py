@@ -16,7 +16,7 @@ from napari_sam2track.tracks.editing.edits import within
 from napari_sam2track.tracks.editing.interpolation import Between
 from napari_sam2track.tracks.editing.track_state import TrackState
 
-#: What may be painted over: background, or other tracks as well.
+#: Pixels that may be painted over: background, or other tracks as well.
 Over = Literal["background", "all"]
 
 
@@ -40,7 +40,7 @@ class FillGap:
     over: Over = "background"
 
     def plan(self, state: TrackState) -> Change:
-        """The change; raises EditError if there is no gap, or no room in any of its frames."""
+        """Return the change; raise EditError without a gap, or without room in any frame of one."""
         need(state, self.track)
         frames = state.places.frames(self.track)
         draft = Draft(state)
@@ -80,7 +80,7 @@ class PaintMask:
     origin
         Pixel ([z,] y, x) of the frame at the first pixel of `mask`. Parts outside are cut off.
     mode
-        "add" these pixels to the track, "erase" them from it, or "replace" what it has in the
+        "add" these pixels to the track, "erase" them from it, or "replace" its pixels in the
         frame by them.
     over
         Whether only background is painted, or pixels of others too.
@@ -94,7 +94,7 @@ class PaintMask:
     over: Over = "all"
 
     def plan(self, state: TrackState) -> Change:
-        """The change; raises EditError if the frame or the id cannot be, or nothing changes."""
+        """Return the change; raise EditError if frame or id are refused, or nothing changes."""
         labels = state.labels
         check_id(state, self.track)
         if not 0 <= self.frame < labels.n_frames:
@@ -129,7 +129,7 @@ class PaintMask:
 
 
 def _clip(box: Box, mask: NDArray[np.bool_], state: TrackState) -> tuple[Box, NDArray[np.bool_]]:
-    """Cut what is outside the frame off a mask and its box."""
+    """Cut the part outside the frame off a mask and its box."""
     inner, keep = [], []
     for s, n in zip(box, state.labels.frame_shape, strict=True):
         start = min(max(s.start, 0), n)
@@ -140,7 +140,7 @@ def _clip(box: Box, mask: NDArray[np.bool_], state: TrackState) -> tuple[Box, ND
 
 
 def _moved(mask: NDArray[np.bool_], box: Box, into: Box) -> NDArray[np.bool_]:
-    """The part of a mask that lies in another box, as an array of that one's size."""
+    """Return the part of a mask that lies in another box, as an array of that one's size."""
     out = np.zeros([s.stop - s.start for s in into], bool)
     source, target = [], []
     for a, b in zip(box, into, strict=True):

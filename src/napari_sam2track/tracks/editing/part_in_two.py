@@ -32,7 +32,7 @@ class PartInTwo:
     Attributes
     ----------
     track
-        The mother.
+        The parent.
     frame
         The first frame of the daughters.
     prompted
@@ -44,7 +44,7 @@ class PartInTwo:
     prompted: bool = False
 
     def plan(self, state: TrackState) -> Change:
-        """The change; raises EditError if the mask is in one piece and too round to be two."""
+        """Return the change; raise EditError if the mask is in one piece too round to be two."""
         need(state, self.track)
         frames = state.places.frames(self.track)
         if self.frame not in frames or self.frame == frames[0]:
@@ -94,7 +94,7 @@ class PartInTwo:
 
 
 def _as_two(mask: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
-    """`two_pieces`, or the halves of a mask in one piece; None if it is neither."""
+    """Return `two_pieces`, or the halves of a mask in one piece; None if it is neither."""
     parts = two_pieces(mask)
     if parts is not None:
         return parts
@@ -110,7 +110,7 @@ def _as_two(mask: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
 def _assigned(
     mask: NDArray[np.bool_], pixels: Ints, last: tuple[Ints, Ints] | None
 ) -> NDArray[np.intp]:
-    """0 or 1 for each pixel of a mask: the daughter that it goes to; see `PartInTwo`."""
+    """Return 0 or 1 for each pixel of a mask: the daughter that it goes to; see `PartInTwo`."""
     from scipy.spatial import cKDTree
 
     parts = _as_two(mask) if last is None else two_pieces(mask)
@@ -126,7 +126,7 @@ def _assigned(
         assert last is not None
         now = cKDTree(pixels)
         kept = [np.mean(now.query(each)[0] == 0) for each in last]
-        if min(kept) < _GONE and max(kept) > _THERE:  # the mother went on as one of them
+        if min(kept) < _GONE and max(kept) > _THERE:  # the parent continued as one of them
             return np.full(len(pixels), int(np.argmax(kept)), np.intp)
         # as they were, moved with the whole
         way = pixels.mean(axis=0) - np.concatenate(last).mean(axis=0)

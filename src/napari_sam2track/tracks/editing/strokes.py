@@ -1,6 +1,6 @@
-"""Pixels that somebody painted already, as a change that can be undone.
+"""Pixels that were painted already, as a change that can be undone.
 
-napari's Labels layer writes to its array and tells afterwards what it did, as a list for each
+napari's Labels layer writes to its array and reports it afterwards, as a list for each
 stroke (``layer.events.paint``). `History.adopt` takes that.
 """
 
@@ -22,18 +22,18 @@ Atom = Sequence[Any]
 
 
 def patches_of(atoms: Iterable[Atom]) -> tuple[PixelEdit, ...]:
-    """One patch for each frame that was painted.
+    """Return one patch for each frame that was painted.
 
     Parameters
     ----------
     atoms
-        What was painted, in order; a pixel may be in several of them. Of such a pixel the first
+        The painted pixels, in order; a pixel may be in several of them. Of such a pixel the first
         old value and the last new one count.
 
     Returns
     -------
     tuple
-        Ascending by frame, without pixels that are what they were.
+        Ascending by frame, without pixels that have not changed.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def patches_of(atoms: Iterable[Atom]) -> tuple[PixelEdit, ...]:
 
 
 def _pixels(where: Sequence[Any], mask: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-    """Places of the pixels of an atom, shape (n, axes)."""
+    """Return the places of the pixels of an atom, shape (n, axes)."""
     if not all(isinstance(axis, slice) for axis in where):
         return np.stack([np.ravel(axis) for axis in where], axis=1).astype(np.int64)
     if mask is None:
@@ -75,7 +75,7 @@ def _pixels(where: Sequence[Any], mask: NDArray[np.bool_] | None = None) -> NDAr
 def _patch(
     pixels: NDArray[np.int64], before: NDArray[np.uint32], after: NDArray[np.uint32]
 ) -> PixelEdit:
-    """A patch of the pixels of one frame, sorted as C order has them."""
+    """Return a patch of the pixels of one frame, sorted in C order."""
     inside = pixels[:, 1:]
     low, high = inside.min(axis=0), inside.max(axis=0) + 1
     box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))

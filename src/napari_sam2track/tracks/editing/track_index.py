@@ -1,4 +1,4 @@
-"""Where every track is in every frame: what edits look up instead of reading frames."""
+"""Places of every track in every frame: edits look them up instead of reading frames."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PLACE = np.dtype(
 
 
 def place_rows(detections: NDArray[np.void]) -> NDArray[np.void]:
-    """Rows of a `TrackTable`, dtype `DETECTION`, as places, dtype `PLACE`."""
+    """Convert rows of a `TrackTable`, dtype `DETECTION`, to places, dtype `PLACE`."""
     places = np.zeros(len(detections), PLACE)
     for name in ("frame", "area", "bbox"):
         places[name] = detections[name]
@@ -34,7 +34,7 @@ class Places:
     Parameters
     ----------
     table
-        What is where at the beginning; its labels are track ids.
+        Places at the beginning; its labels are track ids.
     """
 
     def __init__(self, table: TrackTable) -> None:
@@ -42,7 +42,7 @@ class Places:
         self._n_frames = table.n_frames
         self._tracks: dict[int, NDArray[np.void]] = {}
         for rows in table.tracks():
-            there = rows[rows["area"] > 0]  # where no pixels are, there is nothing to edit
+            there = rows[rows["area"] > 0]  # without pixels there is nothing to edit
             if len(there):
                 self._tracks[int(rows["track"][0])] = place_rows(there)
 
@@ -63,17 +63,17 @@ class Places:
         return {track: self.span(track) for track in self.ids}
 
     def span(self, track: int) -> tuple[int, int]:
-        """First and last frame of a track that is there, both included."""
+        """Return the first and last frame of a track, both included."""
         frames = self._tracks[track]["frame"]
         return int(frames[0]), int(frames[-1])
 
     def frames(self, track: int) -> list[int]:
-        """The frames of a track, ascending; none if there is no such track."""
+        """Return the frames of a track, ascending; none if there is no such track."""
         places = self._tracks.get(track)
         return [] if places is None else places["frame"].tolist()
 
     def present(self, track: int, frames: range) -> NDArray[np.bool_]:
-        """On which of some frames, step 1, a track is; shape (len(frames),)."""
+        """Return on which of some frames, step 1, a track is; shape (len(frames),)."""
         there = np.zeros(len(frames), bool)
         places = self._tracks.get(track)
         if places is not None:
@@ -83,11 +83,11 @@ class Places:
         return there
 
     def n_frames(self, track: int) -> int:
-        """In how many frames a track is."""
+        """Return the number of frames of a track."""
         return len(self._tracks.get(track, ()))
 
     def get(self, track: int, frame: int) -> NDArray[np.void] | None:
-        """The place of a track in a frame, shape (1,), dtype `PLACE`; None if it is not there."""
+        """Return the place of a track in a frame, shape (1,), dtype `PLACE`; None if not there."""
         places = self._tracks.get(track)
         if places is None:
             return None
@@ -97,7 +97,7 @@ class Places:
         return places[at : at + 1]
 
     def within(self, frames: Iterable[int]) -> list[tuple[int, int]]:
-        """Each (track, frame) that is there in some frames."""
+        """Return each (track, frame) that is present in some frames."""
         asked = np.array(sorted(frames), np.int64)
         found = []
         for track, places in self._tracks.items():
@@ -106,23 +106,23 @@ class Places:
         return found
 
     def area(self, track: int, frame: int) -> int:
-        """Pixels of a track in a frame."""
+        """Return the number of pixels of a track in a frame."""
         place = self.get(track, frame)
         return 0 if place is None else int(place["area"][0])
 
     def box(self, track: int, frame: int) -> Box | None:
-        """The bounding box of a track in a frame, as an index into it; None if it is not there."""
+        """Return the bounding box of a track in a frame, as an index into it; None if not there."""
         place = self.get(track, frame)
         return None if place is None else self.box_of(place)
 
     def box_of(self, place: NDArray[np.void]) -> Box:
-        """The bounding box of one place as an index into a frame."""
+        """Return the bounding box of one place as an index into a frame."""
         ndim = len(self._frame_shape)
         ends = place["bbox"][0].tolist()
         return tuple(slice(ends[3 - k], ends[6 - k]) for k in range(ndim, 0, -1))
 
     def update(self, places: Mapping[tuple[int, int], NDArray[np.void] | None]) -> None:
-        """Put (track, frame) where it is now; None where the track is not in the frame."""
+        """Enter the new places of (track, frame); None where the track is not in the frame."""
         by_track: dict[int, dict[int, NDArray[np.void] | None]] = {}
         for (track, frame), place in places.items():
             by_track.setdefault(track, {})[frame] = place
@@ -141,7 +141,7 @@ class Places:
                 self._tracks.pop(track, None)
 
     def table(self, parents: Mapping[int, int], tracks: Iterable[int] | None = None) -> TrackTable:
-        """The same as a table; ``iou`` is NaN, ``label`` the track. No pixels are read.
+        """Return the places as a table; ``iou`` is NaN, ``label`` the track. No pixels are read.
 
         Raises
         ------
@@ -163,7 +163,7 @@ class Places:
 def _with_one(
     old: NDArray[np.void], frame: int, place: NDArray[np.void] | None
 ) -> NDArray[np.void]:
-    """Places of a track with another one on a frame, or (None) none there."""
+    """Return the places of a track with another one on a frame, or (None) none there."""
     at = int(np.searchsorted(old["frame"], frame))
     rest = at + (at < len(old) and old["frame"][at] == frame)
     return np.concatenate([old[:at], *([] if place is None else [place]), old[rest:]])

@@ -1,6 +1,6 @@
-"""Tracks that are being edited: labels, parents, and where each track is.
+"""Tracks that are being edited: labels, parents, and the place of each track.
 
-The labels are the truth: a label's value is its track's id. What is known beside them is the
+The labels are the truth: a label's value is its track's id. The only other data is the
 parent of some tracks; where each track begins and ends follows from the labels, and is kept up to
 date so that an edit reads the boxes it touches and no frame.
 """
@@ -28,10 +28,10 @@ _Moves = dict[tuple[int, int], NDArray[np.void] | None]
 
 
 class Edit(Protocol):
-    """Something that can be done to tracks."""
+    """An edit of tracks."""
 
     def plan(self, state: TrackState) -> Change:
-        """What it would change; reads, and writes nothing. Raises EditError."""
+        """Return the change that it would make; reads, and writes nothing. Raises EditError."""
         ...
 
 
@@ -43,9 +43,9 @@ class TrackState:
     labels
         The masks; the value of a label is its track. They are changed in place.
     parents
-        Daughter to mother. Those of tracks without pixels are left out.
+        Parent of each daughter. Tracks without pixels are left out.
     table
-        Where each track is, if that is known already; else all frames are read, once.
+        Places of each track, if they are known already; else all frames are read, once.
 
     Attributes
     ----------
@@ -69,25 +69,25 @@ class TrackState:
 
     @property
     def parents(self) -> Mapping[int, int]:
-        """Daughter to mother; a view that cannot be written to."""
+        """Parent of each daughter; a view that cannot be written to."""
         return MappingProxyType(self._parents)
 
     @property
     def next_id(self) -> int:
-        """An id that no track has, or had: undoing gives none of them free again."""
+        """Id that no track has, or had: an undo makes no id free again."""
         return self._top + 1
 
     def table(self) -> TrackTable:
-        """The tracks as they are now, without reading the labels."""
+        """Return the tracks at present, without reading the labels."""
         return self.places.table(self._parents)
 
     def mask(self, track: int, frame: int) -> tuple[Box, NDArray[np.bool_]]:
-        """Bounding box and mask of a track in a frame where it is; reads the box.
+        """Return bounding box and mask of a track in a frame where it is; reads the box.
 
         Raises
         ------
         EditError
-            If the labels do not agree with what is known about them.
+            If the labels do not agree with the known places.
         """
         box = self.places.box(track, frame)
         if box is None:
@@ -101,19 +101,19 @@ class TrackState:
         """Measure frames again after something else than an edit wrote to them.
 
         Changes that were made to them before cannot be undone any more unless the pixels are
-        what they were; tracks that are gone lose their parents and children.
+        unchanged; tracks that are gone lose their parents and children.
         """
         self._measure({t: self.labels.read(t) for t in sorted(set(frames))})
 
     def write_frame(self, t: int, values: NDArray[np.uint32], old: NDArray[np.uint32]) -> None:
-        """Replace a whole frame; as with `reread`, what was changed on it before stays so.
+        """Replace a whole frame; as with `reread`, earlier changes of it cannot be undone any more.
 
         It costs the same for one object as for hundreds.
 
         Parameters
         ----------
         values, old
-            Of `frame_shape`, uint32: what it is to be, and what it is.
+            Of `frame_shape`, uint32: the new labels, and the present ones.
         """
         box = extent(old != values)
         if box[0].stop:
@@ -121,7 +121,7 @@ class TrackState:
             self._measure({t: values})
 
     def _measure(self, frames: Mapping[int, NDArray[np.uint32]]) -> None:
-        """Enter where all tracks of some frames are."""
+        """Measure all tracks of some frames."""
         places: _Moves = dict.fromkeys(self.places.within(frames))
         for t, values in frames.items():
             regions = measure_regions(values)
@@ -138,12 +138,12 @@ class TrackState:
         self.changed.emit(Changed(frozenset(frames), touched, 0, lineage))
 
     def assume(self, table: TrackTable) -> None:
-        """Take over what is known of labels that somebody else has written, and their parents.
+        """Take over the places and parents of labels that were written elsewhere.
 
         Parameters
         ----------
         table
-            All tracks, as the labels have them now.
+            All tracks of the labels.
         """
         frames = frozenset(range(self.labels.n_frames))
         touched = frozenset({*self.places.ids, *table.ids.tolist()})
@@ -193,14 +193,14 @@ class TrackState:
         self.changed.emit(Changed.by(made))
 
     def adopt(self, change: Change) -> None:
-        """Make a change of which pixels may be written already, by whoever tells of it.
+        """Make a change whose pixels may be written already, by the caller.
 
-        napari tells of a stroke after it was painted, and of a fill just before.
+        napari reports a stroke after it was painted, and a fill just before.
 
         Raises
         ------
         EditError
-            If a pixel is neither what it was before nor what it is afterwards; nothing is
+            If a pixel has neither its value before nor that afterwards; nothing is
             changed then.
         """
         by_frame: dict[int, list[PixelEdit]] = {}
@@ -254,7 +254,7 @@ class TrackState:
         self._accept(change, places)
 
     def _accept(self, change: Change, places: _Moves) -> None:
-        """Enter what is known after a change whose pixels are written."""
+        """Enter the places after a change whose pixels are written."""
         self.places.update(places)
         for track, (_, parent) in change.parents.items():
             if parent is None:
@@ -264,7 +264,7 @@ class TrackState:
         self._top = max(self._top, *(_largest(patch.new) for patch in change.patches), 0)
 
     def _follow(self, frame: int, patches: Iterable[PixelEdit]) -> _Moves:
-        """Where the tracks of some patches of a frame, which are written already, are now."""
+        """Return the new places of the tracks of a frame's patches, which are written already."""
         ndim = len(self.labels.frame_shape)
         lost: dict[int, list[NDArray[np.int64]]] = {}
         gained: dict[int, list[NDArray[np.int64]]] = {}
@@ -289,7 +289,7 @@ class TrackState:
     def _place(
         self, track: int, frame: int, lost: NDArray[np.int64], gained: NDArray[np.int64]
     ) -> NDArray[np.void] | None:
-        """Where a track is in a frame after it lost and gained pixels, (n, 3) of (z, y, x)."""
+        """Return a track's place after lost and gained pixels, (n, 3) of (z, y, x), or None."""
         before = self.places.get(track, frame)
         place = np.zeros(1, PLACE) if before is None else before.copy()
         rest = int(place["area"][0]) - len(lost)

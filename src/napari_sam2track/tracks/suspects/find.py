@@ -21,7 +21,7 @@ from napari_sam2track.tracks.suspects.motion_signs import measure_motion
 from napari_sam2track.tracks.suspects.signs import Sign
 from napari_sam2track.tracks.table import TrackTable
 
-#: What can be suspicious.
+#: Kinds of suspects.
 KINDS = (
     *("lost", "end", "begin", "short", "jump", "area", "overlap", "parts", "holes"),
     *("division", "lineage", "border"),
@@ -30,18 +30,18 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A track in a frame that should be looked at.
+    """A track in a frame that should be checked.
 
     Attributes
     ----------
     track
         The track.
     frame
-        Where to look.
+        The frame to look at.
     kinds
         Some of `KINDS`, the most suspicious first.
     score
-        How much, from 0 to 1.
+        How suspicious it is, from 0 to 1.
     text
         The reasons in words, in the order of `kinds`.
     """
@@ -60,15 +60,15 @@ def find_suspects(
     scale: Scale | None = None,
     progress: ProgressHook = no_progress,
 ) -> list[Suspect]:
-    """All suspects of a movie.
+    """Return all suspects of a movie.
 
     Parameters
     ----------
     table
         The tracks; ``label`` is not used.
     labels
-        Their masks, read once, frame by frame; values are track ids. Without them, what only
-        pixels tell is left out.
+        Their masks, read once, frame by frame; values are track ids. Without them, signs that
+        need pixels are left out.
     params
         Thresholds.
     scale

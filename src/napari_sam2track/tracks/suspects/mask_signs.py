@@ -1,4 +1,4 @@
-"""What only pixels tell about a track: how well masks overlap in time, parts, holes.
+"""Signs that need the pixels of a track: overlap of masks in time, parts, holes.
 
 Two frames are in memory. Everything is measured within bounding boxes.
 """
@@ -45,7 +45,7 @@ def look(
     labels
         The masks; values are track ids.
     table
-        Where they are.
+        Places of the masks.
     guesses
         Shape (G, N, 3): how far (z, y, x) each row may have moved since the frame before, in
         pixels.

@@ -1,4 +1,4 @@
-"""How tracks move from frame to frame, and what their neighbours and their past explain of it."""
+"""Motion of tracks from frame to frame, compared with their neighbours and their past."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_sam2track.labels import Scale
 from napari_sam2track.tracks.table import TrackTable
 
-#: As many neighbours vote on how an object was expected to move.
+#: Number of neighbours whose median step is the expected one.
 NEIGHBOURS = 8
 #: With fewer, which may be anything, it is expected to stay.
 LEAST_NEIGHBOURS = 3

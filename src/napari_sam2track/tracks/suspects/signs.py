@@ -22,7 +22,7 @@ NEAR_FRAMES = 3
 NEAR_DIAMETERS = 1.5
 
 
-#: What is left of the score of a sign where the border cuts the object off.
+#: Factor for the score of a sign where the border cuts the object off.
 CUT = 0.3
 
 
@@ -38,12 +38,12 @@ class Sign:
 
 
 def excess(value: float, threshold: float) -> float:
-    """0 up to the threshold, 1/2 at twice as much, towards 1 beyond."""
+    """Return 0 up to the threshold, 1/2 at twice as much, towards 1 beyond."""
     return 1 - threshold / value if value > threshold else 0.0
 
 
 def jumps(table: TrackTable, motion: MotionSigns, params: SuspectParams) -> Iterator[Sign]:
-    """Steps that neither the neighbours nor the track itself explain."""
+    """Yield steps that neither the neighbours nor the track itself explain."""
     rows = table.detections
     usual = _by_track(table, motion.surprise)
     limit = params.jump + 2 * usual
@@ -100,7 +100,7 @@ def parts_and_holes(table: TrackTable, looks: MaskSigns) -> Iterator[Sign]:
 
 
 def gaps(table: TrackTable) -> Iterator[Sign]:
-    """Frames in which a track is missing, told at the first of them."""
+    """Frames in which a track is missing, reported at the first of them."""
     rows = table.detections
     missing = np.zeros(len(rows), np.int64)
     missing[1:] = np.where(np.diff(rows["track"]) == 0, np.diff(rows["frame"]) - 1, 0)
@@ -159,7 +159,7 @@ def begins_and_ends(
 
 
 def divisions(table: TrackTable, motion: MotionSigns, params: SuspectParams) -> Iterator[Sign]:
-    """Divisions whose daughters are unlike, together not as large as the mother, or far off."""
+    """Divisions whose daughters are unlike, together smaller than the parent, or far off."""
     rows = table.detections
     first = {int(rows["track"][i]): int(i) for i in np.flatnonzero(~motion.continues)}
     last = {
@@ -208,7 +208,7 @@ def lineage_signs(table: TrackTable) -> Iterator[Sign]:
 
 
 def border_contacts(table: TrackTable) -> Iterator[Sign]:
-    """Tracks that touch the border, told where they first do: their areas are cut."""
+    """Tracks that touch the border, reported where they first do: their areas are cut."""
     for rows, touches in zip(table.tracks(), _split(table, _cut(table)), strict=True):
         if touches.any():
             frame = int(rows["frame"][np.flatnonzero(touches)[0]])
@@ -247,7 +247,7 @@ def _by_frame(rows: list[int], frames: NDArray[np.int64]) -> dict[int, list[int]
 
 
 def _cut(table: TrackTable) -> NDArray[np.bool_]:
-    """Whether the border of the plane cuts each row's mask off, or may do so.
+    """Return whether the border of the plane cuts each row's mask off, or may do so.
 
     First and last planes of a volume do not count: they are touched all the time.
     """
@@ -258,14 +258,14 @@ def _cut(table: TrackTable) -> NDArray[np.bool_]:
 
 
 def _trust(table: TrackTable) -> NDArray[np.float64]:
-    """How much a comparison of each row with the one before says: less where one is cut off."""
+    """Return the weight of each row's comparison with the one before: less where one is cut off."""
     cut = _cut(table)
     before = np.concatenate([[False], cut[:-1]])
     return np.where(cut | before, CUT, 1.0)
 
 
 def _inside(table: TrackTable, motion: MotionSigns, params: SuspectParams) -> NDArray[np.bool_]:
-    """Whether each row is further from the border of the plane than objects go in a frame."""
+    """Return whether each row is further from the border than objects move in a frame."""
     box = table.detections["bbox"]
     free = np.minimum(box[:, 1:3], np.array(table.frame_shape[-2:]) - box[:, 4:6]).min(axis=1)
     inside: NDArray[np.bool_] = free > params.border * np.nan_to_num(motion.diameter)

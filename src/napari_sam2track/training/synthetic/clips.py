@@ -25,7 +25,7 @@ RECIPE = 4
 
 @dataclass(frozen=True)
 class ClipSet:
-    """How many clips of which size, and the seed that they come from.
+    """Number of clips, their size and length, and the seed that they come from.
 
     ``unseen`` paints them in the looks that training does not show.
     """
@@ -62,7 +62,7 @@ class Clips:
 def make_clip(
     index: int, spec: ClipSet
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int16], str]:
-    """Clip ``index`` of a set: images (T, S, S, 3), labels (T, S, S), ended (256,), its kind."""
+    """Make clip ``index``: images (T, S, S, 3), labels (T, S, S), ended (256,), its kind."""
     rng = np.random.default_rng([spec.seed, index])
     scene: Scene = make_scene(rng, spec.n_frames, spec.size)
     ended = np.full(256, spec.n_frames, np.int16)
@@ -71,9 +71,9 @@ def make_clip(
 
 
 def describe(clips: Clips, spec: ClipSet) -> dict[str, object]:
-    """What is in a set, as plain values: its card.
+    """Describe a set as plain values: its card.
 
-    Counts what is seen: an object that is hidden by others on a frame counts as gone from it.
+    Counts visible objects: one that is hidden by others on a frame counts as gone from it.
     """
     families: dict[str, int] = defaultdict(int)
     totals: dict[str, int] = defaultdict(int)
@@ -108,7 +108,7 @@ def describe(clips: Clips, spec: ClipSet) -> dict[str, object]:
 
 
 def open_clips(folder: Path, spec: ClipSet, workers: int = 1) -> Clips:
-    """The clips of a set, made first if the folder does not hold them yet."""
+    """Return the clips of a set, made first if the folder does not hold them yet."""
     card = json.dumps({"recipe": RECIPE, **asdict(spec)})
     done = folder / "set.json"
     if not (done.exists() and done.read_text() == card):

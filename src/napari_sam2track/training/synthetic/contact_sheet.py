@@ -10,7 +10,7 @@ from napari_sam2track.training.synthetic.clips import Clips
 
 
 def sheet(clips: Clips, n_clips: int = 16, n_times: int = 4) -> NDArray[np.uint8]:
-    """Some frames of some clips: a clip a row, its last frame once more with the truth on it.
+    """Draw some frames of some clips: a clip a row, its last frame once more with the truth.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Paints looks on scenes: from truth to what a camera would have seen."""
+"""Paints looks on scenes: from truth to the pictures of a camera."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TEXTURE = 512  # side of the noise images that objects carry with them
 
 
 def smooth_noise(rng: Rng, size: int, scale: float) -> Image:
-    """Noise of unit variance with structures of about ``scale`` pixels, shape (size, size)."""
+    """Return noise of unit variance with structures of about ``scale`` pixels, (size, size)."""
     k = max(2, int(size / scale) + 2)
     coarse = rng.standard_normal((k, k)).astype(np.float32)
     noise = ndi.zoom(coarse, size / k + 0.01, order=1)[:size, :size]
@@ -27,7 +27,7 @@ def smooth_noise(rng: Rng, size: int, scale: float) -> Image:
 
 @dataclass(frozen=True, eq=False)
 class Paint:
-    """What a look draws from, one frame of one scene.
+    """Input of a look, for one frame of one scene.
 
     ``labels`` (S, S) uint8, ``depth`` (S, S) float32 in pixels, ``carried`` (S, S) noise that
     moves with its object, ``ground`` (S, S) noise that stays, ``gain`` (n_ids,) brightness per
@@ -44,7 +44,7 @@ class Paint:
 
     @property
     def inside(self) -> NDArray[np.bool_]:
-        """Where there is an object."""
+        """Pixels of objects."""
         return self.labels > 0
 
 
@@ -155,7 +155,7 @@ LOOKS: dict[str, tuple[Look, float]] = {
     "mixed": (_mixed, 0.07),
     "layered": (_layered, 0.15),
 }
-#: Looks that training never shows: what they score tells how well the rest carries over.
+#: Looks that training never shows: their scores tell how well the rest carries over.
 UNSEEN_LOOKS: dict[str, Look] = {"dark field": _dark_field, "interference": _interference}
 ROD_LOOKS = {
     "phase": 0.5,
@@ -186,14 +186,14 @@ FILAMENT_LOOKS = {
 
 
 def choose_look(rng: Rng, scene: Scene) -> str:
-    """A look that suits the family of shapes."""
+    """Choose a look that suits the family of shapes."""
     tables = {"rods": ROD_LOOKS, "tiling": TILE_LOOKS, "filaments": FILAMENT_LOOKS}
     table = tables.get(scene.kind, {name: weight for name, (_, weight) in LOOKS.items()})
     return str(rng.choice(list(table), p=np.array(list(table.values())) / sum(table.values())))
 
 
 def _layers(rng: Rng, radius: float) -> dict[str, float]:
-    """Knobs of `_layered`: what is there at all, in which place, and brighter or darker."""
+    """Draw the settings of `_layered`: the layers there are, where, and brighter or darker."""
     there = rng.random(7) < (0.6, 0.4, 0.4, 0.4, 0.25, 0.3, 0.3)
     there[int(rng.choice((0, 0, 2, 3)))] = True  # a body, a core or grains: never only outlines
     names = ("body", "line", "core", "grains", "spots", "around", "litter")
@@ -224,7 +224,7 @@ def _knobs(rng: Rng, radius: float) -> dict[str, float]:
 
 
 def _gains(rng: Rng) -> Image:
-    """Brightness per object, (256,): alike, or from dim to glaring as nuclei in one field are."""
+    """Draw brightness per object, (256,): alike, or from dim to glaring as in a field of nuclei."""
     spread = rng.uniform(0, 0.35) if rng.random() < 0.7 else rng.uniform(0.35, 0.8)
     return np.clip(np.exp(rng.normal(0, spread, 256)), 0.2, 4).astype(np.float32)
 
@@ -246,7 +246,7 @@ def _carried_noise(labels: NDArray[np.uint8], noise: Image) -> Image:
 
 @dataclass(frozen=True, eq=False)
 class _Debris:
-    """What is in view and no object: specks, and out of focus what lies in another plane.
+    """Disturbances that are no objects: specks, and blurred objects of another plane.
 
     ``specks`` (N, 4): y, x, radius and strength; ``shift`` (2,) of the other plane in pixels, and
     ``ghosts`` how strong it is; ``stripes`` of the camera's lines.
@@ -258,7 +258,7 @@ class _Debris:
     stripes: float
 
     def on(self, image: Image, objects: NDArray[np.bool_], radius: float, rng: Rng) -> Image:
-        """The frame with it, shape (S, S)."""
+        """Return the frame with the disturbances, shape (S, S)."""
         size = len(image)
         out = image.copy()
         if self.ghosts:
@@ -300,12 +300,12 @@ def render_cells(rng: Rng, scene: Scene, look: Look) -> NDArray[np.uint8]:
     sign = rng.uniform(-1, 1, 256).astype(np.float32)
     noise = smooth_noise(rng, TEXTURE, rng.uniform(2, 10))
     ground = smooth_noise(rng, size, rng.uniform(1.5, 8))
-    # disturbances are scaled to the contrast: what nobody could see teaches nothing
+    # disturbances are scaled to the contrast: invisible ones teach nothing
     dirt = rng.uniform(0, 1) * knobs["contrast"]
     uneven = smooth_noise(rng, size, rng.uniform(20, 120)) * rng.uniform(0, 0.4) * dirt
     fine = ground * rng.uniform(0, 0.2) * dirt
     blur = rng.uniform(0.3, max(0.6, min(3.0, 0.16 * scene.radius)))
-    haze = rng.choice([0, 0, rng.uniform(0, 0.5)])  # what lies above and below the focus
+    haze = rng.choice([0, 0, rng.uniform(0, 0.5)])  # light from above and below the focus
     haze_width = rng.uniform(0.8, 2.5) * scene.radius
     grain = rng.uniform(0, 0.45) * dirt
     bleach = 1 - rng.uniform(0, 0.05)
@@ -377,7 +377,7 @@ def render_things(rng: Rng, scene: Scene) -> NDArray[np.uint8]:
 
 
 def render(rng: Rng, scene: Scene, unseen: bool = False) -> NDArray[np.uint8]:
-    """The clip as a camera saw it, shape (T, S, S, 3), uint8.
+    """Render the clip as a camera would, shape (T, S, S, 3), uint8.
 
     Parameters
     ----------

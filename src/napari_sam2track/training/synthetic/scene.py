@@ -1,4 +1,4 @@
-"""Truth of a synthetic clip, and what draws it.
+"""Truth of a synthetic clip, and functions that draw it.
 
 A scene is a label movie and, beside it, the signed distance to the nearest outline: enough for
 `training.synthetic.rendering` to paint any look on it.
@@ -44,7 +44,7 @@ class Scene:
 
 
 def outlined(rng: Rng, scene: Scene) -> NDArray[np.uint8]:
-    """Labels as people outline what they see, shape (T, S, S), uint8.
+    """Return labels as people outline visible objects, shape (T, S, S), uint8.
 
     In half of the scenes of cells they stay a little inside (up to an eighth of the radius), as
     labels of real images do, and leave a gap between those that touch.
@@ -64,13 +64,13 @@ class Canvas:
         self.size = size
 
     def crop(self, cy: float, cx: float, reach: float) -> tuple[slice, slice] | None:
-        """What of the frame is within ``reach`` pixels of a place; None if nothing is."""
+        """Return the part of the frame within ``reach`` pixels of a place; None if it is empty."""
         y0, y1 = int(max(0, cy - reach)), int(min(self.size, cy + reach + 2))
         x0, x1 = int(max(0, cx - reach)), int(min(self.size, cx + reach + 2))
         return None if y1 <= y0 or x1 <= x0 else (slice(y0, y1), slice(x0, x1))
 
     def grid(self, crop: tuple[slice, slice]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Coordinates y (h, 1) and x (1, w) of a part of the frame."""
+        """Return coordinates y (h, 1) and x (1, w) of a part of the frame."""
         ys = np.arange(crop[0].start, crop[0].stop, dtype=np.float32)[:, None]
         xs = np.arange(crop[1].start, crop[1].stop, dtype=np.float32)[None, :]
         return ys, xs
@@ -103,7 +103,7 @@ def harmonic_depth(
     angle: float,
     amplitudes: NDArray[np.float64],
 ) -> NDArray[np.float32]:
-    """Depth inside a star-shaped outline given by its Fourier amplitudes (K, 2) from order 2."""
+    """Return depth inside a star-shaped outline, from Fourier amplitudes (K, 2) of order 2 on."""
     dy, dx = ys - cy, xs - cx
     c, s = np.cos(angle), np.sin(angle)
     u, v = (c * dx + s * dy) / np.sqrt(aspect), (-s * dx + c * dy) * np.sqrt(aspect)
@@ -117,7 +117,7 @@ def harmonic_depth(
 def polyline_depth(
     ys: NDArray[np.float32], xs: NDArray[np.float32], joints_kyx: NDArray[np.float64], half: float
 ) -> NDArray[np.float32]:
-    """Depth inside a tube of half width ``half`` around a polyline."""
+    """Return depth inside a tube of half width ``half`` around a polyline."""
     best: NDArray[np.float32] | None = None
     for (ay, ax), (by, bx) in pairwise(joints_kyx):
         dy, dx = by - ay, bx - ax

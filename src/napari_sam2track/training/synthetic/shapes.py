@@ -28,7 +28,7 @@ def _repel(pos: NDArray[np.float64], rad: NDArray[np.float64], rounds: int, gap:
 
 
 def _visibility(rng: Rng, n: int, n_frames: int, gone: float, blink: float) -> NDArray[np.bool_]:
-    """Per object and frame: some vanish for good, some come back."""
+    """Return visibility per object and frame: some vanish for good, some come back."""
     seen = np.ones((n, n_frames), bool)
     if n_frames == 1:
         return seen
@@ -44,7 +44,7 @@ def _visibility(rng: Rng, n: int, n_frames: int, gone: float, blink: float) -> N
 
 @dataclass(frozen=True, eq=False)
 class _Stage:
-    """What moves all objects of a clip together.
+    """Common motion of all objects of a clip.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class _Stage:
     swell
         Relative expansion per frame, from the middle.
     jumps
-        Shape (T, 2): what the stage does after each frame.
+        Shape (T, 2): movement of the stage after each frame.
     """
 
     drift: NDArray[np.float64]
@@ -64,7 +64,7 @@ class _Stage:
     jumps: NDArray[np.float64]
 
     def move(self, pos: NDArray[np.float64], t: int, size: int) -> NDArray[np.float64]:
-        """Positions (..., 2) one frame later."""
+        """Return positions (..., 2) one frame later."""
         c, s = np.cos(self.turn), np.sin(self.turn)
         away = (pos - size / 2) @ np.array([[c, s], [-s, c]])
         return away * (1 + self.swell) + size / 2 + self.drift + self.jumps[t]
@@ -96,7 +96,7 @@ _AWAY = -1e4  # where objects wait that are not born yet, or have divided
 
 
 def blobs(rng: Rng, n_frames: int, size: int, things: bool = False) -> Scene:
-    """Star-shaped objects that drift, turn, deform, divide, leave; ``things`` hide one another."""
+    """Draw star-shaped objects that move, deform, divide, leave; ``things`` hide one another."""
     r0 = float(np.exp(rng.uniform(np.log(14 if things else 5), np.log(70))))
     fill = rng.uniform(0.1, 0.75)
     n = int(np.clip(fill * size * size / (np.pi * r0 * r0), 1, 12 if things else 60))
@@ -166,7 +166,7 @@ def blobs(rng: Rng, n_frames: int, size: int, things: bool = False) -> Scene:
 
 
 def filaments(rng: Rng, n_frames: int, size: int) -> Scene:
-    """Long thin bodies that slide along their own curved ways, as worms or threads do."""
+    """Draw long thin bodies that slide along their own curves, as worms or threads do."""
     half = float(np.exp(rng.uniform(np.log(1.8), np.log(7))))
     n = int(rng.integers(2, 11))
     slide = rng.choice([0.0, 0.4, 2.0]) * half
@@ -215,7 +215,7 @@ class _Colony:
     ids: NDArray[np.int64]
 
     def joints(self, k: int = 5) -> NDArray[np.float64]:
-        """Points along the axes, shape (N, k, 2)."""
+        """Return points along the axes, shape (N, k, 2)."""
         s = np.linspace(-0.5, 0.5, k)
         axis = np.stack([np.sin(self.angle), np.cos(self.angle)], -1)
         normal = np.stack([axis[:, 1], -axis[:, 0]], -1)
@@ -241,7 +241,7 @@ class _Colony:
             self.angle -= np.clip(0.6 * torque / (self.length**2 + 1e-3) / k * 3, -0.15, 0.15)
 
     def divide(self, rng: Rng, limit: float, next_id: int) -> list[int]:
-        """Split what is longer than ``limit``; daughters get new ids. Returns parents' ids."""
+        """Split rods longer than ``limit``; daughters get new ids. Returns parents' ids."""
         ripe = np.flatnonzero(self.length > limit * np.exp(rng.normal(0, 0.08, len(self.length))))
         if len(ripe) == 0:
             return []
@@ -266,7 +266,7 @@ class _Colony:
 
 
 def rods(rng: Rng, n_frames: int, size: int) -> Scene:
-    """A colony of rods that grow, push one another and divide; or loose rods."""
+    """Draw a colony of rods that grow, push one another and divide; or loose rods."""
     half = float(np.exp(rng.uniform(np.log(3), np.log(13))))
     limit = half * rng.uniform(5, 13)
     loose = rng.random() < 0.25
@@ -328,7 +328,7 @@ def rods(rng: Rng, n_frames: int, size: int) -> Scene:
 
 
 def tiling(rng: Rng, n_frames: int, size: int) -> Scene:
-    """An epithelium: cells that fill the plane, as the Voronoi cells of moving seeds."""
+    """Draw an epithelium: cells that fill the plane, as the Voronoi cells of moving seeds."""
     from scipy.ndimage import distance_transform_edt
     from scipy.spatial import cKDTree
 
@@ -368,12 +368,12 @@ FAMILIES = {"blobs": 0.41, "rods": 0.26, "filaments": 0.05, "tiling": 0.13, "thi
 
 
 def family(rng: Rng) -> str:
-    """A random family; the first that `make_scene` draws."""
+    """Draw a random family; the first draw of `make_scene`."""
     return str(rng.choice(list(FAMILIES), p=list(FAMILIES.values())))
 
 
 def make_scene(rng: Rng, n_frames: int, size: int) -> Scene:
-    """A scene of a random family."""
+    """Make a scene of a random family."""
     kind = family(rng)
     if kind in ("blobs", "things"):
         return blobs(rng, n_frames, size, things=kind == "things")
