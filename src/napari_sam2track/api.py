@@ -47,7 +47,7 @@ from napari_sam2track.session.run_folder import RunFolder, new_run, run_in
 from napari_sam2track.session.session import Session
 from napari_sam2track.session.session_file import SessionFile, movie_beside
 from napari_sam2track.storage.scratch import scratch_folder
-from napari_sam2track.tracks.tracked_movie import RelabelledFrames, TrackedMovie
+from napari_sam2track.tracks.tracked_movie import TrackedMovie, relabelled_frames
 
 __all__ = ["follow", "link", "linked", "open_movie", "open_run", "open_tracks", "segment"]
 
@@ -347,7 +347,7 @@ def linked(
         frames=stack.frame_numbers,
         parameters={**params.model_dump(), "split_binary": split, "locked_links": len(locked)},
     )
-    labels = RelabelledFrames(frames, table)
+    labels = relabelled_frames(frames, table)
     return Tracks(TrackedMovie(table, labels, stack.scale, note, stack.close)), split
 
 

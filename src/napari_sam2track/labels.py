@@ -85,6 +85,36 @@ class EditableLabels(LabelFrames, Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class MappedFrames:
+    """A movie of label images of which each frame is changed when it is read.
+
+    Attributes
+    ----------
+    source
+        The movie; it stays as it is.
+    change
+        Takes a frame number and the frame; returns the changed frame, of the same shape.
+    """
+
+    source: LabelFrames
+    change: Callable[[int, NDArray[np.uint32]], NDArray[np.uint32]]
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return self.source.n_frames
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """Shape of a frame."""
+        return self.source.frame_shape
+
+    def read(self, t: int) -> NDArray[np.uint32]:
+        """Frame `t`, changed, uint32."""
+        return self.change(t, self.source.read(t))
+
+
+@dataclass(frozen=True, eq=False)
 class ArrayLabels:
     """Labels in an array of numpy, zarr, or another that is indexed like them.
 

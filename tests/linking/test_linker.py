@@ -5,7 +5,7 @@ from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.linking import link_all, separate
 from napari_sam2track.params import LinkParams
 from napari_sam2track.samples import LabelSample, dividing_nuclei, growing_colony, shake
-from napari_sam2track.tracks.tracked_movie import RelabelledFrames
+from napari_sam2track.tracks.tracked_movie import relabelled_frames
 
 
 def squares(*frames: dict[int, tuple[int, int]], side: int = 6, size: int = 40) -> np.ndarray:
@@ -146,7 +146,7 @@ def test_relabelled_frames_have_track_ids_and_nothing_else_changes():
     movie = squares({9: (2, 2), 2**32 - 1: (2, 20)}, {}, {3: (2, 2)})
     source = ArrayLabels(movie)
     table = link_all(source, LinkParams())
-    out = np.stack([RelabelledFrames(source, table).read(t) for t in range(3)])
+    out = np.stack([relabelled_frames(source, table).read(t) for t in range(3)])
     np.testing.assert_array_equal(out > 0, movie > 0)
     assert out.dtype == np.uint32
     assert [sorted(set(f[f > 0].tolist())) for f in out] == [[1, 2], [], [1]]

@@ -17,10 +17,10 @@ from napari_sam2track.tracks.lineage import problems, spans
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 from napari_sam2track.tracks.tracked_movie import (
-    RelabelledFrames,
     TrackedMovie,
     detections_of,
     relabelled,
+    relabelled_frames,
 )
 
 #: Places and frames beyond it are not whole numbers any more, nor those of a movie.
@@ -135,7 +135,7 @@ def renumbered(movie: TrackedMovie) -> TrackedMovie:
 
 def with_table(movie: TrackedMovie, table: TrackTable) -> TrackedMovie:
     """Return a movie with other tracks; ``label`` in `table` are the values of its masks."""
-    labels = None if movie.labels is None else RelabelledFrames(movie.labels, table)
+    labels = None if movie.labels is None else relabelled_frames(movie.labels, table)
     return replace(movie, table=relabelled(table), labels=labels)
 
 

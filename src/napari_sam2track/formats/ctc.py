@@ -28,7 +28,7 @@ from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.lineage import children, spans
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.table import TrackTable
-from napari_sam2track.tracks.tracked_movie import RelabelledFrames, TrackedMovie, relabelled
+from napari_sam2track.tracks.tracked_movie import TrackedMovie, relabelled, relabelled_frames
 
 MAX_LABEL = 0xFFFF
 
@@ -73,7 +73,7 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
     joined = _joined(table, options.join)
     labels: LabelFrames = stack
     if joined is not table:
-        labels, table = RelabelledFrames(stack, joined), relabelled(joined)
+        labels, table = relabelled_frames(stack, joined), relabelled(joined)
     return TrackedMovie(table, labels, stack.scale, note, stack.close)
 
 
@@ -216,7 +216,7 @@ def write(
 
 def _relabelled(labels: LabelFrames, table: TrackTable, path: Path) -> Any:
     """Yield frames with the labels of `split`, after checking that each track has its mask."""
-    source = RelabelledFrames(labels, table)
+    source = relabelled_frames(labels, table)
     for t in range(table.n_frames):
         frame = labels.read(t)
         there, wanted = measure_regions(frame).labels, table.frame_map(t)[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ from numpy.typing import NDArray
 from napari_sam2track.formats.conversions import measured, table_from
 from napari_sam2track.formats.labels.label_files import open_folder
 from napari_sam2track.formats.labels.label_notes import PROVENANCE, make_note, note_in_text
-from napari_sam2track.formats.labels.label_stack import LabelStack
 from napari_sam2track.formats.labels.label_writers import checked_frames
-from napari_sam2track.labels import Scale
+from napari_sam2track.labels import MappedFrames, Scale
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.progress import ProgressHook
 from napari_sam2track.storage.output import atomic_path
@@ -24,24 +22,9 @@ from napari_sam2track.tracks.tracked_movie import TrackedMovie
 VOID = 255
 
 
-@dataclass(frozen=True, eq=False)
-class _WithoutVoid:
-    """Frames in which void, which belongs to no object, is background."""
-
-    stack: LabelStack
-
-    @property
-    def n_frames(self) -> int:
-        return self.stack.n_frames
-
-    @property
-    def frame_shape(self) -> tuple[int, ...]:
-        return self.stack.frame_shape
-
-    def read(self, t: int) -> NDArray[np.uint32]:
-        labels = self.stack.read(t)
-        labels[labels == VOID] = 0
-        return labels
+def _without_void(_: int, labels: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    labels[labels == VOID] = 0
+    return labels
 
 
 def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovie:
@@ -54,10 +37,11 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
     """
     from PIL import Image
 
-    labels = _WithoutVoid(open_folder(path, one_a_frame=True))
+    stack = open_folder(path, one_a_frame=True)
+    labels = MappedFrames(stack, _without_void)
     rows = measured(labels, progress)
     table = table_from(rows, labels.n_frames, labels.frame_shape, {}, str(path))
-    with Image.open(labels.stack.names[0]) as image:
+    with Image.open(stack.names[0]) as image:
         text = image.info.get(PROVENANCE, "")
     note = note_in_text(text if isinstance(text, str) else "")
     return TrackedMovie(table, labels, Scale(), dict(note.provenance))

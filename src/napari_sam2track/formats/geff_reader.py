@@ -22,7 +22,7 @@ from napari_sam2track.formats.labels.label_stack import LabelStack
 from napari_sam2track.labels import LabelFrames, Scale, checked_ids
 from napari_sam2track.params import ReadParams
 from napari_sam2track.progress import ProgressHook
-from napari_sam2track.tracks.tracked_movie import RelabelledFrames, TrackedMovie, relabelled
+from napari_sam2track.tracks.tracked_movie import TrackedMovie, relabelled, relabelled_frames
 
 _KNOWN_MAJOR = 1
 
@@ -95,7 +95,7 @@ def _movie(
     if stack is not None and seg_ids is not None:
         same = (rows["label"] == rows["track"]).all()
         seen = replace(table, detections=rows[rows["area"] > 0], parents={})
-        labels = stack if same else RelabelledFrames(stack, seen)
+        labels = stack if same else relabelled_frames(stack, seen)
         table = relabelled(table)
     provenance = dict(note.provenance)
     if notes:

@@ -2,40 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.labels import LabelFrames
-
-
-@dataclass(frozen=True)
-class SeparatedFrames:
-    """Binary masks, read as labels of their connected parts (8 neighbours; in 3D 26).
-
-    Attributes
-    ----------
-    frames
-        The masks; everything but 0 is foreground.
-    """
-
-    frames: LabelFrames
-
-    @property
-    def n_frames(self) -> int:
-        """Number of frames."""
-        return self.frames.n_frames
-
-    @property
-    def frame_shape(self) -> tuple[int, ...]:
-        """Shape of a frame."""
-        return self.frames.frame_shape
-
-    def read(self, t: int) -> NDArray[np.uint32]:
-        """Frame `t` with its connected parts numbered from 1, uint32."""
-        return connected_parts(self.frames.read(t))
+from napari_sam2track.labels import LabelFrames, MappedFrames
 
 
 def connected_parts(masks: NDArray[np.uint32]) -> NDArray[np.uint32]:
@@ -81,5 +53,5 @@ def separate(frames: LabelFrames, binary: Literal["auto", "yes", "no"]) -> tuple
         The frames to link, and whether they were split.
     """
     if binary == "yes" or (binary == "auto" and is_binary(frames)):
-        return SeparatedFrames(frames), True
+        return MappedFrames(frames, lambda t, masks: connected_parts(masks)), True
     return frames, False

@@ -211,7 +211,7 @@ def link_all(
     Returns
     -------
     TrackTable
-        Its ``label`` column holds the ids of the masks (see `RelabelledFrames`).
+        Its ``label`` column holds the ids of the masks (see `relabelled_frames`).
 
     Raises
     ------

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.labels import Closing, LabelFrames, Scale
+from napari_sam2track.labels import Closing, LabelFrames, MappedFrames, Scale
 from napari_sam2track.tracks.regions import Regions, measure_regions
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 
@@ -73,38 +73,16 @@ def table_of(labels: LabelFrames, parents: Mapping[int, int] | None = None) -> T
     return TrackTable(detections, labels.n_frames, labels.frame_shape, dict(parents or {}))
 
 
-@dataclass(frozen=True, eq=False)
-class RelabelledFrames:
-    """The masks that tracks were made from, with track ids in place of their labels.
+def relabelled_frames(frames: LabelFrames, table: TrackTable) -> MappedFrames:
+    """Return the masks that tracks were made from, with track ids in place of their labels.
 
-    Attributes
-    ----------
-    frames
-        The frames that the table was made from.
-    table
-        Tracks; a label that is in none becomes background.
+    A label that is in no track becomes background.
     """
-
-    frames: LabelFrames
-    table: TrackTable
-
-    @property
-    def n_frames(self) -> int:
-        """Number of frames."""
-        return self.frames.n_frames
-
-    @property
-    def frame_shape(self) -> tuple[int, ...]:
-        """Shape of a frame."""
-        return self.frames.frame_shape
-
-    def read(self, t: int) -> NDArray[np.uint32]:
-        """Frame `t`, uint32."""
-        return map_labels(self.frames.read(t), *self.table.frame_map(t))
+    return MappedFrames(frames, lambda t, labels: map_labels(labels, *table.frame_map(t)))
 
 
 def relabelled(table: TrackTable) -> TrackTable:
-    """The table of `RelabelledFrames`: the label of every detection is its track."""
+    """The table of `relabelled_frames`: the label of every detection is its track."""
     rows = table.detections.copy()
     rows["label"] = rows["track"]
     return replace(table, detections=rows)

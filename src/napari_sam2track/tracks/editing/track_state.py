@@ -160,20 +160,9 @@ class TrackState:
         EditError
             If one cannot be made; labels and parents are then as they were.
         """
-        made: list[Change] = []
-        try:
-            for edit in edits:
-                change = edit.plan(self)
-                self._write(change)
-                made.append(change)
-        except BaseException:
-            for change in reversed(made):
-                self._write(change.inverse())
-            raise
-        self.changed.emit(Changed.by(made))
-        return tuple(made)
+        return self.apply(edit.plan(self) for edit in edits)  # each after the one before is made
 
-    def apply(self, changes: Iterable[Change]) -> None:
+    def apply(self, changes: Iterable[Change]) -> tuple[Change, ...]:
         """Make known changes, in their order: all or none.
 
         Raises
@@ -191,6 +180,7 @@ class TrackState:
                 self._write(change.inverse())
             raise
         self.changed.emit(Changed.by(made))
+        return tuple(made)
 
     def adopt(self, change: Change) -> None:
         """Make a change whose pixels may be written already, by the caller.
