@@ -457,6 +457,26 @@ def run_in(sam2track, movie_path, labels_path, tmp_path):
     return run
 
 
+@pytest.mark.parametrize("source", ["C:\\data\\movie.tif", "/home/somebody/movie.tif", "movie.tif"])
+def test_the_movie_of_a_session_is_found_beside_it(
+    sam2track, run_in, tmp_path, monkeypatch, source
+):
+    """Also one of another system; a relative path means the session's folder, not this one."""
+    out = run_in("--overlay", "none")
+    moved, elsewhere = tmp_path / "moved", tmp_path / "elsewhere"
+    moved.mkdir()
+    elsewhere.mkdir()
+    (moved / "movie.tif").write_bytes((tmp_path / "movie.tif").read_bytes())
+    (tmp_path / "movie.tif").unlink()
+    session = json.loads((out / "session.json").read_text())
+    (moved / "session.json").write_text(json.dumps({**session, "source": source}))
+    monkeypatch.chdir(elsewhere)
+    (elsewhere / "movie.tif").write_text("another file of that name")
+    again = sam2track("video", "--session", moved / "session.json", "--out-dir", tmp_path / "again")
+    assert again.exit_code == 0, again.output
+    np.testing.assert_array_equal(labels_of(out), labels_of(tmp_path / "again"))
+
+
 def test_save_and_overlay_are_remembered(sam2track, run_in):
     out = run_in("--save", "frames", "--overlay", "frames")
     names = ["labels", "overlays", "session.json", "tracks.csv"]
