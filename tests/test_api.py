@@ -166,6 +166,24 @@ def test_objects_are_found_where_nothing_is_said(sample):
         assert 1 <= len(run.states) <= 5
 
 
+def test_what_is_closed_does_not_give_empty_labels(sample, clicks):
+    with st.follow(sample.images_tyx[:2], clicks) as run:
+        labels, tracks = run.labels, run.tracks
+        first = labels[0]
+    np.testing.assert_array_equal(labels[0], first)  # it was read before
+    for late in (
+        lambda: labels[1],
+        lambda: np.asarray(tracks.labels),
+        lambda: run.labels,
+        lambda: run.table,
+        lambda: run.states,
+        lambda: run.correct(1, 0, points=[(3, 3)]),
+        lambda: run.save("x.json"),
+    ):
+        with pytest.raises(st.Sam2TrackError, match="the run is closed; read what you need"):
+            late()
+
+
 def test_a_temporary_run_is_gone_with_its_run(sample, clicks):
     run = st.follow(sample.images_tyx[:2], clicks)
     folder = run._folder.folder

@@ -11,11 +11,12 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_sam2track.errors import UsageError
 from napari_sam2track.formats.editable_tracks import Tracks
 from napari_sam2track.frames.lazy_array import LazyFrames, lazy_labels
-from napari_sam2track.labels import Closing
+from napari_sam2track.labels import Closing, MappedFrames
 from napari_sam2track.params import OutputParams
 from napari_sam2track.progress import ProgressHook, no_progress
 from napari_sam2track.prompts import PromptSet
@@ -54,8 +55,26 @@ class Run(Closing):
     """
 
     def __init__(self, folder: RunFolder, output: OutputParams | None, held: ExitStack) -> None:
-        self._folder, self._output = folder, output
-        self._close = weakref.finalize(self, held.close)
+        self._opened, self._output = folder, output
+        self._close = self._end = weakref.finalize(self, held.close)
+
+    @property
+    def _folder(self) -> RunFolder:
+        if not self._end.alive:
+            raise UsageError(
+                "the run is closed; read what you need of it before, as with "
+                "np.asarray(run.labels), or open it again where follow() was given out="
+            )
+        return self._opened
+
+    def _labels(self) -> MappedFrames:
+        """Return the stored labels; reading them fails once the run is closed."""
+
+        def while_open(t: int, labels: NDArray[np.uint32]) -> NDArray[np.uint32]:
+            _ = self._folder
+            return labels
+
+        return MappedFrames(self._folder.store.labels(), while_open)
 
     @property
     def session(self) -> Session:
@@ -70,7 +89,7 @@ class Run(Closing):
     @property
     def labels(self) -> LazyFrames:
         """Labels (T, Y, X), uint32, read frame by frame; ``np.asarray`` reads all."""
-        return lazy_labels(self._folder.store.labels())
+        return lazy_labels(self._labels())
 
     @property
     def parents(self) -> dict[int, int]:
@@ -80,7 +99,7 @@ class Run(Closing):
     @property
     def tracks(self) -> Tracks:
         """The objects as tracks, to be edited, measured and saved; it ends with the run."""
-        labels, runner = self._folder.store.labels(), self._folder.runner
+        labels, runner = self._labels(), self._folder.runner
         table = table_of(labels)
         ids = set(table.ids.tolist())
         parents = {d: p for d, p in self.parents.items() if {d, p} <= ids}
