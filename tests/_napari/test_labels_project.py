@@ -154,10 +154,10 @@ def test_a_frame_that_cannot_be_written_leaves_all_as_it_was(shuffled, monkeypat
     before, work = shuffled.layer.data.copy(), shuffled.project.work
     whole = work.replace_frame
 
-    def full(t, labels):
+    def full(t, labels, old):
         if t == 5:
             raise OutputError("the disk is full")
-        whole(t, labels)
+        whole(t, labels, old)
 
     monkeypatch.setattr(work, "replace_frame", full)
     run = LinkRun(shuffled.project)

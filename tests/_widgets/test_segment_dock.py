@@ -311,7 +311,7 @@ def open_work(window, layer, **panel):
     dock.window().resize(1300, 1000)
     dock.image.set_image(layer)
     for name, value in panel.items():
-        getattr(dock.image, f"_{name}").set_value(value)
+        getattr(dock.image, f"{name}_choice").set_value(value)
     window.until(lambda: dock.setup.found is not None)
     dock.start(False)
     window.until(lambda: dock.project is not None or "✖" in dock.message.text())
