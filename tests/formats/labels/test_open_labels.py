@@ -212,14 +212,14 @@ def test_several_channels_are_refused(tmp_path):
 @pytest.mark.parametrize("name", ["a.tif", "a.png", "a.npy", "a.npz"])
 def test_rubbish_is_not_an_image(tmp_path, name):
     (tmp_path / name).write_bytes(b"rubbish" * 9)
-    refused(tmp_path / name, "cannot be read as an? (TIFF|image|array|.npz)")
+    refused(tmp_path / name, "cannot be read as (TIFF|an image|a numpy array|an .npz)")
 
 
 def test_a_zarr_without_arrays(tmp_path):
     import zarr
 
     zarr.create_group(str(tmp_path / "a.zarr"))
-    refused(tmp_path / "a.zarr", "zarr group with 0 arrays")
+    refused(tmp_path / "a.zarr", "holds nothing, not one image; open one of its arrays")
     (tmp_path / "b.zarr").mkdir()
     refused(tmp_path / "b.zarr", "cannot be read as zarr")
 
@@ -259,6 +259,73 @@ def test_a_frame_that_is_cut_off_is_named(tmp_path, movie):
         open_labels(tmp_path / "a.tif") as stack,
     ):
         stack.read(3)
+
+
+def write_bigtiff_pages(path, movie):
+    with tifffile.TiffWriter(path, bigtiff=True) as writer:
+        for page in movie:
+            writer.write(page, compression="zlib", metadata=None, photometric="minisblack")
+
+
+def write_plain(path, movie):
+    tifffile.imwrite(path, movie, metadata=None, photometric="minisblack")
+
+
+def write_in_a_folder(path, movie):
+    path.mkdir()
+    write_planes(path / "m1.tif", movie)
+
+
+def write_planes(path, movie):
+    tifffile.imwrite(
+        path, movie, compression="zlib", metadata={"axes": "ZYX"}, photometric="minisblack"
+    )
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        *(write_tiff, write_imagej, write_pages, write_bigtiff_pages, write_plain, write_planes),
+        write_in_a_folder,
+    ],
+)
+@pytest.mark.parametrize("part", [0.35, 0.65])
+def test_a_tiff_that_is_cut_off_is_not_a_shorter_movie(tmp_path, write, part):
+    movie = np.random.default_rng(0).integers(0, 60_000, (10, 30, 40)).astype(np.uint16)
+    write(tmp_path / "a.tif", movie)
+    path = next((tmp_path / "a.tif").glob("*"), tmp_path / "a.tif")
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
+    refused(tmp_path / "a.tif", r"\.tif is cut short: .*; copy or export it again")
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.npy", "a.zarr"])
+def test_values_keep_their_type_until_they_are_read(tmp_path, name):
+    """Ids beyond 16 bits, in both byte orders and any order of axes."""
+    labels = np.random.default_rng(0).integers(0, 2**32, (6, 7, 5), np.uint32)
+    write = {"a.npy": np.save, "a.tif": write_big_endian, "a.zarr": write_zarr_whole}[name]
+    write(tmp_path / name, labels.astype(">u4") if name == "a.npy" else labels)
+    with open_labels(tmp_path / name, axes="YXT") as stack:
+        assert (stack.n_frames, stack.frame_shape) == (5, (6, 7))
+        np.testing.assert_array_equal(stack.read(3), labels[..., 3])
+
+
+def write_big_endian(path, movie):
+    tifffile.imwrite(path, movie, byteorder=">", photometric="minisblack")
+
+
+def write_zarr_whole(path, movie):
+    import zarr
+
+    zarr.save_array(str(path), movie)
+
+
+def test_a_folder_is_read_anew(tmp_path, movie):
+    """What changes while it is open is not remembered as it was."""
+    write_tif_folder(tmp_path / "m", movie)
+    stack = open_labels(tmp_path / "m")
+    np.testing.assert_array_equal(stack.read(1), movie[1])
+    tifffile.imwrite(tmp_path / "m" / "cell2_9.tif", movie[2])
+    np.testing.assert_array_equal(stack.read(1), movie[2])
 
 
 def test_an_npz_that_is_damaged(tmp_path, movie):

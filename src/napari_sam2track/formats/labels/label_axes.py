@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from numpy.typing import NDArray
+
 from napari_sam2track.errors import FormatError
 
 _WAY_OUT = (
@@ -54,7 +56,7 @@ class LabelAxes:
             index[self.time] = t
         return tuple(index)
 
-    def arrange(self, frame: Any) -> Any:
+    def arrange(self, frame: NDArray[Any]) -> NDArray[Any]:
         """What `index` cut out in the order (Z,) Y, X."""
         kept = [axis for axis in (self.depth, self.rows, self.columns) if axis is not None]
         ranks = [sorted(kept).index(axis) for axis in kept]
