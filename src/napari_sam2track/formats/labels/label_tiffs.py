@@ -42,8 +42,12 @@ def open_tiff(path: Path, axes: str | None = None) -> LabelStack:
         found = tiff_scale(tiff)
         scale = note.scale_near(found) if tiff.is_imagej else note.scale or found
         array, known = _pixels(tiff, path, axes, note.shape)
-        axes = axes or note.axes_of(array.shape)
-        layout = label_axes(array.shape, str(path), axes, known)
+        layout = label_axes(array.shape, str(path), axes or note.axes_of(array.shape), known)
+        if (layout.rows, layout.columns) != (len(array.shape) - 2, len(array.shape) - 1):
+            raise FormatError(
+                f"{path} has axes {axes or known}: rows and columns must be the last; save it as "
+                "TYX or TZYX"
+            )
     weakref.finalize(array, tiff.close)  # for those who do not close it
     return LabelStack(
         str(path),
