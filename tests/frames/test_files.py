@@ -306,7 +306,9 @@ def test_images_of_another_type(tmp_path: Path) -> None:
 def test_damaged_images(tmp_path: Path, name: str, content: bytes) -> None:
     Image.fromarray(movie(6, 8)).save(tmp_path / "a.png")
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(FramesError, match=rf"{name} cannot be read as an image .*copy it again"):
+    with pytest.raises(
+        FramesError, match=rf"{name} cannot be read as an image .*copy or export it again"
+    ):
         open_frames(tmp_path)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import FramesError
 from napari_sam2track.frames import tiff
-from napari_sam2track.frames.arrays import ArraySource, from_array
+from napari_sam2track.frames.arrays import ArraySource, from_array, reading
 from napari_sam2track.frames.pages import PagedArray
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".pnm", ".jp2")
@@ -91,29 +91,28 @@ def _header_size(file: Path) -> tuple[int, int]:
     """(height, width) from the header alone."""
     from PIL import Image
 
-    if file.suffix.lower() in tiff.SUFFIXES:
-        import tifffile
+    with reading(file, "an image"):
+        if file.suffix.lower() in tiff.SUFFIXES:
+            import tifffile
 
-        try:
             with tifffile.TiffFile(file) as opened:
                 page = opened.pages.first
                 return int(page.imagelength), int(page.imagewidth)
-        except (tifffile.TiffFileError, OSError, ValueError, IndexError) as error:
-            raise _unreadable(file, error) from error
-    try:
         with Image.open(file) as image:
             return image.height, image.width
-    except (OSError, ValueError, SyntaxError) as error:
-        raise _unreadable(file, error) from error
 
 
 def _read(file: Path, like: tuple[int, ...] | None = None) -> tuple[NDArray[Any], str]:
     """One image in its own type, and its axes; `like` is the shape that its neighbours have."""
-    if file.suffix.lower() in tiff.SUFFIXES:
-        return _read_tiff(file)
     from PIL import Image
 
-    try:
+    with reading(file, "an image"):
+        if file.suffix.lower() in tiff.SUFFIXES:
+            import tifffile
+
+            with tifffile.TiffFile(file) as opened:
+                series = opened.series[0]
+                return series.asarray(maxworkers=1), series.axes
         with Image.open(file) as image:
             mode = image.mode
             if mode == "1":
@@ -123,31 +122,4 @@ def _read(file: Path, like: tuple[int, ...] | None = None) -> tuple[NDArray[Any]
             if like is not None and like[2:] == (3,) and mode in ("L", "RGBA"):
                 mode = "RGB"  # a grey picture among coloured ones
             image_yxc = np.asarray(image if mode == image.mode else image.convert(mode))
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise _unreadable(file, error) from error
     return image_yxc, "YX" if image_yxc.ndim == 2 else "YXS"
-
-
-def _read_tiff(file: Path) -> tuple[NDArray[Any], str]:
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(file) as opened:
-            series = opened.series[0]
-            return series.asarray(maxworkers=1), series.axes
-    except (
-        tifffile.TiffFileError,
-        OSError,
-        ValueError,
-        RuntimeError,
-        IndexError,
-        KeyError,
-    ) as error:
-        raise _unreadable(file, error) from error
-
-
-def _unreadable(file: Path, error: BaseException) -> FramesError:
-    return FramesError(
-        f"{file} cannot be read as an image ({error}); it may be damaged: "
-        "copy it again or take it out of the folder"
-    )

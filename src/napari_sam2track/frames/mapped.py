@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FramesError
+from napari_sam2track.frames.arrays import reading
 
 
 class MappedArray:
@@ -55,12 +56,8 @@ def map_npy(path: Path) -> MappedArray:
     FramesError
         If it is damaged, or something else.
     """
-    try:
+    with reading(path, "a numpy array"):
         found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise FramesError(
-            f"{path} cannot be read as a numpy array ({error}); save it again with numpy.save"
-        ) from error
     if not isinstance(found, np.memmap):
         found.close()
         raise FramesError(

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.errors import FramesError, Sam2TrackError
-from napari_sam2track.frames.arrays import ArrayLike, ArraySource, from_array
+from napari_sam2track.errors import FramesError
+from napari_sam2track.frames.arrays import ArrayLike, ArraySource, from_array, reading
 from napari_sam2track.frames.mapped import MappedArray
 from napari_sam2track.frames.pages import PagedArray
 
@@ -58,20 +58,13 @@ def opening_tiff(path: Path) -> Iterator[TiffFile]:
     """
     import tifffile
 
-    tiff: TiffFile | None = None
-    try:
+    with reading(path, "TIFF"):
         tiff = tifffile.TiffFile(path)
-        yield tiff
-    except BaseException as error:
-        if tiff is not None:
+        try:
+            yield tiff
+        except BaseException:
             tiff.close()
-        if isinstance(error, Sam2TrackError) or not isinstance(error, Exception):
             raise
-        # A damaged header can break anything in tifffile.
-        raise FramesError(
-            f"{path} cannot be read as TIFF ({error}); the file may be damaged: "
-            "copy or export it again"
-        ) from error
 
 
 def series_shape(series: TiffPageSeries, axes: str | None) -> tuple[tuple[int, ...], str]:

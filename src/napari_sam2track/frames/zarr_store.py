@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2track.errors import FramesError
-from napari_sam2track.frames.arrays import ArraySource, from_array
+from napari_sam2track.frames.arrays import ArraySource, from_array, reading
 
 if TYPE_CHECKING:
     import zarr
@@ -38,31 +37,13 @@ def open_zarr(path: Path, *, axes: str | None = None, z: int | None = None) -> A
     FramesError
         If the store is damaged, or holds no image or more than one.
     """
-    with reading_zarr(path):
+    with reading(path, "zarr"):
         array, known = array_of(*open_node(path))
     return from_array(array, axes=axes, known=known, z=z, name=path.name)
 
 
-@contextmanager
-def reading_zarr(path: Path) -> Iterator[None]:
-    """What zarr raises of a damaged store in the block, as an error with a way out.
-
-    Raises
-    ------
-    FramesError
-        If the store is damaged.
-    """
-    try:
-        yield
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
-        raise FramesError(
-            f"{path} cannot be read as zarr ({error}); the store may be damaged: "
-            "copy or export it again"
-        ) from error
-
-
 def open_node(path: Path) -> tuple[zarr.Array[Any] | zarr.Group, Path]:
-    """The array or group in a folder, and its path; see `reading_zarr`.
+    """The array or group in a folder, and its path; in a block of `reading`.
 
     For a group with a single image, as bioformats2raw writes it, that is the image.
     """
@@ -77,13 +58,12 @@ def open_node(path: Path) -> tuple[zarr.Array[Any] | zarr.Group, Path]:
 
 
 def array_of(node: zarr.Array[Any] | zarr.Group, path: Path) -> tuple[zarr.Array[Any], str | None]:
-    """The array of a node at full resolution, and the letters of its axes if the store has them.
+    """The array of a node at full resolution, and its axes if the store has them; as `open_node`.
 
     Raises
     ------
     FramesError
-        If a group has no array or more than one, and no metadata that choose; and as
-        `reading_zarr`.
+        If a group has no array or more than one, and no metadata that choose.
     """
     import zarr
 

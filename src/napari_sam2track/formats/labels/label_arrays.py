@@ -18,7 +18,7 @@ from napari_sam2track.formats.labels.label_notes import ome_scale, read_note
 from napari_sam2track.formats.labels.label_stack import LabelStack, counted, reading_labels
 from napari_sam2track.frames.mapped import map_npy
 from napari_sam2track.frames.pages import PagedArray
-from napari_sam2track.frames.zarr_store import array_of, ome_metadata, open_node, reading_zarr
+from napari_sam2track.frames.zarr_store import array_of, ome_metadata, open_node
 
 _MEMBER_NAMES = ("labels", "masks", "label", "mask")
 
@@ -31,7 +31,7 @@ def open_npy(path: Path, axes: str | None = None) -> LabelStack:
     FormatError
         If it cannot be read or has other axes.
     """
-    with reading_labels():
+    with reading_labels(path, "a numpy array"):
         array = map_npy(path)
     layout = label_axes(array.shape, str(path), axes)
     return LabelStack(str(path), array, layout, *counted(layout.n_frames, str(path)))
@@ -47,33 +47,28 @@ def open_npz(path: Path, axes: str | None = None) -> LabelStack:
     FormatError
         If it cannot be read, has other axes, or it is not clear which member is meant.
     """
-    try:
+    with reading_labels(path, "an .npz"):
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise FormatError(f"{path} cannot be read as an .npz: {error}") from error
-    try:
-        members = [n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy")]
-        known = [n for n in _MEMBER_NAMES if n in members]
-        if not known and len(members) != 1:
-            raise FormatError(
-                f"{path} holds {', '.join(members) or 'no arrays'}; name the one with the "
-                "labels 'labels'"
-            )
-        chosen = (known or members)[0]
-        member = _NpzMember(archive, f"{chosen}.npy")
-        layout = label_axes(member.shape, str(path), axes)
-        n_lead = len(member.shape) - len(layout.frame_shape)
-        if layout.time not in (None, *range(n_lead)):
-            raise FormatError(
-                f"{path} has axes {axes} of shape {member.shape}, and its frames are not one after "
-                "another in the file; save time as the first axis"
-            )
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        archive.close()
-        raise FormatError(f"{path} cannot be read as an .npz: {error}") from error
-    except FormatError:
-        archive.close()
-        raise
+        try:
+            members = [n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy")]
+            known = [n for n in _MEMBER_NAMES if n in members]
+            if not known and len(members) != 1:
+                raise FormatError(
+                    f"{path} holds {', '.join(members) or 'no arrays'}; name the one with the "
+                    "labels 'labels'"
+                )
+            chosen = (known or members)[0]
+            member = _NpzMember(archive, f"{chosen}.npy")
+            layout = label_axes(member.shape, str(path), axes)
+            n_lead = len(member.shape) - len(layout.frame_shape)
+            if layout.time not in (None, *range(n_lead)):
+                raise FormatError(
+                    f"{path} has axes {axes} of shape {member.shape}, and its frames are not one "
+                    "after another in the file; save time as the first axis"
+                )
+        except BaseException:
+            archive.close()
+            raise
     lead, page = member.shape[:n_lead], member.shape[n_lead:]
     array = PagedArray(lead, page, member.dtype, lambda k: member.read(k, page))
     weakref.finalize(array, member.close)  # for those who do not close it
@@ -97,9 +92,12 @@ class _NpzMember:
             raise ValueError(f"version {version} of the .npy format")
         self.shape, fortran_order, self.dtype = read_header(self._stream)
         if self.dtype.hasobject:
-            raise ValueError("it holds Python objects, not numbers")
+            raise FormatError(f"{archive.filename} holds Python objects, not numbers")
         if fortran_order:
-            raise ValueError("the array is in Fortran order; save it with np.ascontiguousarray")
+            raise FormatError(
+                f"{archive.filename} holds an array in Fortran order; save it with "
+                "np.ascontiguousarray"
+            )
         self._begin = self._stream.tell()
 
     def read(self, k: int, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -131,7 +129,7 @@ def open_zarr(path: Path, axes: str | None = None, guess: str | None = None) -> 
         If it cannot be read, there is no array or more than one set of labels, or it has
         several channels.
     """
-    with reading_labels(), reading_zarr(path):
+    with reading_labels(path, "zarr"):
         node, place = _labels_in(*open_node(path))
         array, known = array_of(node, place)
         attributes = node.attrs.asdict()

@@ -17,7 +17,7 @@ from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.findings import Finding, error, shortened, warning
 from napari_sam2track.formats.labels.label_axes import label_axes
 from napari_sam2track.formats.labels.label_notes import PROVENANCE, TRACKS, LabelNote, read_note
-from napari_sam2track.formats.labels.label_stack import LabelStack, size_text
+from napari_sam2track.formats.labels.label_stack import LabelStack, reading_labels, size_text
 from napari_sam2track.formats.labels.label_tiffs import open_tiff
 from napari_sam2track.frames.pages import PagedArray
 
@@ -40,11 +40,8 @@ def open_png(path: Path) -> LabelStack:
     """
     from PIL import Image
 
-    try:
-        with Image.open(path) as image:
-            mode, shape = image.mode, (image.height, image.width)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise FormatError(f"{path} cannot be read as an image: {error}") from error
+    with reading_labels(path, "an image"), Image.open(path) as image:
+        mode, shape = image.mode, (image.height, image.width)
     if mode not in _INDEX_MODES:
         raise FormatError(
             f"{path} is a colour image ({mode}), in which labels cannot be told apart from a "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError, FramesError
 from napari_sam2track.formats.labels.label_axes import LabelAxes, label_axes
-from napari_sam2track.frames.arrays import ArrayLike
+from napari_sam2track.frames.arrays import ArrayLike, reading
 from napari_sam2track.frames.pages import PagedArray
 from napari_sam2track.labels import MAX_ID, Closing, Scale
 
@@ -210,8 +211,8 @@ def from_arrays(
 
 
 @contextmanager
-def reading_labels() -> Iterator[None]:
-    """What the readers of movies raise in the block, as errors of labels.
+def reading_labels(path: Path, kind: str) -> Iterator[None]:
+    """`reading`, with its errors and those of movies as errors of labels.
 
     Raises
     ------
@@ -219,7 +220,8 @@ def reading_labels() -> Iterator[None]:
         If something cannot be read.
     """
     try:
-        yield
+        with reading(path, kind):
+            yield
     except FramesError as error:
         raise FormatError(str(error)) from error
 

@@ -37,7 +37,7 @@ def open_tiff(path: Path, axes: str | None = None) -> LabelStack:
         If it is not a TIFF, is cut short, has colours, several channels, or pages of different
         sizes.
     """
-    with reading_labels(), opening_tiff(path) as tiff:
+    with reading_labels(path, "TIFF"), opening_tiff(path) as tiff:
         note = _note_of(tiff)
         found = tiff_scale(tiff)
         scale = note.scale_near(found) if tiff.is_imagej else note.scale or found
