@@ -154,6 +154,19 @@ def test_ome_tiff_in_several_files(tmp_path: Path) -> None:
             np.testing.assert_array_equal(frames.read(t), grey(array[t]))
 
 
+@pytest.mark.parametrize("shape", [(5, 20, 30), (5, 20, 30, 3)])
+def test_images_that_were_appended_are_frames(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path = tmp_path / "a.tif"
+    for image in movie(*shape):
+        tifffile.imwrite(path, image, append=True)
+    with open_frames(path) as frames:
+        assert frames.n_frames == 5
+        for t in (3, 0):
+            np.testing.assert_array_equal(frames.read(t), open_frames(movie(*shape)).read(t))
+    tifffile.imwrite(path, movie(5, 5), append=True)  # a thumbnail, or another thing
+    assert open_frames(path).n_frames == 1
+
+
 def test_uncompressed_tiff_is_mapped(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", movie(7, 20, 30))
     assert isinstance(array_behind(open_frames(tmp_path / "a.tif")), MappedArray)
@@ -270,6 +283,14 @@ def test_folder_of_stacks_needs_a_plane(tmp_path: Path) -> None:
         open_frames(tmp_path)
     with open_frames(tmp_path, z=1) as frames:
         np.testing.assert_array_equal(frames.read(2), grey(array[2, 1]))
+
+
+def test_folder_of_stacks_of_which_one_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "0.tif"
+    tifffile.imwrite(path, movie(5, 20, 30), compression="zlib", **PLAIN)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(FramesError, match=r"0\.tif is cut short: after [23] pages the rest is"):
+        open_frames(tmp_path)
 
 
 def test_grey_pictures_among_coloured_ones(tmp_path: Path) -> None:

@@ -34,21 +34,22 @@ def open_folder(path: Path, *, axes: str | None = None, z: int | None = None) ->
     FramesError
         If there is no image, one cannot be read, or one has another size than the first.
     """
-    from natsort import natsorted
-
-    files = natsorted(
-        (
-            file
-            for file in path.iterdir()
-            if file.suffix.lower() in SUFFIXES + tiff.SUFFIXES
-            and not file.name.startswith(".")
-            and file.is_file()
-        ),
-        key=lambda file: file.name,
-    )
+    files = image_files(path, SUFFIXES + tiff.SUFFIXES)
     if not files:
         raise FramesError(f"{path} has no images; known are {', '.join(SUFFIXES + tiff.SUFFIXES)}")
     return open_images(files, name=path.name, axes=axes, z=z)
+
+
+def image_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """The files of a folder with these suffixes that are not hidden, in the order of numbers."""
+    from natsort import natsorted
+
+    files = (
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() in suffixes and not file.name.startswith(".") and file.is_file()
+    )
+    return natsorted(files, key=lambda file: file.name)
 
 
 def open_images(
@@ -111,6 +112,7 @@ def _read(file: Path, like: tuple[int, ...] | None = None) -> tuple[NDArray[Any]
             import tifffile
 
             with tifffile.TiffFile(file) as opened:
+                tiff.require_all_pages(opened, file)
                 series = opened.series[0]
                 return series.asarray(maxworkers=1), series.axes
         with Image.open(file) as image:

@@ -29,6 +29,8 @@ _CHANNEL_PAGES = 3
 def open_tiff(path: Path, *, axes: str | None = None, z: int | None = None) -> ArraySource:
     """Open the first series of a TIFF file: ImageJ, OME, LSM, or plain pages.
 
+    Images of one size and type that tifffile wrote one by one, each a series, are frames.
+
     Parameters
     ----------
     path
@@ -42,8 +44,14 @@ def open_tiff(path: Path, *, axes: str | None = None, z: int | None = None) -> A
         If the file is damaged, empty, or its axes need a decision.
     """
     with opening_tiff(path) as tiff:
-        shape, known = series_shape(tiff.series[0], axes)
-        array = series_array(tiff, path, shape, known)
+        series = tiff.series[0]
+        array: ArrayLike | None = None
+        alike = {(one.dtype, len(one.pages)) for one in tiff.series} == {(series.dtype, 1)}
+        if len(tiff.series) > 1 and tiff.is_shaped and alike:
+            array, known = appended_pages(tiff, path), "T" + series.axes
+        if array is None:
+            shape, known = series_shape(series, axes)
+            array = series_array(tiff, path, shape, known)
         return from_array(array, axes=axes, known=known, z=z, name=path.name, close=tiff.close)
 
 
@@ -92,7 +100,7 @@ def series_array(tiff: TiffFile, path: Path, shape: tuple[int, ...], letters: st
     array = _mapped(series, path, shape)
     # Without metadata that count them, a mapped series is as long as the pages that were found.
     if array is None or series.kind in ("generic", "uniform"):
-        _require_all_pages(tiff, path)
+        require_all_pages(tiff, path)
     if array is None:
         return _paged(tiff, series, path, shape, letters)
     tiff.close()  # maps open the file themselves
@@ -107,7 +115,7 @@ def appended_pages(tiff: TiffFile, path: Path) -> PagedArray | None:
     FramesError
         If pages are missing.
     """
-    _require_all_pages(tiff, path)
+    require_all_pages(tiff, path)
     pages = list(tiff.pages)
     if len({page.shape for page in pages}) > 1:
         return None
@@ -117,7 +125,7 @@ def appended_pages(tiff: TiffFile, path: Path) -> PagedArray | None:
     )
 
 
-def _require_all_pages(tiff: TiffFile, path: Path) -> None:
+def require_all_pages(tiff: TiffFile, path: Path) -> None:
     """Refuse a file whose last page names a next one that is not there: it was cut off.
 
     tifffile then gives the pages that it finds, without an error.

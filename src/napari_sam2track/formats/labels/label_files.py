@@ -19,6 +19,7 @@ from napari_sam2track.formats.labels.label_axes import label_axes
 from napari_sam2track.formats.labels.label_notes import PROVENANCE, TRACKS, LabelNote, read_note
 from napari_sam2track.formats.labels.label_stack import LabelStack, reading_labels, size_text
 from napari_sam2track.formats.labels.label_tiffs import open_tiff
+from napari_sam2track.frames.folder import image_files
 from napari_sam2track.frames.pages import PagedArray
 
 #: Our note in a folder of label images.
@@ -70,11 +71,7 @@ def open_folder(folder: Path, axes: str | None = None, *, one_a_frame: bool = Fa
     FormatError
         If there are no images, numbers are missing or there twice, or sizes differ.
     """
-    images = [
-        p
-        for p in folder.iterdir()
-        if p.suffix.lower() in _SUFFIXES and not p.name.startswith(".") and p.is_file()
-    ]
+    images = image_files(folder, _SUFFIXES)
     for prefix in ("man_track", "mask"):
         images = [p for p in images if p.name.startswith(prefix)] or images
     if not images:
@@ -134,10 +131,8 @@ def ctc_images(folder: Path, prefix: str) -> tuple[dict[int, Path], list[Finding
 
 def _number(images: Iterable[Path], folder: Path) -> list[tuple[int, Path]]:
     """Files with their frame numbers, in order; they must be consecutive."""
-    from natsort import natsorted
-
     by_number: dict[int, Path] = {}
-    for path in natsorted(images, key=lambda p: p.name):
+    for path in images:
         digits = _LAST_DIGITS.search(path.stem)
         if digits is None:
             raise FormatError(
