@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import weakref
 import zipfile
 from pathlib import Path
@@ -82,7 +81,6 @@ class _NpzMember:
     def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
         self._archive = archive
         self._stream: IO[bytes] = archive.open(name)
-        self._lock = threading.Lock()  # one position in the stream for all who read
         version = np.lib.format.read_magic(self._stream)
         read_header = {
             (1, 0): np.lib.format.read_array_header_1_0,
@@ -101,11 +99,10 @@ class _NpzMember:
         self._begin = self._stream.tell()
 
     def read(self, k: int, shape: tuple[int, ...]) -> NDArray[Any]:
-        """Page `k`, if all have a shape."""
+        """Page `k` of a shape; one call at a time, as `PagedArray` does it."""
         n_bytes = math.prod(shape) * self.dtype.itemsize
-        with self._lock:
-            self._stream.seek(self._begin + k * n_bytes)
-            raw = self._stream.read(n_bytes)
+        self._stream.seek(self._begin + k * n_bytes)
+        raw = self._stream.read(n_bytes)
         if len(raw) < n_bytes:
             raise EOFError("the file ends too early")
         return np.frombuffer(raw, self.dtype).reshape(shape)
