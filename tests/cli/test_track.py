@@ -156,6 +156,19 @@ def test_binary_masks_are_said_to_be_split(masks, tmp_path):
     assert track(masks, tmp_path / "u.json", "--binary", "no").stdout.count("1 track ") == 1
 
 
+def test_a_stack_that_is_cut_off_is_no_shorter_movie(masks, tmp_path):
+    stack = np.stack([tifffile.imread(masks / f"m{t}.tif") for t in range(4)])
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, stack, compression="zlib", photometric="minisblack")
+    with tifffile.TiffFile(path) as tiff:
+        third = tiff.pages[2].offset
+    path.write_bytes(path.read_bytes()[:third])
+    result = track(path, tmp_path / "t.json")
+    assert result.exit_code == 1
+    assert "stack.tif is cut short: after 2 pages the rest is missing" in result.stderr
+    assert not (tmp_path / "t.json").exists()
+
+
 def test_existing_output(masks, tmp_path):
     out = tmp_path / "t.json"
     out.write_text("mine")

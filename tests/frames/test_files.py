@@ -154,6 +154,19 @@ def test_ome_tiff_in_several_files(tmp_path: Path) -> None:
             np.testing.assert_array_equal(frames.read(t), grey(array[t]))
 
 
+@pytest.mark.parametrize("shape", [(5, 20, 30), (5, 20, 30, 3)])
+def test_images_that_were_appended_are_frames(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path = tmp_path / "a.tif"
+    for image in movie(*shape):
+        tifffile.imwrite(path, image, append=True)
+    with open_frames(path) as frames:
+        assert frames.n_frames == 5
+        for t in (3, 0):
+            np.testing.assert_array_equal(frames.read(t), open_frames(movie(*shape)).read(t))
+    tifffile.imwrite(path, movie(5, 5), append=True)  # a thumbnail, or another thing
+    assert open_frames(path).n_frames == 1
+
+
 def test_uncompressed_tiff_is_mapped(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", movie(7, 20, 30))
     assert isinstance(array_behind(open_frames(tmp_path / "a.tif")), MappedArray)
@@ -272,6 +285,14 @@ def test_folder_of_stacks_needs_a_plane(tmp_path: Path) -> None:
         np.testing.assert_array_equal(frames.read(2), grey(array[2, 1]))
 
 
+def test_folder_of_stacks_of_which_one_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "0.tif"
+    tifffile.imwrite(path, movie(5, 20, 30), compression="zlib", **PLAIN)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(FramesError, match=r"0\.tif is cut short: after [23] pages the rest is"):
+        open_frames(tmp_path)
+
+
 def test_grey_pictures_among_coloured_ones(tmp_path: Path) -> None:
     Image.fromarray(movie(6, 8, 3)).save(tmp_path / "0.png")
     Image.fromarray(movie(6, 8)).save(tmp_path / "1.png")
@@ -306,7 +327,9 @@ def test_images_of_another_type(tmp_path: Path) -> None:
 def test_damaged_images(tmp_path: Path, name: str, content: bytes) -> None:
     Image.fromarray(movie(6, 8)).save(tmp_path / "a.png")
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(FramesError, match=rf"{name} cannot be read as an image .*copy it again"):
+    with pytest.raises(
+        FramesError, match=rf"{name} cannot be read as an image .*copy or export it again"
+    ):
         open_frames(tmp_path)
 
 
@@ -379,6 +402,20 @@ def test_plain_zarr(tmp_path: Path, zarr_format: int) -> None:
         open_frames(tmp_path / "g.zarr")
 
 
+def test_ome_metadata_that_contradict_the_store(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    write_ome_zarr(path, movie(4, 20, 30), "yx", "0.5")
+    with pytest.raises(FramesError, match=r"2 axes in its OME metadata, but .* \(4, 20, 30\)"):
+        open_frames(path)
+    ome = {"multiscales": [{"datasets": [{"path": "../b.zarr/0"}]}]}
+    zarr.open_group(path).attrs["ome"] = ome
+    with pytest.raises(FramesError, match=r"at '\.\./b\.zarr/0', which is outside of it; correct"):
+        open_frames(path)
+    zarr.open_group(path).attrs["ome"] = {"multiscales": []}
+    with pytest.raises(FramesError, match=r"a\.zarr cannot be read as zarr"):
+        open_frames(path)
+
+
 def test_zarr_dimension_names(tmp_path: Path) -> None:
     zarr.create_array(tmp_path / "a.zarr", data=movie(2, 9, 20, 30), dimension_names="ctyx")
     assert open_frames(tmp_path / "a.zarr").n_frames == 9
@@ -403,6 +440,10 @@ def test_npy_is_mapped(tmp_path: Path) -> None:
         np.testing.assert_array_equal(frames.read(3), array[3])
     (tmp_path / "a.npy").write_bytes(b"nonsense")
     with pytest.raises(FramesError, match=r"a\.npy cannot be read as a numpy array"):
+        open_frames(tmp_path / "a.npy")
+    np.savez(tmp_path / "a.npz", array)
+    (tmp_path / "a.npz").rename(tmp_path / "a.npy")
+    with pytest.raises(FramesError, match=r"a\.npy is an archive of arrays, not an array"):
         open_frames(tmp_path / "a.npy")
 
 
@@ -468,6 +509,21 @@ def test_npy_in_fortran_order(tmp_path: Path) -> None:
     array = movie(4, 20, 30)
     np.save(tmp_path / "a.npy", np.asfortranarray(array))
     np.testing.assert_array_equal(open_frames(tmp_path / "a.npy").read(3), grey(array[3]))
+
+
+@pytest.mark.parametrize(
+    "options", [{"imagej": True, "metadata": {"axes": "TYX"}}, {"metadata": None}]
+)
+def test_pixels_in_one_piece_cut_behind_the_first_page(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, movie(7, 64, 64), **PLAIN, **options)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(
+        FramesError, match=r"a\.tif is cut short: after 1 pages the rest is missing"
+    ):
+        open_frames(path)
 
 
 def test_bigtiff_cut_after_some_pages(tmp_path: Path) -> None:

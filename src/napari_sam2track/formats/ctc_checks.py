@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.ctc_text import Line, parsed_lines
 from napari_sam2track.formats.findings import Finding, error, shortened, warning
-from napari_sam2track.formats.labels.label_files import ctc_images
-from napari_sam2track.formats.labels.label_stack import as_labels, size_text
-from napari_sam2track.formats.labels.tiff_pages import tiff_frames
+from napari_sam2track.formats.labels.label_files import ctc_images, open_frame
+from napari_sam2track.formats.labels.label_stack import size_text
 from napari_sam2track.formats.sniffing import ctc_folder
 from napari_sam2track.progress import ProgressHook, no_progress
 from napari_sam2track.tracks.lineage import lineage_problems
@@ -91,24 +90,15 @@ def _lines(text: Path) -> tuple[dict[int, Line], list[Finding]]:
     found += [
         Finding(problem.severity, problem.text)
         for problem in lineage_problems(when, parents)
-        if problem.kind != "one child"  # the challenge's form of a gap
+        if problem.kind != "one child"  # the challenge's way to go on after a gap
     ]
     return lines, found
 
 
 def _read(file: Path) -> tuple[NDArray[np.uint32], np.dtype[Any]]:
     """Return a mask and the type that it has in the file."""
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(file) as tiff:
-            n, _, load = tiff_frames(tiff, file)
-            planes = np.stack([load(k) for k in range(n)]) if n > 1 else load(0)
-            return as_labels(planes, file.name, planes.ndim), planes.dtype
-    except FormatError:
-        raise
-    except Exception as problem:  # a damaged header can break anything
-        raise FormatError(f"{file.name} cannot be read as a TIFF: {problem}") from problem
+    with open_frame(file) as mask:
+        return mask.read(0), np.dtype(mask.array.dtype).newbyteorder("=")
 
 
 def _image(

@@ -25,7 +25,7 @@ def format_of_input(path: Path) -> tuple[str, Path]:
 
 
 def _of_folder(path: Path) -> tuple[str, Path]:
-    from napari_sam2track.formats.labels.label_arrays import is_zarr
+    from napari_sam2track.frames.zarr_store import is_zarr
 
     if path.suffix.lower() == ".geff":
         return "geff", path

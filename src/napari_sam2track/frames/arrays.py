@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.errors import FramesError
+from napari_sam2track.errors import FramesError, Sam2TrackError
 from napari_sam2track.frames.axes import Layout, resolve_layout
 
 # Errors that the decoders of tifffile, Pillow and zarr raise on damaged data.
@@ -30,6 +32,25 @@ class ArrayLike(Protocol):
         ...
 
     def __getitem__(self, index: Any, /) -> Any: ...
+
+
+@contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """Turn what decoders raise in the block of a file of a kind into an error with a way out.
+
+    Raises
+    ------
+    FramesError
+        If anything is raised but our own errors: a damaged header can break a decoder anywhere.
+    """
+    try:
+        yield
+    except Sam2TrackError:
+        raise
+    except Exception as error:
+        raise FramesError(
+            f"{path} cannot be read as {kind} ({error}); it may be damaged: copy or export it again"
+        ) from error
 
 
 class ArraySource:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import FramesError
 from napari_sam2track.frames import tiff
-from napari_sam2track.frames.arrays import ArraySource, from_array
+from napari_sam2track.frames.arrays import ArraySource, from_array, reading
 from napari_sam2track.frames.pages import PagedArray
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".pnm", ".jp2")
@@ -34,21 +34,22 @@ def open_folder(path: Path, *, axes: str | None = None, z: int | None = None) ->
     FramesError
         If there is no image, one cannot be read, or one has another size than the first.
     """
-    from natsort import natsorted
-
-    files = natsorted(
-        (
-            file
-            for file in path.iterdir()
-            if file.suffix.lower() in SUFFIXES + tiff.SUFFIXES
-            and not file.name.startswith(".")
-            and file.is_file()
-        ),
-        key=lambda file: file.name,
-    )
+    files = image_files(path, SUFFIXES + tiff.SUFFIXES)
     if not files:
         raise FramesError(f"{path} has no images; known are {', '.join(SUFFIXES + tiff.SUFFIXES)}")
     return open_images(files, name=path.name, axes=axes, z=z)
+
+
+def image_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """Return files with these suffixes that are not hidden, in the order of their numbers."""
+    from natsort import natsorted
+
+    files = (
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() in suffixes and not file.name.startswith(".") and file.is_file()
+    )
+    return natsorted(files, key=lambda file: file.name)
 
 
 def open_images(
@@ -91,29 +92,29 @@ def _header_size(file: Path) -> tuple[int, int]:
     """Return (height, width) from the header alone."""
     from PIL import Image
 
-    if file.suffix.lower() in tiff.SUFFIXES:
-        import tifffile
+    with reading(file, "an image"):
+        if file.suffix.lower() in tiff.SUFFIXES:
+            import tifffile
 
-        try:
             with tifffile.TiffFile(file) as opened:
                 page = opened.pages.first
                 return int(page.imagelength), int(page.imagewidth)
-        except (tifffile.TiffFileError, OSError, ValueError, IndexError) as error:
-            raise _unreadable(file, error) from error
-    try:
         with Image.open(file) as image:
             return image.height, image.width
-    except (OSError, ValueError, SyntaxError) as error:
-        raise _unreadable(file, error) from error
 
 
 def _read(file: Path, like: tuple[int, ...] | None = None) -> tuple[NDArray[Any], str]:
     """Read one image in its own type, and its axes; `like` is the shape of the others."""
-    if file.suffix.lower() in tiff.SUFFIXES:
-        return _read_tiff(file)
     from PIL import Image
 
-    try:
+    with reading(file, "an image"):
+        if file.suffix.lower() in tiff.SUFFIXES:
+            import tifffile
+
+            with tifffile.TiffFile(file) as opened:
+                tiff.require_all_pages(opened, file)
+                series = opened.series[0]
+                return series.asarray(maxworkers=1), series.axes
         with Image.open(file) as image:
             mode = image.mode
             if mode == "1":
@@ -123,31 +124,4 @@ def _read(file: Path, like: tuple[int, ...] | None = None) -> tuple[NDArray[Any]
             if like is not None and like[2:] == (3,) and mode in ("L", "RGBA"):
                 mode = "RGB"  # a grey picture among coloured ones
             image_yxc = np.asarray(image if mode == image.mode else image.convert(mode))
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise _unreadable(file, error) from error
     return image_yxc, "YX" if image_yxc.ndim == 2 else "YXS"
-
-
-def _read_tiff(file: Path) -> tuple[NDArray[Any], str]:
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(file) as opened:
-            series = opened.series[0]
-            return series.asarray(maxworkers=1), series.axes
-    except (
-        tifffile.TiffFileError,
-        OSError,
-        ValueError,
-        RuntimeError,
-        IndexError,
-        KeyError,
-    ) as error:
-        raise _unreadable(file, error) from error
-
-
-def _unreadable(file: Path, error: BaseException) -> FramesError:
-    return FramesError(
-        f"{file} cannot be read as an image ({error}); it may be damaged: "
-        "copy it again or take it out of the folder"
-    )

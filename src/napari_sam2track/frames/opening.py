@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
-
-import numpy as np
 
 from napari_sam2track.errors import FramesError
 from napari_sam2track.frames import folder, tiff, video_file, zarr_store
 from napari_sam2track.frames.arrays import ArrayLike, ArraySource, from_array
 from napari_sam2track.frames.intensity import Intensity
-from napari_sam2track.frames.mapped import MappedArray
+from napari_sam2track.frames.mapped import map_npy
 from napari_sam2track.frames.movie import Frames
 
 
@@ -88,21 +85,9 @@ def _open_path(path: Path, axes: str | None, z: int | None) -> ArraySource:
             axes = "T" + axes.strip()  # one file is one frame
         return folder.open_images([path], name=path.name, axes=axes, z=z)
     if suffix == ".npy":
-        return _open_npy(path, axes, z)
+        return from_array(map_npy(path), axes=axes, z=z, name=path.name)
     raise FramesError(
         f"{path} is of a kind that is not known ({suffix or 'no suffix'}); known are folders of "
         f"images, zarr folders, .npy, {', '.join(tiff.SUFFIXES + video_file.SUFFIXES)} and "
         f"{', '.join(folder.SUFFIXES)}; export it as OME-TIFF, or open it in napari"
     )
-
-
-def _open_npy(path: Path, axes: str | None, z: int | None) -> ArraySource:
-    try:
-        found = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise FramesError(
-            f"{path} cannot be read as a numpy array ({error}); save it again with numpy.save"
-        ) from error
-    order: Literal["C", "F"] = "C" if found.flags.c_contiguous else "F"
-    array = MappedArray(path, found.dtype, found.shape, found.offset, order)
-    return from_array(array, axes=axes, z=z, name=path.name)

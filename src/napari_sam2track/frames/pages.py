@@ -26,6 +26,7 @@ class PagedArray:
         Decodes page number i; called under a lock, since layers slice from other threads.
     keep
         Number of pages to keep decoded: windows of one frame are mostly read one after another.
+        0 if every read shall see what the files hold now.
     """
 
     def __init__(
@@ -68,9 +69,9 @@ class PagedArray:
         page = self._kept.pop(number, None)
         if page is None:
             page = self._read_page(number)
-            while len(self._kept) >= self._keep:
-                self._kept.popitem(last=False)
         self._kept[number] = page
+        while len(self._kept) > self._keep:
+            self._kept.popitem(last=False)
         return page
 
     @property

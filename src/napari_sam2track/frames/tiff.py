@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FramesError
-from napari_sam2track.frames.arrays import ArrayLike, ArraySource, from_array
+from napari_sam2track.frames.arrays import ArrayLike, ArraySource, from_array, reading
 from napari_sam2track.frames.mapped import MappedArray
 from napari_sam2track.frames.pages import PagedArray
 
@@ -20,12 +22,14 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk")
 
-# One page a channel of the frame that is shown, and no more.
+# One page a channel of the frame that is being looked at, and no more.
 _CHANNEL_PAGES = 3
 
 
 def open_tiff(path: Path, *, axes: str | None = None, z: int | None = None) -> ArraySource:
     """Open the first series of a TIFF file: ImageJ, OME, LSM, or plain pages.
+
+    Images of one size and type that tifffile wrote one by one, each a series, are frames.
 
     Parameters
     ----------
@@ -39,43 +43,39 @@ def open_tiff(path: Path, *, axes: str | None = None, z: int | None = None) -> A
     FramesError
         If the file is damaged, empty, or its axes need a decision.
     """
+    with opening_tiff(path) as tiff:
+        series = tiff.series[0]
+        array: ArrayLike | None = None
+        alike = {(one.dtype, len(one.pages)) for one in tiff.series} == {(series.dtype, 1)}
+        if len(tiff.series) > 1 and tiff.is_shaped and alike:
+            array, known = appended_pages(tiff, path), "T" + series.axes
+        if array is None:
+            shape, known = series_shape(series, axes)
+            array = series_array(tiff, path, shape, known)
+        return from_array(array, axes=axes, known=known, z=z, name=path.name, close=tiff.close)
+
+
+@contextmanager
+def opening_tiff(path: Path) -> Iterator[TiffFile]:
+    """Yield an open TIFF, which is closed if the block fails, and stays open otherwise.
+
+    Raises
+    ------
+    FramesError
+        If it is damaged, which may show at any place in the block.
+    """
     import tifffile
 
-    try:
+    with reading(path, "TIFF"):
         tiff = tifffile.TiffFile(path)
-    except (tifffile.TiffFileError, OSError, ValueError) as error:
-        raise FramesError(
-            f"{path} cannot be read as TIFF ({error}); the file may be damaged: "
-            "copy or export it again"
-        ) from error
-    try:
-        return _open_series(tiff, path, axes, z)
-    except BaseException:
-        tiff.close()
-        raise
-
-
-def _open_series(tiff: TiffFile, path: Path, axes: str | None, z: int | None) -> ArraySource:
-    array: ArrayLike | None
-    close: Callable[[], None] | None = tiff.close
-    try:
-        series = tiff.series[0]
-        shape, known = _shape(series, axes)
-        array = _mapped(series, path, shape)
-        if array is None:
-            array = _paged(tiff, series, path, shape, known)
-        else:  # maps open the file themselves
+        try:
+            yield tiff
+        except BaseException:
             tiff.close()
-            close = None
-    except (IndexError, ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
-        raise FramesError(
-            f"{path} cannot be read as TIFF ({error}); the file may be damaged: "
-            "copy or export it again"
-        ) from error
-    return from_array(array, axes=axes, known=known, z=z, name=path.name, close=close)
+            raise
 
 
-def _shape(series: TiffPageSeries, axes: str | None) -> tuple[tuple[int, ...], str]:
+def series_shape(series: TiffPageSeries, axes: str | None) -> tuple[tuple[int, ...], str]:
     """Return shape and letters; with the axes of length 1 if the person counted those too."""
     shape, letters = tuple(series.shape), series.axes
     n_given = len(shape) if axes is None else len(axes.strip())
@@ -88,22 +88,63 @@ def _shape(series: TiffPageSeries, axes: str | None) -> tuple[tuple[int, ...], s
     return (full, full_letters) if n_given == len(full) else (shape, letters)
 
 
-def _pages_are_missing(tiff: TiffFile) -> bool:
-    """Return whether the last page names a next one that is missing: the file was cut off.
+def series_array(tiff: TiffFile, path: Path, shape: tuple[int, ...], letters: str) -> ArrayLike:
+    """Return the first series of a TIFF as an array of a shape, read where it is indexed.
 
-    tifffile then returns the pages that it finds, without an error.
+    Raises
+    ------
+    FramesError
+        If pixels are missing, or of no known kind.
+    """
+    series = tiff.series[0]
+    array = _mapped(series, path, shape)
+    # Without metadata that count them, a mapped series is as long as the pages that were found.
+    if array is None or series.kind in ("generic", "uniform"):
+        require_all_pages(tiff, path)
+    if array is None:
+        return _paged(tiff, series, path, shape, letters)
+    tiff.close()  # maps open the file themselves
+    return array
+
+
+def appended_pages(tiff: TiffFile, path: Path) -> PagedArray | None:
+    """Return the pages that were written one by one, as an array; None if they differ in size.
+
+    Raises
+    ------
+    FramesError
+        If pages are missing.
+    """
+    require_all_pages(tiff, path)
+    pages = list(tiff.pages)
+    if len({page.shape for page in pages}) > 1:
+        return None
+    dtype = np.result_type(*(page.dtype for page in pages if page.dtype is not None))
+    return PagedArray(
+        (len(pages),), pages[0].shape, dtype, lambda k: pages[k].asarray(maxworkers=1)
+    )
+
+
+def require_all_pages(tiff: TiffFile, path: Path) -> None:
+    """Refuse a file whose last page names a next one that is not there: it was cut off.
+
+    tifffile then gives the pages that it finds, without an error.
     """
     last, form, handle = tiff.pages[-1], tiff.tiff, tiff.filehandle
     if last.offset <= 0 or tiff.is_lsm:  # virtual pages; LSM has chains of its own
-        return False
+        return
     handle.seek(last.offset)
     (n_tags,) = struct.unpack(form.tagnoformat, handle.read(form.tagnosize))
     handle.seek(last.offset + form.tagnosize + n_tags * form.tagsize)
     (following,) = struct.unpack(form.offsetformat, handle.read(form.offsetsize))
-    return bool(following)
+    if following:
+        raise FramesError(
+            f"{path} is cut short: after {len(tiff.pages)} pages the rest is missing; "
+            "copy or export it again"
+        )
 
 
-def _mapped(series: TiffPageSeries, path: Path, shape: tuple[int, ...]) -> ArrayLike | None:
+def _mapped(series: TiffPageSeries, path: Path, shape: tuple[int, ...]) -> MappedArray | None:
     offset = series.dataoffset  # None unless everything lies uncompressed in one piece
     if offset is None or series.dtype is None or series.is_multifile:
         return None
@@ -120,11 +161,6 @@ def _mapped(series: TiffPageSeries, path: Path, shape: tuple[int, ...]) -> Array
 def _paged(
     tiff: TiffFile, series: TiffPageSeries, path: Path, shape: tuple[int, ...], letters: str
 ) -> PagedArray:
-    if _pages_are_missing(tiff):
-        raise FramesError(
-            f"{path} is cut short: after {len(tiff.pages)} pages the rest is missing; "
-            "copy or export it again"
-        )
     page_shape = series.keyframe.shape
     dtype = series.dtype
     if dtype is None:
@@ -142,7 +178,7 @@ def _paged(
         if page is None:
             raise ValueError(f"page {number} is missing, or lies in another file that is missing")
         handle = page.parent.filehandle
-        if handle.closed:  # another file of an OME-TIFF in several files
+        if handle.closed and page.parent is not tiff:  # another file of an OME-TIFF of several
             handle.open()
         return page.asarray(maxworkers=1).reshape(shape[len(lead_shape) :])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_sam2track.errors import FramesError, UsageError
-from napari_sam2track.formats.labels.label_files import open_tiff
+from napari_sam2track.formats.labels.label_tiffs import open_tiff
 from napari_sam2track.formats.tracks_files import open_tracks
 from napari_sam2track.frames import open_frames
 from napari_sam2track.params import FramesParams, ReadParams

@@ -10,7 +10,7 @@ from napari_sam2track.params import Params
 
 
 class TuneParams(Params):
-    """How a model is fine-tuned on labels of one's own."""
+    """Fine-tuning of a model on one's own labels."""
 
     minutes: float = Field(
         default=10.0,

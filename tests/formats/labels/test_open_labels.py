@@ -65,7 +65,9 @@ def write_npz(path, movie):
 def write_zarr(path, movie):
     import zarr
 
-    array = zarr.create_array(str(path), shape=movie.shape, chunks=(1, 6, 9), dtype=movie.dtype)
+    array = zarr.create_array(
+        str(path), shape=movie.shape, chunks=(1, *movie.shape[1:]), dtype=movie.dtype
+    )
     array[:] = movie
 
 
@@ -212,14 +214,14 @@ def test_several_channels_are_refused(tmp_path):
 @pytest.mark.parametrize("name", ["a.tif", "a.png", "a.npy", "a.npz"])
 def test_rubbish_is_not_an_image(tmp_path, name):
     (tmp_path / name).write_bytes(b"rubbish" * 9)
-    refused(tmp_path / name, "cannot be read as an? (TIFF|image|array|.npz)")
+    refused(tmp_path / name, "cannot be read as (TIFF|an image|a numpy array|an .npz)")
 
 
 def test_a_zarr_without_arrays(tmp_path):
     import zarr
 
     zarr.create_group(str(tmp_path / "a.zarr"))
-    refused(tmp_path / "a.zarr", "zarr group with 0 arrays")
+    refused(tmp_path / "a.zarr", "holds nothing, not one image; open one of its arrays")
     (tmp_path / "b.zarr").mkdir()
     refused(tmp_path / "b.zarr", "cannot be read as zarr")
 
@@ -259,6 +261,74 @@ def test_a_frame_that_is_cut_off_is_named(tmp_path, movie):
         open_labels(tmp_path / "a.tif") as stack,
     ):
         stack.read(3)
+
+
+def write_bigtiff_pages(path, movie):
+    with tifffile.TiffWriter(path, bigtiff=True) as writer:
+        for page in movie:
+            writer.write(page, compression="zlib", metadata=None, photometric="minisblack")
+
+
+def write_plain(path, movie):
+    tifffile.imwrite(path, movie, metadata=None, photometric="minisblack")
+
+
+def write_in_a_folder(path, movie):
+    path.mkdir()
+    write_planes(path / "m1.tif", movie)
+
+
+def write_planes(path, movie):
+    tifffile.imwrite(
+        path, movie, compression="zlib", metadata={"axes": "ZYX"}, photometric="minisblack"
+    )
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        *(write_tiff, write_imagej, write_pages, write_bigtiff_pages, write_plain, write_planes),
+        write_in_a_folder,
+    ],
+)
+@pytest.mark.parametrize("part", [0.35, 0.65])
+def test_a_tiff_that_is_cut_off_is_not_a_shorter_movie(tmp_path, write, part):
+    movie = np.random.default_rng(0).integers(0, 60_000, (10, 30, 40)).astype(np.uint16)
+    write(tmp_path / "a.tif", movie)
+    path = next((tmp_path / "a.tif").glob("*"), tmp_path / "a.tif")
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
+    refused(tmp_path / "a.tif", r"\.tif is cut short: .*; copy or export it again")
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.npy", "a.zarr"])
+def test_ids_of_32_bits_in_either_byte_order(tmp_path, name):
+    labels = np.random.default_rng(0).integers(0, 2**32, (5, 6, 7), np.uint32)
+    write = {"a.npy": np.save, "a.tif": write_big_endian, "a.zarr": write_zarr}[name]
+    write(tmp_path / name, labels.astype(">u4") if name == "a.npy" else labels)
+    with open_labels(tmp_path / name) as stack:
+        np.testing.assert_array_equal([stack.read(t) for t in range(5)], labels)
+
+
+def write_big_endian(path, movie):
+    tifffile.imwrite(path, movie, byteorder=">", photometric="minisblack")
+
+
+def test_time_as_the_last_axis(tmp_path, movie):
+    np.save(tmp_path / "a.npy", movie.transpose(1, 2, 0))
+    with open_labels(tmp_path / "a.npy", axes="YXT") as stack:
+        np.testing.assert_array_equal(stack.read(3), movie[3])
+    write_tiff(tmp_path / "a.tif", movie.transpose(1, 2, 0))
+    with pytest.raises(FormatError, match="has axes YXT: rows and columns must be the last"):
+        open_labels(tmp_path / "a.tif", axes="YXT")
+
+
+def test_a_folder_is_read_anew(tmp_path, movie):
+    """What changes while it is open is not remembered as it was."""
+    write_tif_folder(tmp_path / "m", movie)
+    stack = open_labels(tmp_path / "m")
+    np.testing.assert_array_equal(stack.read(1), movie[1])
+    tifffile.imwrite(tmp_path / "m" / "cell2_9.tif", movie[2])
+    np.testing.assert_array_equal(stack.read(1), movie[2])
 
 
 def test_an_npz_that_is_damaged(tmp_path, movie):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from numpy.typing import NDArray
+
 from napari_sam2track.errors import FormatError
 
 _WAY_OUT = (
@@ -41,24 +43,26 @@ class LabelAxes:
     @property
     def frame_shape(self) -> tuple[int, ...]:
         """(Y, X), or (Z, Y, X)."""
-        plane = self.shape[self.rows], self.shape[self.columns]
-        return plane if self.depth is None else (self.shape[self.depth], *plane)
+        return tuple(self.shape[axis] for axis in self._kept)
 
     def index(self, t: int) -> tuple[int | slice, ...]:
         """Return the index of frame `t`: integers everywhere but along (Z,) Y and X."""
         index: list[int | slice] = [0] * len(self.shape)
-        for axis in (self.depth, self.rows, self.columns):
-            if axis is not None:
-                index[axis] = slice(None)
+        for axis in self._kept:
+            index[axis] = slice(None)
         if self.time is not None:
             index[self.time] = t
         return tuple(index)
 
-    def arrange(self, frame: Any) -> Any:
+    def arrange(self, frame: NDArray[Any]) -> NDArray[Any]:
         """Transpose a frame that `index` cut out to the order (Z,) Y, X."""
-        kept = [axis for axis in (self.depth, self.rows, self.columns) if axis is not None]
-        ranks = [sorted(kept).index(axis) for axis in kept]
-        return frame.transpose(ranks)
+        return frame.transpose([sorted(self._kept).index(axis) for axis in self._kept])
+
+    @property
+    def _kept(self) -> tuple[int, ...]:
+        """Positions of (Z,) Y and X."""
+        plane = self.rows, self.columns
+        return plane if self.depth is None else (self.depth, *plane)
 
 
 def label_axes(

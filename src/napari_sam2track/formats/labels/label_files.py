@@ -1,13 +1,11 @@
-"""Label images in TIFF and PNG files, and in folders of them."""
+"""Label images in PNG files, and in folders with one PNG or TIFF a frame."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import re
-import struct
-import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,17 +15,12 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.findings import Finding, error, shortened, warning
-from napari_sam2track.formats.labels.label_notes import (
-    PROVENANCE,
-    TRACKS,
-    LabelNote,
-    note_in_text,
-    read_note,
-    tiff_scale,
-)
-from napari_sam2track.formats.labels.label_stack import LabelStack, counted, size_text
-from napari_sam2track.formats.labels.tiff_pages import tiff_frames
-from napari_sam2track.labels import Scale
+from napari_sam2track.formats.labels.label_axes import label_axes
+from napari_sam2track.formats.labels.label_notes import PROVENANCE, TRACKS, LabelNote, read_note
+from napari_sam2track.formats.labels.label_stack import LabelStack, reading_labels, size_text
+from napari_sam2track.formats.labels.label_tiffs import open_tiff
+from napari_sam2track.frames.folder import image_files
+from napari_sam2track.frames.pages import PagedArray
 
 #: Our note in a folder of label images.
 NOTE_NAME = "provenance.json"
@@ -38,66 +31,30 @@ _LAST_DIGITS = re.compile(r"(\d+)\D*$")
 _INDEX_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
 
 
-def open_tiff(path: Path, axes: str | None = None) -> LabelStack:
-    """Open a TIFF; each page, each step along its first axis, or each stack of planes is a frame.
-
-    Raises
-    ------
-    FormatError
-        If it is not a TIFF, has colours, several channels, or pages of different sizes.
-    """
-    import tifffile
-
-    try:
-        file = tifffile.TiffFile(path)
-    except (tifffile.TiffFileError, OSError, ValueError, struct.error) as error:
-        raise FormatError(f"{path} cannot be read as a TIFF: {error}") from error
-    try:
-        note = _note_of(file)
-        n_frames, shape, load = tiff_frames(file, path, axes, note.shape)
-        scale = note.scale_near(tiff_scale(file)) if note.scale and file.is_imagej else note.scale
-        scale = scale or tiff_scale(file)
-    except FormatError:
-        file.close()
-        raise
-    except Exception as error:  # a damaged header can break anything
-        file.close()
-        raise FormatError(f"{path} cannot be read as a TIFF: {error}") from error
-    numbers, names = counted(n_frames, path.name)
-    stack = LabelStack(
-        str(path),
-        n_frames,
-        shape,
-        numbers,
-        names,
-        _explained(load, names),
-        file.close,
-        scale,
-        note.parents,
-        note.provenance,
-    )
-    weakref.finalize(stack, file.close)  # for those who do not close it
-    return stack
-
-
-def _note_of(file: Any) -> LabelNote:
-    """Return our note in a TIFF: in ImageJ's info, or in the JSON of the first page."""
-    if file.is_imagej:
-        return note_in_text(str((file.imagej_metadata or {}).get("Info", "")))
-    if file.is_shaped:
-        return read_note(dict(file.shaped_metadata[0]))
-    return LabelNote()
-
-
 def open_png(path: Path) -> LabelStack:
-    """Open a PNG as a movie of one frame.
+    """Open a PNG as a movie of one frame; one with a palette gives its indices.
 
     Raises
     ------
     FormatError
         If it is not a PNG, or a colour image.
     """
-    return _files([path], (0,), str(path))
+    from PIL import Image
+
+    with reading_labels(path, "an image"), Image.open(path) as image:
+        mode, shape = image.mode, (image.height, image.width)
+    if mode not in _INDEX_MODES:
+        raise FormatError(
+            f"{path} is a colour image ({mode}), in which labels cannot be told apart from a "
+            "picture of them; save the label values as 8 or 16 bit, or with a palette"
+        )
+
+    def read_image(_: int) -> NDArray[Any]:
+        with Image.open(path) as image:
+            return np.asarray(image)
+
+    array = PagedArray((), shape, np.dtype(np.uint32), read_image, keep=0)
+    return LabelStack(str(path), array, label_axes(shape, str(path)), (0,), (str(path),))
 
 
 def open_folder(folder: Path, axes: str | None = None, *, one_a_frame: bool = False) -> LabelStack:
@@ -114,11 +71,7 @@ def open_folder(folder: Path, axes: str | None = None, *, one_a_frame: bool = Fa
     FormatError
         If there are no images, numbers are missing or there twice, or sizes differ.
     """
-    images = [
-        p
-        for p in folder.iterdir()
-        if p.suffix.lower() in _SUFFIXES and not p.name.startswith(".") and p.is_file()
-    ]
+    images = image_files(folder, _SUFFIXES)
     for prefix in ("man_track", "mask"):
         images = [p for p in images if p.name.startswith(prefix)] or images
     if not images:
@@ -131,7 +84,7 @@ def open_folder(folder: Path, axes: str | None = None, *, one_a_frame: bool = Fa
         path = images[0]
         return open_png(path) if path.suffix.lower() == ".png" else open_tiff(path, axes)
     numbered = _number(images, folder)
-    stack = _files([p for _, p in numbered], tuple(n for n, _ in numbered), str(folder), axes)
+    stack = _frames_of([p for _, p in numbered], tuple(n for n, _ in numbered), folder, axes)
     if note == LabelNote():
         return stack
     scale = note.scale or stack.scale
@@ -178,10 +131,8 @@ def ctc_images(folder: Path, prefix: str) -> tuple[dict[int, Path], list[Finding
 
 def _number(images: Iterable[Path], folder: Path) -> list[tuple[int, Path]]:
     """Return files with their frame numbers, in order; they must be consecutive."""
-    from natsort import natsorted
-
     by_number: dict[int, Path] = {}
-    for path in natsorted(images, key=lambda p: p.name):
+    for path in images:
         digits = _LAST_DIGITS.search(path.stem)
         if digits is None:
             raise FormatError(
@@ -211,91 +162,60 @@ def _listed(numbers: list[int], most: int = 10) -> str:
     gaps: list[int] = []
     total = numbers[-1] - numbers[0] + 1 - len(numbers)
     for a, b in itertools.pairwise(numbers):
-        gaps.extend(range(a + 1, min(b, a + 2 + most)))  # no more than are shown
+        gaps.extend(range(a + 1, min(b, a + 2 + most)))  # no more than can be shown
     shown = ", ".join(str(n) for n in gaps[:most])
     return shown if total <= most else f"{shown} and {total - most} more"
 
 
-def _files(
-    paths: list[Path], numbers: tuple[int, ...], source: str, axes: str | None = None
+def _frames_of(
+    paths: list[Path], numbers: tuple[int, ...], folder: Path, axes: str | None
 ) -> LabelStack:
-    """Open files of one frame each as a stack; headers are read now, pixels later."""
-    heads = [_header(path, axes) for path in paths]
-    shape = heads[0][0]
-    for path, (other, _) in zip(paths, heads, strict=True):
-        if other != shape:
-            raise FormatError(
-                f"{path} has {size_text(other)} pixels, but {paths[0].name} has "
-                f"{size_text(shape)}: all frames must be of one size"
-            )
-    names = tuple(str(path) for path in paths)
-    load = _explained(lambda t: _read_image(paths[t], axes), names)
-    first = heads[0][1]
+    """Return files of one frame each as a stack; headers are read now, pixels later."""
+    with open_frame(paths[0], axes) as first:
+        shape = first.frame_shape
+    for path in paths[1:]:
+        with open_frame(path, axes) as other:
+            if other.frame_shape != shape:
+                raise FormatError(
+                    f"{path} has {size_text(other.frame_shape)} pixels, but {paths[0].name} has "
+                    f"{size_text(shape)}: all frames must be of one size"
+                )
+
+    def read_frame(t: int) -> NDArray[np.uint32]:
+        with open_frame(paths[t], axes) as frame:
+            return frame.read(0)
+
+    array = PagedArray((len(paths),), shape, np.dtype(np.uint32), read_frame, keep=0)
     return LabelStack(
-        source,
-        len(paths),
-        shape,
+        str(folder),
+        array,
+        label_axes(array.shape, str(folder), "T" + "ZYX"[-len(shape) :]),
         numbers,
-        names,
-        load,
-        None,
-        first.scale or Scale(),
-        first.parents,
-        first.provenance,
+        tuple(str(path) for path in paths),
+        scale=first.scale,
+        parents=first.parents,
+        note=first.note,
     )
 
 
-def _header(path: Path, axes: str | None = None) -> tuple[tuple[int, ...], LabelNote]:
-    """Return the shape of the frame that a file holds, and our note in it, with its scale."""
-    if path.suffix.lower() != ".png":
-        with open_tiff(path, axes) as stack:
-            one = stack.n_frames == 1 or len(stack.frame_shape) == 3
-            if stack.n_frames > 1 and len(stack.frame_shape) == 3:
-                raise FormatError(
-                    f"{path} holds {stack.n_frames} frames of planes, but it should hold one; "
-                    "give one file with all frames, or a folder with one frame a file"
-                )
-            note = LabelNote(stack.note, stack.parents, stack.scale)
-            return (stack.frame_shape if one else (stack.n_frames, *stack.frame_shape)), note
-    from PIL import Image
+def open_frame(path: Path, axes: str | None = None) -> LabelStack:
+    """Open a file with one frame; pages of a TIFF are its planes.
 
-    try:
-        with Image.open(path) as image:
-            mode, (width, height) = image.mode, image.size
-    except (OSError, SyntaxError, ValueError) as error:
-        raise FormatError(f"{path} cannot be read as an image: {error}") from error
-    if mode not in _INDEX_MODES:
+    Raises
+    ------
+    FormatError
+        As `open_png` and `open_tiff`, or if it has frames and planes.
+    """
+    if path.suffix.lower() == ".png":
+        return open_png(path)
+    stack = open_tiff(path, axes)
+    layout = stack.layout
+    if layout.n_frames == 1:
+        return stack
+    if layout.depth is not None:
+        stack.close()
         raise FormatError(
-            f"{path} is a colour image ({mode}), in which labels cannot be told apart from a "
-            "picture of them; save the label values as 8 or 16 bit, or with a palette"
+            f"{path} holds {stack.n_frames} frames of planes, but it should hold one; "
+            "give one file with all frames, or a folder with one frame a file"
         )
-    return (height, width), LabelNote()
-
-
-def _read_image(path: Path, axes: str | None = None) -> NDArray[Any]:
-    """Read the pixels of a file with one frame; a palette image gives its indices."""
-    if path.suffix.lower() != ".png":
-        with open_tiff(path, axes) as stack:
-            if stack.n_frames == 1:
-                return stack.read(0)
-            return np.stack([stack.read(k) for k in range(stack.n_frames)])
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return np.asarray(image)
-
-
-def _explained(
-    load: Callable[[int], NDArray[Any]], names: tuple[str, ...]
-) -> Callable[[int], NDArray[Any]]:
-    """Return a reader whose errors name the frame: truncated files show up only here."""
-
-    def read(t: int) -> NDArray[Any]:
-        try:
-            return load(t)
-        except FormatError:
-            raise
-        except Exception as error:  # decoders raise many types
-            raise FormatError(f"{names[t]} cannot be read: {error}") from error
-
-    return read
+    return replace(stack, layout=replace(layout, time=None, depth=layout.time))

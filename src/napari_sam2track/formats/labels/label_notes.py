@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from napari_sam2track.frames.zarr_store import ome_metadata
 from napari_sam2track.labels import Scale
 
-#: Keys of our note: the origin of the labels, and what pixels cannot hold.
+#: Keys of our note: where it comes from, and what the pixels cannot say.
 PROVENANCE, TRACKS = "napari_sam2track", "sam2track_tracks"
 
-#: Other spellings of units, in UDUNITS's.
+#: Spellings of units that others have, in UDUNITS's.
 _UNITS = {
     "nm": "nanometer",
     "um": "micrometer",
@@ -155,32 +156,23 @@ def label_properties(
     ]
 
 
-def ome_axes(attributes: Mapping[str, Any], array: Any) -> tuple[str | None, Scale]:
-    """Return letters of the axes of an OME-Zarr multiscale's first level, and its scale.
-
-    Without such metadata the names of the array's dimensions (zarr 3), if they are letters.
-    """
-    ome = attributes.get("ome", attributes)
+def ome_scale(attributes: Mapping[str, Any], letters: str | None) -> Scale:
+    """Return the scale of an OME-Zarr multiscale's first level, whose axes have these letters."""
     try:
-        multiscale = ome["multiscales"][0]
-        axes = [a if isinstance(a, Mapping) else {"name": a} for a in multiscale["axes"]]
-        letters = "".join(str(axis["name"])[:1].upper() for axis in axes)
+        multiscale = ome_metadata(attributes)["multiscales"][0]
+        axes = [a if isinstance(a, Mapping) else {} for a in multiscale["axes"]]
         scales = [1.0] * len(axes)
         for owner in (multiscale["datasets"][0], multiscale):
             for change in owner.get("coordinateTransformations", ()):
                 if change.get("type") == "scale":
                     scales = [a * float(b) for a, b in zip(scales, change["scale"], strict=True)]
     except (KeyError, IndexError, TypeError, ValueError, AttributeError):
-        names = getattr(array.metadata, "dimension_names", None)
-        if names and all(isinstance(n, str) and len(n) == 1 for n in names):
-            return "".join(names).upper(), Scale()
-        return None, Scale()
-    # A size that makes no sense is none; the labels are good without.
+        return Scale()  # a scale that makes no sense is none; the labels are good without
     sizes = [n if math.isfinite(n) and n > 0 else 1.0 for n in scales]
-    found = dict(zip(letters, sizes, strict=True))
-    units = {letter: unit_of(axis.get("unit")) for letter, axis in zip(letters, axes, strict=True)}
+    found = dict(zip(letters or "", sizes, strict=True))
+    units = {k: unit_of(axis.get("unit")) for k, axis in zip(letters or "", axes, strict=True)}
     time, z, y, x = (found.get(letter, 1.0) for letter in "TZYX")
-    return letters, Scale(time, z, y, x, units.get("T"), units.get("X"))
+    return Scale(time, z, y, x, units.get("T"), units.get("X"))
 
 
 def tiff_scale(file: Any) -> Scale:

@@ -2,53 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.errors import FormatError
+from napari_sam2track.errors import FormatError, FramesError
+from napari_sam2track.formats.labels.label_axes import LabelAxes, label_axes
+from napari_sam2track.frames.arrays import ArrayLike, reading
+from napari_sam2track.frames.pages import PagedArray
 from napari_sam2track.labels import MAX_ID, Closing, Scale
 
 
 @dataclass(frozen=True, eq=False)
 class LabelStack(Closing):
-    """A movie of label images that stay in their file until they are read.
+    """A movie of label images, of which nothing is in memory.
 
     Use it in a ``with`` block, or `close` it, if the source is a file that stays open.
 
     Attributes
     ----------
     source
-        Path or name that was opened, for messages and provenance.
-    n_frames
-        Number of frames.
-    frame_shape
-        (Y, X) or (Z, Y, X), in pixels.
+        What was opened, for messages and provenance.
+    array
+        The values as they are in the source, read where they are indexed.
+    layout
+        The axes of the array.
     frame_numbers
         The number of each frame in the source (from file names, or 0, 1, ...); consecutive.
     names
-        Name of each frame in a message: a file name, or a place in the file.
+        What to call each frame in a message: a file name, or a place in the file.
     scale
-        Size of a frame and of a pixel, if the source has it.
+        Size of a frame and of a pixel, if the source says so.
     parents
-        Parent of each daughter, from our own metadata in the source; not checked.
+        Daughter to mother, as our own metadata in the source has it; not checked.
     note
-        Origin, from our own metadata (`provenance`); else empty.
+        Where it comes from, as our own metadata has it (`provenance`); else empty.
     """
 
     source: str
-    n_frames: int
-    frame_shape: tuple[int, ...]
-    frame_numbers: tuple[int, ...]
-    names: tuple[str, ...]
-    _load: Callable[[int], NDArray[Any]] = field(repr=False)
+    array: ArrayLike = field(repr=False)
+    layout: LabelAxes
+    frame_numbers: tuple[int, ...] = field(repr=False)
+    names: tuple[str, ...] = field(repr=False)
     _close: Callable[[], object] | None = field(default=None, repr=False)
     scale: Scale = field(default_factory=Scale)
     parents: Mapping[Any, Any] = field(default_factory=dict)
     note: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return self.layout.n_frames
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """(Y, X) or (Z, Y, X), in pixels."""
+        return self.layout.frame_shape
 
     @property
     def height(self) -> int:
@@ -78,7 +92,13 @@ class LabelStack(Closing):
         FormatError
             If the frame cannot be read, has another size, or holds what cannot be labels.
         """
-        labels = as_labels(self._load(t), self.names[t], len(self.frame_shape))
+        try:
+            values = np.asarray(self.array[self.layout.index(t)])
+        except FormatError:
+            raise
+        except Exception as error:  # truncated files show up only here; decoders raise anything
+            raise FormatError(f"{self.names[t]} cannot be read: {error}") from error
+        labels = self.layout.arrange(as_labels(values, self.names[t], len(self.frame_shape)))
         if labels.shape != self.frame_shape:
             raise FormatError(
                 f"{self.names[t]} has {size_text(labels.shape)} pixels, but {self.names[0]} has "
@@ -177,14 +197,33 @@ def from_arrays(
     FormatError
         If there are no frames, or they have no pixels.
     """
-    first = frames[0].shape if len(frames) else ()
-    if len(first) not in (2, 3) or 0 in first:
+    shape = tuple(frames[0].shape) if len(frames) else ()
+    if len(shape) not in (2, 3) or 0 in shape:
         raise FormatError(f"{source} holds no label images: it has no frames of (Y, X) pixels")
+
+    def read_frame(t: int) -> NDArray[Any]:
+        return np.asarray(frames[t])
+
+    array = PagedArray((len(frames),), shape, np.dtype(frames[0].dtype), read_frame, keep=0)
+    layout = label_axes(array.shape, source, "T" + "ZYX"[-len(shape) :])
     numbers, names = counted(len(frames), source)
-    stack = LabelStack(
-        source, len(frames), tuple(first), numbers, names, lambda t: np.asarray(frames[t])
-    )
-    return stack if scale is None else replace(stack, scale=scale)
+    return LabelStack(source, array, layout, numbers, names, scale=scale or Scale())
+
+
+@contextmanager
+def reading_labels(path: Path, kind: str) -> Iterator[None]:
+    """Run `reading`, with its errors and those of movies as errors of labels.
+
+    Raises
+    ------
+    FormatError
+        If something cannot be read.
+    """
+    try:
+        with reading(path, kind):
+            yield
+    except FramesError as error:
+        raise FormatError(str(error)) from error
 
 
 def size_text(shape: tuple[int, ...]) -> str:

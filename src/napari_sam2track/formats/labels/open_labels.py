@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.labels import label_arrays, label_files
+from napari_sam2track.formats.labels import label_arrays, label_files, label_tiffs
 from napari_sam2track.formats.labels.label_stack import LabelStack
+from napari_sam2track.frames.zarr_store import is_zarr
 
 
 def open_labels(path: str | Path, *, axes: str | None = None) -> LabelStack:
@@ -38,12 +39,12 @@ def open_labels(path: str | Path, *, axes: str | None = None) -> LabelStack:
     if not path.exists():
         raise FormatError(f"{path} does not exist: give a folder or a file of label images")
     suffix = path.suffix.lower()
-    if suffix == ".zarr" or (path.is_dir() and label_arrays.is_zarr(path)):
+    if suffix == ".zarr" or is_zarr(path):
         return label_arrays.open_zarr(path, axes)
     if path.is_dir():
         return label_files.open_folder(path, axes)
     if suffix in (".tif", ".tiff") or is_tiff(path):
-        return label_files.open_tiff(path, axes)
+        return label_tiffs.open_tiff(path, axes)
     if suffix == ".png":
         return label_files.open_png(path)
     if suffix == ".npy":
