@@ -105,7 +105,7 @@ def array_of(node: zarr.Array[Any] | zarr.Group, path: Path) -> tuple[zarr.Array
 
 
 def ome_metadata(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return OME's metadata in a group's attributes: version 0.5 has a key for them, 0.4 has not."""
+    """Return OME's metadata in a group's attributes; version 0.5 has a key for it, 0.4 has none."""
     ome = attributes.get("ome", attributes)
     return ome if isinstance(ome, Mapping) else {}
 
