@@ -402,3 +402,29 @@ def test_redo_survives_a_look_that_finds_the_same(work, centres):
     assert work.history.can_redo
     work.redo()
     assert (work.labels.array == 2).any()
+
+
+def test_accepting_is_a_step_and_a_second_time_reopens(work, centres):
+    click(work, 1, 0, centres[1])
+    run(work)
+    assert not work.accept(99, [0])  # nobody knows it
+    assert work.accept(1, [2])
+    assert work.annotations.approved.of(1) == {2}
+    assert work.accept(1, range(N))
+    assert work.annotations.approved.of(1) == set(range(N))
+    assert work.accept(1, range(N))
+    assert not work.annotations.approved.of(1)
+    work.undo()
+    assert work.annotations.approved.of(1) == set(range(N))
+
+
+def test_problems_come_one_after_the_other(work, centres):
+    assert work.grid.next_problem((0, 0)) is None
+    click(work, 1, 0, centres[1])
+    click(work, 2, 0, centres[2])
+    run(work)
+    click(work, 1, 3, centres[1])  # later frames of it are stale
+    first = work.grid.next_problem((0, 0))
+    assert first is not None and first[1] == 1
+    assert work.grid.next_problem(first) != first
+    assert work.grid.next_problem((N, 9)) == first  # around the end

@@ -348,25 +348,14 @@ class MovieProject(Project):
         except Sam2TrackError as error:
             self.fail(error)
             return
-        known = dict(self.work.annotations.prompts.items())
-        self._look_at(self.work.set_prompts(PromptSet({**known, **dict(given.items())}), "masks"))
+        self._look_at(self.work.put_prompts(given, "masks"))
 
     def accept(self, frames: Iterable[int] | None = None) -> None:
         """Accept the current object on frames (None: this one), or reopen them."""
-        places, i = self.work.state.places, self.current
-        there = set(places.frames(i)) if i in places else set()
-        wanted = [self.frame] if frames is None else [t for t in frames if t in there]
-        if frames is None and self.frame not in there:
-            absent = self.work.grid
-            known = i in absent.ids
-            if not known:
-                self.tell("info", f"Object {i} is not on this frame, so there is nothing to accept")
-                return
-        annotations = self.work.annotations
-        if set(wanted) <= annotations.approved.of(i):
-            self.work.say(annotations.reopened(i, wanted), f"open object {i} again")
-        else:
-            self.work.say(annotations.accepted(i, wanted), f"accept object {i}")
+        wanted = [self.frame] if frames is None else list(frames)
+        if not self.work.accept(self.current, wanted):
+            i = self.current
+            self.tell("info", f"Object {i} is not on this frame, so there is nothing to accept")
 
     # -- runs ----------------------------------------------------------------------------------
 
@@ -456,14 +445,10 @@ class MovieProject(Project):
 
     def next_problem(self) -> tuple[int, int] | None:
         """Go to the next frame that should be checked."""
-        grid = self.work.grid
-        at = np.argwhere(grid.problems())
-        at = at[np.lexsort((at[:, 0], at[:, 1]))]
-        if not len(at):
+        found = self.work.grid.next_problem((self.frame, self.current))
+        if found is None:
             self.tell("info", "There is no problem that is known of")
             return None
-        here = self.frame, self.current
-        keys = [(int(t), grid.ids[k]) for k, t in at]
-        t, i = next((key for key in keys if key > here), keys[0])
+        t, i = found
         self.go_to(i, t)
         return i, t

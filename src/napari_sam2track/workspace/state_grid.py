@@ -124,6 +124,12 @@ class Grid:
         found: NDArray[np.bool_] = (self.states == STALE) | lost | low
         return found
 
+    def next_problem(self, after: tuple[int, int]) -> tuple[int, int] | None:
+        """Return (frame, object) of the next cell to check, around the end; None: no problem."""
+        at = np.argwhere(self.problems())
+        keys = sorted((int(t), self.ids[k]) for k, t in at)
+        return next((key for key in keys if key > after), keys[0]) if keys else None
+
 
 def fill(
     grid: Grid,

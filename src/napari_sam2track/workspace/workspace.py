@@ -179,6 +179,31 @@ class Workspace(LabelsWorkspace):
         self.refresh({i for i, _ in keys})
         return [k for k in keys if k in prompts]
 
+    def put_prompts(self, given: PromptSet, title: str) -> list[Key]:
+        """Put prompts in the place of those for the same objects and frames; see `set_prompts`."""
+        known = dict(self.annotations.prompts.items())
+        return self.set_prompts(PromptSet({**known, **dict(given.items())}), title)
+
+    def accept(self, object_id: int, frames: Collection[int]) -> bool:
+        """Accept an object on frames: a step. Where it is accepted on all of them, reopen them.
+
+        Returns
+        -------
+        bool
+            False if nothing is known of the object on any of the frames.
+        """
+        places, annotations = self.state.places, self.annotations
+        there = set(places.frames(object_id)) if object_id in places else set()
+        known = len(frames) == 1 and object_id in self.grid.ids  # its absence can be accepted
+        wanted = [t for t in frames if t in there or known]
+        if not wanted:
+            return False
+        if set(wanted) <= annotations.approved.of(object_id):
+            self.say(annotations.reopened(object_id, wanted), f"open object {object_id} again")
+        else:
+            self.say(annotations.accepted(object_id, wanted), f"accept object {object_id}")
+        return True
+
     def looker(self, key: Key) -> tuple[Prompt, Callable[[], ObjectResult]]:
         """Return a prompt, and the function that previews its object in another thread."""
         runner = Runner(self.asked(), self.store)
