@@ -9,15 +9,8 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_sam2track._widgets.status_strip import StatusLegend, StatusStrip
-from napari_sam2track._widgets.strip_image import (
-    ABSENT,
-    COLOURS,
-    LOWEST,
-    PROPAGATED,
-    STALE,
-    STALE_DARK,
-    STATES,
-)
+from napari_sam2track._widgets.strip_image import COLOURS, LOWEST, STALE_DARK
+from napari_sam2track.workspace.state_grid import ABSENT, PROPAGATED, STALE, STATES
 
 
 def grid(n_objects, n_frames, state=PROPAGATED):

@@ -9,31 +9,25 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_sam2track._widgets.strip_image import (
-    ABSENT,
-    APPROVED,
-    CORRECTED,
     FIRST_PROBLEM,
-    NONE,
-    PROMPTED,
-    PROPAGATED,
-    STALE,
-    STATES,
     cell_codes,
     colour_table,
     hatched,
     pooled,
 )
-from napari_sam2track.workspace import state_grid
+from napari_sam2track.workspace.state_grid import (
+    ABSENT,
+    APPROVED,
+    CORRECTED,
+    NONE,
+    PROMPTED,
+    PROPAGATED,
+    STALE,
+)
 
 
 def code(state, score=np.nan):
     return int(cell_codes(np.array([state], np.uint8), np.array([score], np.float32))[0])
-
-
-def test_states_are_those_of_the_work():
-    pytest.importorskip("torch")
-
-    assert state_grid.STATES == STATES
 
 
 def test_what_wants_to_be_seen_more_has_the_larger_code():

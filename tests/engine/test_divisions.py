@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam2track.engine.divisions import LASTING, LOOK_BACK, Two, find_split, two_parts
+from napari_sam2track.engine.divisions import LASTING, LOOK_BACK, TwoParts, find_split, two_parts
 from napari_sam2track.masks import Patch
 
 
@@ -81,7 +81,7 @@ def test_looks_back_a_bounded_number_of_frames():
 )
 def test_evidence_of_frames_in_a_row_adds_up(evidence, enough):
     parts = two_parts(TWO).parts
-    two = [None if e is None else Two(parts, e) for e in evidence]
+    two = [None if e is None else TwoParts(parts, e) for e in evidence]
     split = find_split(len(two), 1, lambda t: two[t - 1])
     assert (split is not None) == enough
     if enough:

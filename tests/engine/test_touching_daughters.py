@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_sam2track.engine import touching_daughters
-from napari_sam2track.engine.divisions import LOOK_BACK, Two, two_parts
+from napari_sam2track.engine.divisions import LOOK_BACK, TwoParts, two_parts
 from napari_sam2track.engine.network.batches import Batcher
 from napari_sam2track.engine.network.fast import fast_version
 from napari_sam2track.engine.network.network import Network
@@ -171,6 +171,6 @@ def test_each_is_asked_once(bundled, movie, monkeypatch):
 @pytest.mark.parametrize("evidence", [0.3, 1.2])
 def test_what_says_more_counts(bundled, movie, monkeypatch, evidence):
     apart = patch_of((((20, 20), (20, 40)), ((60, 20), (60, 40))))
-    Stub(monkeypatch, Two(two_parts(apart).parts, evidence))
+    Stub(monkeypatch, TwoParts(two_parts(apart).parts, evidence))
     found = TwoInTouch(Batcher(bundled, "window", 8), movie).ask(0, {1: apart}, lambda: {1: apart})
     assert found[1].evidence == max(evidence, two_parts(apart).evidence)

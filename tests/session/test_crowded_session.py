@@ -14,7 +14,7 @@ from napari_sam2track.samples import SampleMovie
 from napari_sam2track.session.run_store import RunStore
 from napari_sam2track.session.runner import Runner
 from napari_sam2track.session.session import Session
-from napari_sam2track.session.stored_frame import STATES
+from napari_sam2track.session.stored_frame import STORED_STATES
 
 N = 9
 
@@ -92,7 +92,9 @@ def test_who_gave_way_is_not_shown_and_the_others_are_not_switched(
     for name, store in (("on", on), ("off", off)):
         frames = [store.read(t) for t in range(3, N)]
         ghosts[name] = sum(bool(f.patch_of(2)) for f in frames)
-        states = {STATES[s] for f in frames for s in f.rows["state"][f.rows["id"] == 2].tolist()}
+        states = {
+            STORED_STATES[s] for f in frames for s in f.rows["state"][f.rows["id"] == 2].tolist()
+        }
         if name == "on":
             assert states & {State.LOST, State.ABSENT}
     assert ghosts["on"] < ghosts["off"]
@@ -184,7 +186,7 @@ def test_lost_absent_stopped_and_prompted_again(sample, movie, prompts, tmp_path
     back = given(sample, 2, 8, truth=3)
     store, _ = run(session(movie, prompts | back, give_up=2), tmp_path)
     frames = [store.read(t) for t in range(N)]
-    mine = [STATES[int(f.rows["state"][f.rows["id"] == 2][0])] for f in frames]
+    mine = [STORED_STATES[int(f.rows["state"][f.rows["id"] == 2][0])] for f in frames]
     seen = mine.index(State.LOST)
     assert 3 <= seen <= 5
     rest = [State.STOPPED] * (N - 1 - seen - 2)

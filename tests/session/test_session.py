@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_sam2track.engine import touching_daughters
-from napari_sam2track.engine.divisions import Two
+from napari_sam2track.engine.divisions import TwoParts
 from napari_sam2track.engine.touching_daughters import halves
 from napari_sam2track.errors import DeviceError, PromptError, UsageError
 from napari_sam2track.frames import open_frames
@@ -435,7 +435,7 @@ def test_evidence_adds_up_over_a_stop(in_touch, tmp_path, monkeypatch, stop):
         if t in fail:
             raise DeviceError("no memory for this")
         two = {i: halves(mask) for i, mask in masks.items()}
-        return [Two(two[i], 0.6) if i == 1 and t in (5, 6) else None for i in masks]
+        return [TwoParts(two[i], 0.6) if i == 1 and t in (5, 6) else None for i in masks]
 
     monkeypatch.setattr(touching_daughters, "two_in_touch", look)
     engine = {"divisions": "apply", "mode": "window", "touching": "on", "stop": 8}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam2track.engine.divisions import LASTING, Two
+from napari_sam2track.engine.divisions import LASTING, TwoParts
 from napari_sam2track.engine.results import FrameResult, ObjectResult, State
 from napari_sam2track.masks import Mask, Patch
 from napari_sam2track.prompts import Prompt, PromptSet
@@ -34,7 +34,7 @@ class Movie:
     def ask(self, t, asked, all_known):
         self.asked.append(t)
         e = self.evidence[t]
-        return {i: Two((HALF, HALF), e) if e else None for i in asked if asked[i]}
+        return {i: TwoParts((HALF, HALF), e) if e else None for i in asked if asked[i]}
 
     def splits(self, t, given=(0,), told=()):
         one = ObjectResult(1, State.PROPAGATED, 1.0, 1.0, PATCH)

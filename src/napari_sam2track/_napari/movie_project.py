@@ -30,10 +30,11 @@ from napari_sam2track.errors import Sam2TrackError, UsageError
 from napari_sam2track.models.registry import ModelInfo
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import PromptSet, masks_from_labels
+from napari_sam2track.prompts.values import Key
 from napari_sam2track.session.runner import RunStep
 from napari_sam2track.workspace.annotations import Annotations
 from napari_sam2track.workspace.state_grid import STATES
-from napari_sam2track.workspace.workspace import Key, Workspace
+from napari_sam2track.workspace.workspace import Workspace
 
 
 def _leave_one_core() -> None:

@@ -12,6 +12,7 @@ from napari_sam2track.errors import FormatError
 from napari_sam2track.labels import checked_id
 from napari_sam2track.prompts import Point, Prompt, PromptSet
 from napari_sam2track.prompts.syntax import parse_label
+from napari_sam2track.prompts.values import Key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 GREEN, RED = (0.2, 0.85, 0.3, 1.0), (0.95, 0.2, 0.2, 1.0)
 LABELS = ("positive", "negative")
-Key = tuple[int, int]
 ToLayer = Callable[[NDArray[Any]], NDArray[Any]]
 
 

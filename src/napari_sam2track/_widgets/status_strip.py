@@ -18,13 +18,13 @@ from napari_sam2track._widgets.strip_image import (
     MEANINGS,
     RGB,
     STALE_DARK,
-    STATES,
     cell_codes,
     colour_table,
     hatched,
     pooled,
 )
 from napari_sam2track._widgets.time_view import TimeView
+from napari_sam2track.workspace.state_grid import STATES
 
 #: Height of a row, in pixels: it depends on the room there is.
 LOWEST_ROW, HIGHEST_ROW = 6, 14

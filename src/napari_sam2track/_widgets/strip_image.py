@@ -11,12 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-#: State codes are indices into this; the same as in `workspace.state_grid`, see its test.
-STATES = ("none", "prompted", "propagated", "corrected", "stale", "absent", "approved")
-NONE, PROMPTED, PROPAGATED, CORRECTED, STALE, ABSENT, APPROVED = range(len(STATES))
+from napari_sam2track.workspace.state_grid import LOW_SCORE, PROPAGATED, STATES
 
-#: Scores below this stand out.
-LOW_SCORE = 0.5
 #: Shades of scores, from 0 to 1; half of them are low.
 LEVELS = 8
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_sam2track.masks import Mask, Patch, two_pieces
 
-#: Two parts that lie apart must last for so many frames.
+#: TwoParts parts that lie apart must last for so many frames.
 LASTING = 3
 #: What has lasted for more frames than this was reported earlier (four are enough): each frame
 #: looks back a bounded number of frames, however long an object stays in two parts.
@@ -17,7 +17,7 @@ LOOK_BACK = 16
 
 
 @dataclass(frozen=True, eq=False)
-class Two:
+class TwoParts:
     """The two parts of an object on one frame.
 
     Attributes
@@ -35,7 +35,7 @@ class Two:
 
 Patches = Mapping[int, Patch]
 #: Takes a frame, masks of some objects on it, and a getter of all masks; says which are two.
-Ask = Callable[[int, Patches, Callable[[], Patches]], dict[int, Two | None]]
+AskWhichAreTwo = Callable[[int, Patches, Callable[[], Patches]], dict[int, TwoParts | None]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class FoundDivision:
     frame
         The first frame with two parts.
     parts
-        As of `Two`, on that frame.
+        As of `TwoParts`, on that frame.
     score
         0 to 1: the ratio of their areas, averaged over the frames since.
     """
@@ -57,16 +57,18 @@ class FoundDivision:
     score: float
 
 
-def two_parts(patch: Patch) -> Two | None:
+def two_parts(patch: Patch) -> TwoParts | None:
     """Return the object as the two pieces of its mask (`two_pieces`); None if it is one."""
     pieces = two_pieces(patch.mask.crop)
     if pieces is None:
         return None
     first, second = (Mask.from_frame(pieces == k, patch.y0, patch.x0) for k in (1, 2))
-    return Two((first, second), 1 / LASTING)
+    return TwoParts((first, second), 1 / LASTING)
 
 
-def find_split(t: int, first: int, two_at: Callable[[int], Two | None]) -> FoundDivision | None:
+def find_split(
+    t: int, first: int, two_at: Callable[[int], TwoParts | None]
+) -> FoundDivision | None:
     """Return the division of an object that has been two for long enough on frame ``t``.
 
     Only the movie and stored results decide, so that a run which was stopped finds
@@ -83,7 +85,7 @@ def find_split(t: int, first: int, two_at: Callable[[int], Two | None]) -> Found
     """
     scores: list[float] = []
     evidence = 0.0
-    two: Two | None = None
+    two: TwoParts | None = None
     for u in range(t, first - 1, -1):
         now = two_at(u)
         if now is None:

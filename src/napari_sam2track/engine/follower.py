@@ -60,7 +60,7 @@ class Follower:
         """True if it was missing for too long to be searched any more."""
         return 0 < self.give_up < self.missing
 
-    def note(self, present: bool, prompted: bool) -> State:
+    def advance(self, present: bool, prompted: bool) -> State:
         """Count a frame and return the object's state on it."""
         if present or prompted:
             self.missing = 0

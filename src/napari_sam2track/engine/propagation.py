@@ -263,7 +263,7 @@ class Pass:
             self._keep(t, f, s)
         results = [(f, self._result(t, f, s)) for f, s in ready + seen]
         for f in resting:
-            state = f.note(present=False, prompted=False)
+            state = f.advance(present=False, prompted=False)
             results.append((f, ObjectResult(f.object_id, state, 0.0, 0.0, NOTHING)))
         # another task of the same object may only pass through this frame
         objects = sorted((o for f, o in results if f.wants(t)), key=lambda o: o.object_id)
@@ -283,7 +283,7 @@ class Pass:
                 f.motion = f.motion.told(shape, window_of(f.task.prompts[t]))
             else:
                 f.motion = f.motion.seen(shape)
-        state = f.note(shape is not None, seen.prompted)
+        state = f.advance(shape is not None, seen.prompted)
         known = (f.object_id, state, seen.score, seen.iou, seen.patch)
         return ObjectResult(*known, seen.claim_strength, seen.firm, seen.verdict.ceded)
 

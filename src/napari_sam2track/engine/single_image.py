@@ -40,7 +40,7 @@ class MaskCandidate:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Still:
+class ImageMasks:
     """The objects of an image.
 
     Attributes
@@ -69,7 +69,7 @@ def segment(
     prompts: PromptSet,
     params: MaskParams,
     candidates: bool = False,
-) -> Still:
+) -> ImageMasks:
     """Outline objects on frame ``t`` from their prompts on it.
 
     Proposals are collected on request, since they cost as much again.
@@ -86,4 +86,4 @@ def segment(
             every.append(MaskCandidate(object_id, rank, mask, float(ious_m[m])))
     (result,) = run
     every.sort(key=lambda c: (c.object_id, c.rank))
-    return Still(result.labels_yx, result.objects, tuple(every), mode, reason)
+    return ImageMasks(result.labels_yx, result.objects, tuple(every), mode, reason)

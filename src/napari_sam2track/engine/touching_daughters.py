@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_sam2track.engine.clicks import Clicks, decode_clicks
-from napari_sam2track.engine.divisions import LOOK_BACK, Patches, Two, two_parts
+from napari_sam2track.engine.divisions import LOOK_BACK, Patches, TwoParts, two_parts
 from napari_sam2track.engine.network.batches import Batcher
 from napari_sam2track.engine.views.views import Movie, WindowView
 from napari_sam2track.engine.views.windows import MaskExtent
@@ -48,11 +48,11 @@ class TwoInTouch:
 
     def __init__(self, batcher: Batcher, movie: Movie) -> None:
         self._batcher, self._movie = batcher, movie
-        self._known: dict[int, dict[int, Two | None]] = {}
+        self._known: dict[int, dict[int, TwoParts | None]] = {}
 
     def ask(
         self, t: int, asked: Patches, all_known: Callable[[], Patches]
-    ) -> dict[int, Two | None]:
+    ) -> dict[int, TwoParts | None]:
         """Return which objects are two, apart or in touch; the stronger evidence counts.
 
         Parameters
@@ -87,7 +87,7 @@ def two_in_touch(
     t: int,
     labels_yx: NDArray[np.uint32],
     masks: Mapping[int, Mask],
-) -> list[Two | None]:
+) -> list[TwoParts | None]:
     """Return two objects in touch for each object that consists of two; None if it is one.
 
     Parameters
@@ -123,7 +123,7 @@ def halves(mask: Mask) -> tuple[Mask, Mask] | None:
     return first, second
 
 
-def as_two(mask: Mask, one: Patch, other: Patch) -> Two | None:
+def as_two(mask: Mask, one: Patch, other: Patch) -> TwoParts | None:
     """Return the outlines of two halves, if they are two objects that make up the mask.
 
     Pixels of both go to the higher logit, and of each the largest piece counts.
@@ -146,7 +146,7 @@ def as_two(mask: Mask, one: Patch, other: Patch) -> Two | None:
     if small < LEAST_RATIO * large:
         return None
     upper, lower = sorted(parts, key=lambda part: (part.y0, part.x0))
-    return Two((upper, lower), evidence)
+    return TwoParts((upper, lower), evidence)
 
 
 def _largest(mask_yx: NDArray[np.bool_], y0: int, x0: int) -> Mask:

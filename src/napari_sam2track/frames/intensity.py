@@ -16,7 +16,7 @@ from napari_sam2track.frames.source import Source
 SAMPLE_FRAMES = 16
 SAMPLE_PIXELS = 1_000_000
 
-Window = tuple[float, float]
+IntensityWindow = tuple[float, float]
 
 _EXAMPLE = 'give "low,high" such as "100,4000", or percentiles such as "p0.1,p99.9"'
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -70,7 +70,7 @@ def parse_intensity(text: str) -> Intensity:
 
 def resolve_windows(
     source: Source, channels: tuple[int, ...], intensity: Intensity | None
-) -> tuple[Window, ...]:
+) -> tuple[IntensityWindow, ...]:
     """Fix the window of each channel for the whole movie.
 
     Parameters
@@ -122,7 +122,7 @@ def _sample(source: Source, channels: tuple[int, ...]) -> NDArray[Any]:
     return np.concatenate(parts)
 
 
-def _percentile_window(values: NDArray[Any], intensity: Intensity) -> Window:
+def _percentile_window(values: NDArray[Any], intensity: Intensity) -> IntensityWindow:
     wide = values.astype(np.float64)
     wide = wide[np.isfinite(wide)]
     if wide.size == 0:  # reading such a frame raises the right error
@@ -135,7 +135,7 @@ def _percentile_window(values: NDArray[Any], intensity: Intensity) -> Window:
     return low, high
 
 
-def to_uint8(values: NDArray[Any], window: Window) -> NDArray[np.uint8]:
+def to_uint8(values: NDArray[Any], window: IntensityWindow) -> NDArray[np.uint8]:
     """Map pixel values to 8 bits, the window's ends to 0 and 255, rounding to the nearest.
 
     Parameters
@@ -162,7 +162,7 @@ def to_uint8(values: NDArray[Any], window: Window) -> NDArray[np.uint8]:
     return _scale(values.astype(np.float64), window)
 
 
-def _scale(values: NDArray[Any], window: Window) -> NDArray[np.uint8]:
+def _scale(values: NDArray[Any], window: IntensityWindow) -> NDArray[np.uint8]:
     low, high = window
     if not math.isfinite(high - low):  # the whole range of float64
         values, low, high = values / 2, low / 2, high / 2

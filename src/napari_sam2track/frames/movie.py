@@ -14,7 +14,7 @@ from napari_sam2track.errors import FramesError
 from napari_sam2track.frames.channels import choose_channels
 from napari_sam2track.frames.intensity import (
     Intensity,
-    Window,
+    IntensityWindow,
     check_finite,
     parse_intensity,
     resolve_windows,
@@ -69,7 +69,7 @@ class Frames(Closing):
             low, high = intensity
             intensity = Intensity(float(low), float(high))
         self._asked = intensity
-        self._windows: tuple[Window, ...] | None = None
+        self._windows: tuple[IntensityWindow, ...] | None = None
         self._lock = threading.Lock()
 
     @property
@@ -98,7 +98,7 @@ class Frames(Closing):
         return self._source.name
 
     @property
-    def intensity(self) -> tuple[Window, ...]:
+    def intensity(self) -> tuple[IntensityWindow, ...]:
         """(low, high) pixel values that become 0 and 255, for each of `channels`."""
         with self._lock:  # two threads must not take the sample twice
             if self._windows is None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from napari_sam2track.session.stored_frame import STATES, StoredFrame
+from napari_sam2track.session.stored_frame import STORED_STATES, StoredFrame
 from napari_sam2track.tracks.regions import Regions
 
 #: ``parent_id`` is empty without a parent; place and box are where pixels are left to the object,
@@ -37,7 +37,14 @@ def object_rows(
     """
     where = {int(label): k for k, label in enumerate(regions.labels)}
     for object_id, state, score, iou in frame.rows[_FIELDS].tolist():
-        row: list[Any] = [object_id, t, parents.get(object_id), STATES[state].value, score, iou]
+        row: list[Any] = [
+            object_id,
+            t,
+            parents.get(object_id),
+            STORED_STATES[state].value,
+            score,
+            iou,
+        ]
         k = where.get(object_id)
         if k is None:
             yield [*row, 0, *(None,) * 6]

@@ -19,7 +19,7 @@ from napari_sam2track.session.stale import Plan
 from napari_sam2track.session.stored_frame import StoredFrame
 
 if TYPE_CHECKING:
-    from napari_sam2track.engine.divisions import Ask, FoundDivision
+    from napari_sam2track.engine.divisions import AskWhichAreTwo, FoundDivision
     from napari_sam2track.engine.embeddings import Encoder
     from napari_sam2track.engine.network.network import Network
     from napari_sam2track.engine.propagation import Known, Pass
@@ -328,7 +328,7 @@ class Runner:
         known = {*self.session.prompts.objects, *self._decided.found.objects}
         return max(max(known, default=0) + 1, self.session.free_from)
 
-    def _ask(self) -> Ask | None:
+    def _ask(self) -> AskWhichAreTwo | None:
         """Return the function that says whether objects are two; None if divisions are off."""
         engine = self.session.engine
         if engine.divisions == "off":
@@ -341,7 +341,9 @@ class Runner:
             return lambda t, asked, known: {i: two_parts(patch) for i, patch in asked.items()}
         return TwoInTouch(Batcher.of(self._computing, "window", engine), self.session.frames).ask
 
-    def _divisions(self, result: FrameResult, ask: Ask) -> list[tuple[int, FoundDivision]]:
+    def _divisions(
+        self, result: FrameResult, ask: AskWhichAreTwo
+    ) -> list[tuple[int, FoundDivision]]:
         """Return the objects of a frame that have become two."""
         from napari_sam2track.session.splits import find_splits
 

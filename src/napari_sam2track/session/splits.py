@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from functools import cache
 
-from napari_sam2track.engine.divisions import LASTING, Ask, FoundDivision, Patches, Two, find_split
+from napari_sam2track.engine.divisions import (
+    LASTING,
+    AskWhichAreTwo,
+    FoundDivision,
+    Patches,
+    TwoParts,
+    find_split,
+)
 from napari_sam2track.engine.results import FrameResult
 from napari_sam2track.prompts import PromptSet
 from napari_sam2track.session.decisions import Division
@@ -16,7 +23,7 @@ def find_splits(
     stored_at: Callable[[int], Patches],
     prompts: PromptSet,
     told: Collection[Division],
-    ask: Ask,
+    ask: AskWhichAreTwo,
 ) -> list[tuple[int, FoundDivision]]:
     """Return the objects of a frame that have become two, and where, without known divisions.
 
@@ -43,7 +50,7 @@ def find_splits(
     def patches(u: int) -> Patches:
         return {**stored_at(u), **(mine if u == t else {})}
 
-    def two_at(u: int, i: int) -> Two | None:
+    def two_at(u: int, i: int) -> TwoParts | None:
         patch = mine[i] if u == t else patches(u).get(i)
         return ask(u, {i: patch}, lambda: patches(u))[i] if patch else None
 

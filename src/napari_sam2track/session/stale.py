@@ -115,8 +115,10 @@ class Plan:
         works = []
         for i in self.prompts.objects if objects is None else objects:
             segments = self.segments(i)
-            works += [_Work(i, segments, task) for task in self._drafts(i, segments, store, step)]
-        together: dict[int, list[_Work]] = {}
+            works += [
+                _OpenTask(i, segments, task) for task in self._drafts(i, segments, store, step)
+            ]
+        together: dict[int, list[_OpenTask]] = {}
         for work in works:
             together.setdefault(work.begin, []).append(work)
         out: list[Task] = []
@@ -185,7 +187,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class _Work:
+class _OpenTask:
     """A task before it is decided from which memory it resumes."""
 
     object_id: int
@@ -216,7 +218,7 @@ class _Work:
         return self.task.after(frame, state)
 
 
-def _going_on(group: Sequence[_Work], store: RunStore, step: int) -> list[Task]:
+def _going_on(group: Sequence[_OpenTask], store: RunStore, step: int) -> list[Task]:
     """Return tasks that resume together, from the last memory that all have undamaged."""
     while True:
         known = [work.remembered(store, step) for work in group]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_sam2track.engine.results import ObjectResult, State
 from napari_sam2track.masks import Patch, compose_labels
 
-#: Row of an object on a frame: id, state (index into STATES), score, predicted IoU; the
+#: Row of an object on a frame: id, state (index into STORED_STATES), score, predicted IoU; the
 #: key of its segment (`engine.tasks.Segment`); the box of its mask; and the strength of its claim
 #: (`engine.neighbours.Claim`).
 ROW = np.dtype(
@@ -25,7 +25,7 @@ ROW = np.dtype(
         *(("right", np.float32), ("firm", np.bool_)),
     ]
 )
-STATES = tuple(State)
+STORED_STATES = tuple(State)
 #: Head of a file: numbers of rows and logits, whether these are float32, number of touched ids.
 #: numpy's own files take several times as long to write and to read.
 HEAD, MAGIC, VERSION = struct.Struct("<8sIQQ?Q"), b"s2tframe", 1
@@ -73,7 +73,7 @@ class StoredFrame:
                 int(row["key"]),
                 ObjectResult(
                     int(row["id"]),
-                    STATES[int(row["state"])],
+                    STORED_STATES[int(row["state"])],
                     float(row["score"]),
                     float(row["iou"]),
                     patch,
@@ -149,7 +149,7 @@ class StoredFrame:
         for k, o in enumerate(objects):
             size = o.patch.logits_yx.shape
             place = (o.patch.y0, o.patch.x0, *size)
-            known = (o.object_id, STATES.index(o.state), o.score, o.iou, keys[o.object_id])
+            known = (o.object_id, STORED_STATES.index(o.state), o.score, o.iou, keys[o.object_id])
             rows[k] = (*known, *place, o.claim_strength, o.firm)
             patch = o.patch if precise else o.patch.half()
             logits = patch.logits_yx.astype(dtype)

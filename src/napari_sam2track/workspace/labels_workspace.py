@@ -13,6 +13,7 @@ from psygnal import Signal
 from napari_sam2track.errors import EditError, UsageError
 from napari_sam2track.labels import EditableLabels
 from napari_sam2track.prompts import Prompt
+from napari_sam2track.prompts.values import Key
 from napari_sam2track.session.decisions import Division
 from napari_sam2track.session.run_store import RunStore
 from napari_sam2track.tracks.editing.changes import Change
@@ -26,7 +27,6 @@ from napari_sam2track.workspace.annotations_after_edits import follow
 from napari_sam2track.workspace.frame_journal import LabelJournal
 
 #: (object, frame).
-Key = tuple[int, int]
 
 
 @dataclass(frozen=True)

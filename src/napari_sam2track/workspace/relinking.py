@@ -13,11 +13,11 @@ from napari_sam2track.labels import LabelFrames
 from napari_sam2track.linking import Linker, connected_parts, locked_links, separate
 from napari_sam2track.params import LinkParams
 from napari_sam2track.prompts import Prompt, PromptSet
+from napari_sam2track.prompts.values import Key
 from napari_sam2track.tracks.table import TrackTable
 from napari_sam2track.tracks.tracked_movie import map_labels
 from napari_sam2track.workspace.annotations import Annotations
 from napari_sam2track.workspace.frame_sets import FrameSets
-from napari_sam2track.workspace.labels_workspace import Key
 
 
 @dataclass(frozen=True, eq=False)

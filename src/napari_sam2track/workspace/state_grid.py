@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.engine.results import State
 from napari_sam2track.session.stale import Plan
-from napari_sam2track.session.stored_frame import STATES as STORED
-from napari_sam2track.session.stored_frame import StoredFrame
+from napari_sam2track.session.stored_frame import STORED_STATES, StoredFrame
 from napari_sam2track.tracks.editing.track_index import Places
 from napari_sam2track.workspace.annotations import Annotations
 
@@ -22,7 +21,7 @@ NONE, PROMPTED, PROPAGATED, CORRECTED, STALE, ABSENT, APPROVED = range(len(STATE
 #: Scores below this are worth a look.
 LOW_SCORE = 0.5
 _SEEN = (State.PROMPTED, State.PROPAGATED)
-_CODES = np.array([PROPAGATED if s in _SEEN else ABSENT for s in STORED], np.uint8)
+_CODES = np.array([PROPAGATED if s in _SEEN else ABSENT for s in STORED_STATES], np.uint8)
 
 
 @dataclass(eq=False)

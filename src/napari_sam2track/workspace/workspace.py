@@ -15,6 +15,7 @@ from napari_sam2track.masks import compose_labels
 from napari_sam2track.models.registry import ModelInfo
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import Prompt, PromptSet
+from napari_sam2track.prompts.values import Key
 from napari_sam2track.session.decisions import Decisions, Division
 from napari_sam2track.session.run_store import RunStore
 from napari_sam2track.session.runner import Runner, RunStep
@@ -26,10 +27,8 @@ from napari_sam2track.tracks.table import TrackTable
 from napari_sam2track.workspace.annotations import Annotations, changed_keys
 from napari_sam2track.workspace.annotations_after_edits import mask_prompt
 from napari_sam2track.workspace.frame_merge import change_between, merge_frame
-from napari_sam2track.workspace.labels_workspace import Key, LabelsWorkspace, UndoNote
+from napari_sam2track.workspace.labels_workspace import LabelsWorkspace, UndoNote
 from napari_sam2track.workspace.state_grid import Grid, Results, fill
-
-__all__ = ["Key", "UndoNote", "Workspace"]
 
 
 class Workspace(LabelsWorkspace):
