@@ -24,7 +24,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_sam2track._napari import work_folder
 
-OUT = Path(__file__).parent / "images"
+OUT = Path(__file__).parents[1] / "images"
 #: Width of a picture, in pixels.
 WIDTH = 1100
 
