@@ -1,6 +1,6 @@
 """Claims of neighbours: which object gives way where two claim the same pixels.
 
-docs/crowds.md explains how the constants were chosen, and alternatives that were tried.
+docs/figures/crowds.md explains how the constants were chosen, and alternatives that were tried.
 """
 
 from __future__ import annotations

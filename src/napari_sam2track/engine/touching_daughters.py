@@ -29,7 +29,7 @@ from napari_sam2track.masks import (
 )
 
 #: What two outlines may share (IoU): as much as the first and one frame is enough, up to the
-#: second and four are needed (docs/dividing.md).
+#: second and four are needed (docs/guides/dividing.md).
 CLEAR, MOST_SHARED = 0.05, 0.2
 #: Least part of the mask that the two cover, and least IoU of both together with it.
 LEAST_COVER, LEAST_IOU = 0.85, 0.6

@@ -28,7 +28,7 @@ from napari_sam2track.prompts import Prompt
 #: off, as a standard deviation of the logarithm, it may be.
 FILL, FILL_SPREAD = math.pi / 4 / 9, 0.7
 #: Number of steps of the scale to either side that are compared, and the weight of their
-#: agreement: worth 0.08 of IoU on synthetic images (docs/training.md).
+#: agreement: worth 0.08 of IoU on synthetic images (docs/guides/training.md).
 ASKED, AGREEMENT = 2, 2.0
 #: Masks of two windows are compared at the same points, so many to a side of the larger one.
 _POINTS = 48

@@ -91,7 +91,7 @@ class Recipe:
 _CLIP_KINDS: tuple[tuple[Kind, float], ...] = (("click", 0.4), ("box", 0.2), ("mask", 0.4))
 
 #: Recipe of the bundled model: the last of five trainings, each of which began from the
-#: weights of the one before (docs/training.md).
+#: weights of the one before (docs/guides/training.md).
 BUNDLED = Recipe(
     stages=(
         Stage(

@@ -1,4 +1,4 @@
-"""The network with less to do on each call, for inference; docs/speed.md has the figures.
+"""The network with less to do on each call, for inference; docs/figures/speed.md has the figures.
 
 What depends on the weights alone is computed once; what objects share on a frame is computed
 once a frame; projections of the same tokens are one product; channels come last. Results differ

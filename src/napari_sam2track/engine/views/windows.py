@@ -20,7 +20,7 @@ from PIL import Image
 from napari_sam2track.masks import Mask
 
 #: For so many frames an unseen object counts as lost, then as absent. A window that
-#: grows meanwhile finds neighbours rather than the object (docs/crowds.md).
+#: grows meanwhile finds neighbours rather than the object (docs/figures/crowds.md).
 SEARCH_FRAMES = 8
 #: Smallest side in pixels: a smaller window shows nothing around an object.
 MIN_SIDE = 24.0
