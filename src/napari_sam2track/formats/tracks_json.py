@@ -1,4 +1,4 @@
-"""Our own JSON of tracks, described in docs/reference/tracks-json.md: versioned, and checked on reading."""
+"""Our own JSON of tracks (docs/reference/tracks-json.md): versioned, and checked on reading."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def keep_freed_memory() -> bool:
     """Let glibc keep freed memory for the next allocation, instead of releasing it at once.
 
     Networks ask for the same large blocks again on every frame, and new pages are slow: on a CPU
-    this saves a sixth of the time (docs/figures/speed.md). It holds for the whole process, so it is for
+    this saves a sixth of the time (figures/speed.md). It holds for the whole process, so it is for
     programs of ours, not for a plugin in somebody else's.
 
     Returns

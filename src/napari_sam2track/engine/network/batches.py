@@ -20,7 +20,7 @@ R = TypeVar("R")
 Mode = Literal["frame", "window"]
 
 #: Squares up to this size are computed by several single threads side by side: their operations
-#: are too small to be shared by threads (docs/figures/speed.md has the figures). Larger ones are shared
+#: are too small to be shared by threads (see docs/figures/speed.md). Larger ones are shared
 #: well, and side by side they would need the memory several times.
 SMALL_SQUARE = 512
 #: With fewer objects than this for each thread, one shared batch is as fast.
