@@ -36,9 +36,9 @@ from napari_sam2track.session.run_store import RunStore
 from napari_sam2track.session.runner import Runner
 from napari_sam2track.session.session import Session
 from napari_sam2track.tracks.tracked_movie import (
-    RelabelledFrames,
     TrackedMovie,
     relabelled,
+    relabelled_frames,
     table_of,
 )
 
@@ -68,7 +68,7 @@ def main() -> None:
             row(shown, f"{name}, from frame {start}", part, wanted, labels, found)
         masks = np.stack([threshold(movie.read(t)) for t in range(start, movie.n_frames)])
         table = link_all(ArrayLabels(masks), LinkParams())
-        linked = RelabelledFrames(ArrayLabels(masks), table)
+        linked = relabelled_frames(ArrayLabels(masks), table)
         labels = np.stack([linked.read(t) for t in range(len(masks))])
         movie_of = TrackedMovie(relabelled(table), linked)
         row(shown, f"threshold and linker, from frame {start}", part, wanted, labels, movie_of)

@@ -28,10 +28,10 @@ from napari_sam2track.params import LinkParams
 from napari_sam2track.samples import LabelSample, dividing_nuclei, growing_colony, shake
 from napari_sam2track.tracks.table import TrackTable
 from napari_sam2track.tracks.tracked_movie import (
-    RelabelledFrames,
     TrackedMovie,
     map_labels,
     relabelled,
+    relabelled_frames,
     table_of,
 )
 
@@ -87,7 +87,7 @@ def scores(masks: np.ndarray, table: TrackTable, truth: LabelSample) -> dict[str
 
     labels = ArrayLabels(truth.labels_tyx)
     true = TrackedMovie(table_of(labels, truth.parents), labels)
-    found = TrackedMovie(relabelled(table), RelabelledFrames(ArrayLabels(masks), table))
+    found = TrackedMovie(relabelled(table), relabelled_frames(ArrayLabels(masks), table))
     return {score.name: score.value for score in evaluate(found, true)}
 
 

@@ -21,6 +21,15 @@ from napari_sam2track.samples import centre_pixels, dividing_nuclei, mean_overla
 from napari_sam2track.session import run as run_module
 
 
+class _Tensor:
+    """Like one of torch, whose types are its own."""
+
+    shape, dtype = (4, 96, 112), "torch.uint16"
+
+    def __getitem__(self, index):
+        raise AssertionError("nothing is read")
+
+
 @pytest.fixture(scope="module")
 def sample():
     return moving_cells(n_frames=6, height=96, width=112, n_cells=3)
@@ -196,22 +205,42 @@ def test_a_temporary_run_is_gone_with_its_run(sample, clicks):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda m: st.follow(m, {1: [(0, 1)]}), r"point of object 1 is \(0, 1\); give .*t, y, x"),
-        (lambda m: st.follow(m, boxes={1: (0, 1, 2, 3)}), "box of object 1 is .*t, y0, x0"),
+        (lambda m: st.follow(m, {1: [(0, 1)]}), r"point of object 1 is \(0, 1\); give \(t, y, x"),
+        (lambda m: st.follow(m, {1: [(0, 3, 3, -1)]}), "last number says whether .* 1 or 0"),
+        (lambda m: st.follow(m, {1: 5}), "points of object 1 are 5; give"),
+        (lambda m: st.follow(m, [(0, 3, 3)]), "points is a list; give a dictionary of object ids"),
+        (lambda m: st.follow(m, {1: []}), "prompts that were given are empty"),
+        (lambda m: st.follow(m, masks={0: np.zeros((96, 112), int)}), "were given are empty"),
+        (lambda m: st.follow(m, masks=np.ones((96, 112))), "masks is a ndarray; give a dictionary"),
+        (lambda m: st.follow(m, masks={0: np.ones((48, 56), int)}), r"\(48, 56\), but frames of"),
+        (lambda m: st.follow(m, masks={1.5: np.ones((96, 112), int)}), "frame 1.5 is not a whole"),
+        (lambda m: st.follow(m, prompts={}), "prompts is a dict; give a PromptSet"),
+        (lambda m: st.follow(m, boxes={1: (0, 1, 2, 3)}), r"box of object 1 is .*\(t, y0, x0"),
+        (lambda m: st.follow(m, boxes={1: [(0, 1, 1, 9, 9)] * 2}), "two boxes on frame 0"),
         (lambda m: st.follow(m, {1: [(0.5, 3, 3)]}), "frame 0.5 is not a whole number"),
         (lambda m: st.follow(m, {0: [(0, 3, 3)]}), "object id is 0"),
         (lambda m: st.follow(m, {1: [(99, 3, 3)]}), "frame 99, prompted for object 1"),
         (lambda m: st.follow(m, {1: [(0, 3, 3)]}, direktion="x"), "no parameter 'direktion'; kn"),
         (lambda m: st.follow(m, {1: [(0, 3, 3)]}, direction="x"), "direction='x': Input should"),
+        (lambda m: st.follow(m, {1: [(0, 3, 3)]}, overlay="none"), "overlay is about the results"),
+        (lambda m: st.follow(m, {1: [(0, 3, 3)]}, progress=5), "progress is 5; give a function"),
+        (lambda m: st.follow(m, {1: [(0, 3, 3)]}, out=5), "out is 5, not a path"),
         (lambda m: st.follow("nowhere.tif", {1: [(0, 3, 3)]}), "nowhere.tif does not exist"),
         (lambda m: st.follow(3, {1: [(0, 3, 3)]}), "movie of type int cannot be read"),
+        (lambda m: st.follow(_Tensor(), {1: [(0, 3, 3)]}), "which numpy does not know"),
         (lambda m: st.follow(m, {1: [(0, 3, 3)]}, model="gpt"), "gpt"),
         (lambda m: st.open_run("nowhere"), "no run in nowhere to open"),
+        (lambda m: st.open_run(5), "folder is 5, not a path"),
         (lambda m: st.segment(m[0]), "there are no prompts"),
+        (lambda m: st.segment(m, {1: [(3, 3)]}), r"\(6, 96, 112\) is no image"),
         (lambda m: st.segment(m[0], {1: [(500, 3)]}), "outside the image"),
+        (lambda m: st.segment(m[0], {1: [(0, 28, 24)]}), "last number says whether"),
+        (lambda m: st.segment(m[0], {1: (28, 24)}), "a point of object 1 is 28; give"),
         (lambda m: st.link(m[0, 0]), "holds no label images"),
+        (lambda m: st.link(None), "masks of type NoneType cannot be linked"),
         (lambda m: st.link(m.astype(int), min_iuo=1), "no parameter 'min_iuo'; known are min_iou"),
         (lambda m: st.open_tracks("nowhere.geff"), "nowhere.geff does not exist"),
+        (lambda m: st.open_tracks(None), "path is None, not a path"),
     ],
 )
 def test_errors_are_ours_and_say_what_is_wrong(sample, call, message):
@@ -267,3 +296,76 @@ def test_tracks_without_masks_say_so(tmp_path):
         pytest.raises(st.Sam2TrackError, match="places and no masks"),
     ):
         _ = places.labels
+
+
+@pytest.mark.parametrize(
+    ("correction", "message"),
+    [
+        ({}, "nothing is corrected"),
+        ({"points": []}, "nothing is corrected"),
+        ({"points": [(3, 40, 50)]}, "last number says whether it is on the object"),
+        ({"mask": np.zeros((96, 112))}, "the mask is empty"),
+        ({"mask": np.ones((48, 56))}, r"shape \(48, 56\), but frames of this movie have"),
+        ({"mask": np.full((96, 112), np.nan)}, "holds NaN"),
+        ({"mask": np.ones((96, 112)), "points": [(3, 3)]}, "a mask stands alone"),
+        ({"t": 5, "points": [(3, 3)]}, "frame 5 is outside frames 0 to 2 of this run"),
+    ],
+)
+def test_a_correction_that_says_nothing_or_too_much(sample, clicks, correction, message):
+    with st.follow(sample.images_tyx, clicks, stop=2) as run:
+        before = np.asarray(run.labels)
+        with pytest.raises(st.Sam2TrackError, match=message):
+            run.correct(**{"object_id": 1, "t": 2, **correction})
+        np.testing.assert_array_equal(run.labels, before)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (st.Merge(1, 2, "foo"), "overlap of Merge is 'foo'; give 'refuse' or 'union'"),
+        (st.Split(1, 1.5), "frame of Split is 1.5; give a whole number"),
+        (st.Relabel(1, "b"), "new of Relabel is 'b'; give a whole number"),
+        ("merge 1,2", "'merge 1,2' is no edit"),
+        (None, "None is no edit"),
+    ],
+)
+def test_edits_that_are_none(edit, message):
+    with st.link(dividing_nuclei().labels_tyx[:4]) as tracks:
+        with pytest.raises(st.Sam2TrackError, match=message):
+            tracks.history.do(edit)
+        with pytest.raises(st.Sam2TrackError, match="are no edits; give a list"):
+            tracks.history.do_all(st.Delete(1))
+
+
+def test_labels_compare_as_arrays_do(sample, clicks):
+    with st.follow(sample.images_tyx[:2], clicks) as run:
+        stack = np.asarray(run.labels)
+        np.testing.assert_array_equal(run.labels == 1, stack == 1)
+        np.testing.assert_array_equal(np.where(run.labels != 0, 7, 0), np.where(stack, 7, 0))
+        assert "shape (2, 96, 112)" in repr(run.labels)
+        assert repr(run) == "<Run of 3 objects through 2 x 96 x 112 (t, y, x)>"
+    assert repr(run) == "<Run, closed>"
+
+
+def test_masks_in_zarr_are_linked(tmp_path):
+    import zarr
+
+    masks = dividing_nuclei().labels_tyx[:4]
+    stored = zarr.create_array(str(tmp_path / "m.zarr"), data=masks)
+    with st.link(stored) as tracks, st.link(masks) as others:
+        np.testing.assert_array_equal(tracks.labels, others.labels)
+        assert repr(tracks).startswith("<Tracks: ")
+    with pytest.raises(st.Sam2TrackError, match="these tracks are closed"):
+        _ = tracks.labels
+    with pytest.raises(st.Sam2TrackError, match="these tracks are closed"):
+        _ = tracks.history
+
+
+def test_a_run_that_is_not_kept_is_gone_when_it_is_closed(sample, clicks, tmp_path):
+    with st.follow(
+        sample.images_tyx[:2], clicks, out=tmp_path / "o", overlay="none", keep_run=False
+    ) as run:
+        run.correct(1, 1, mask=sample.labels_tyx[1] == 1)
+    assert (tmp_path / "o" / "labels.tif").exists()
+    with pytest.raises(st.Sam2TrackError, match="no run in"):
+        st.open_run(tmp_path / "o", sample.images_tyx[:2])

@@ -1,7 +1,9 @@
-"""The scripts in examples/ run, and print what they promise."""
+"""Scripts: those in examples/ run and print what they promise; all others import what is there."""
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import os
 import subprocess
 import sys
@@ -34,3 +36,20 @@ def test_it_runs(name, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert SAYS[name] in done.stdout
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "docs/make", "examples"])
+def test_scripts_import_what_is_there(folder):
+    """Nobody else looks at them: neither mypy nor a test runs them."""
+    scripts = sorted((FOLDER.parent / folder).glob("*.py"))
+    if not scripts:
+        pytest.skip(f"{folder} is not beside the tests")
+    for path in scripts:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("napari_sam2"):
+                module = importlib.import_module(str(node.module))
+                for alias in node.names:
+                    found = hasattr(module, alias.name) or importlib.util.find_spec(
+                        f"{node.module}.{alias.name}"
+                    )
+                    assert found, f"{path.name} imports {alias.name} from {node.module}"

@@ -23,8 +23,8 @@ ROOT = Path(napari_sam2track.__file__).parent
 
 #: Lowest first. A part imports itself and parts of lower levels; "" is the package itself.
 LEVELS = (
-    {"", "errors", "samples", "progress"},
-    {"labels", "masks", "params", "storage"},
+    {"", "errors", "samples"},
+    {"labels", "masks", "params", "progress", "storage"},
     {"frames", "prompts"},
     {"models", "tracks"},
     {"engine", "formats", "linking"},

@@ -16,7 +16,7 @@ from napari_sam2track.linking import link_all
 from napari_sam2track.params import LinkParams
 from napari_sam2track.samples import growing_colony, shake
 from napari_sam2track.tracks.lineage import lineage_ids
-from napari_sam2track.tracks.tracked_movie import RelabelledFrames, map_labels
+from napari_sam2track.tracks.tracked_movie import map_labels, relabelled_frames
 
 FRAMES = (12, 19, 20, 33)
 
@@ -29,7 +29,7 @@ def main() -> None:
         ids = np.unique(frame[frame > 0])
         masks[t] = map_labels(frame, ids, rng.permutation(len(ids)).astype(np.uint32) + 1)
     table = link_all(ArrayLabels(masks), LinkParams())
-    tracked = RelabelledFrames(ArrayLabels(masks), table)
+    tracked = relabelled_frames(ArrayLabels(masks), table)
 
     grey = np.linspace(90, 240, int(masks.max()))
     before = np.concatenate([np.zeros((1, 3)), np.repeat(grey[:, None], 3, 1)]).astype(np.uint8)

@@ -17,7 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.errors import FormatError, FramesError, UsageError
+from napari_sam2track.errors import (
+    FormatError,
+    FramesError,
+    OutputError,
+    PromptError,
+    UsageError,
+)
 from napari_sam2track.formats import tracks_files
 from napari_sam2track.formats.editable_tracks import Tracks
 from napari_sam2track.formats.labels.label_stack import LabelStack, from_arrays
@@ -25,6 +31,7 @@ from napari_sam2track.formats.labels.open_labels import open_labels
 from napari_sam2track.formats.provenance import provenance
 from napari_sam2track.frames import Frames
 from napari_sam2track.frames import open_frames as open_movie
+from napari_sam2track.frames.arrays import ArrayLike
 from napari_sam2track.linking import LockedLink, link_all, separate
 from napari_sam2track.models.device import choose_device, keep_freed_memory
 from napari_sam2track.models.download import ready_model
@@ -38,14 +45,14 @@ from napari_sam2track.params import (
     Params,
     ReadParams,
 )
-from napari_sam2track.progress import ProgressHook, no_progress
+from napari_sam2track.progress import ProgressHook, checked_hook, no_progress
 from napari_sam2track.prompts import PromptSet
 from napari_sam2track.prompts.from_numbers import Click, prompts_from_numbers
-from napari_sam2track.session.results_folder import session_of_run, writing_to
+from napari_sam2track.session.results_folder import clear_run, session_of_run, writing_to
 from napari_sam2track.session.run import Run
 from napari_sam2track.session.run_folder import RunFolder, new_run, run_in
 from napari_sam2track.session.session import Session
-from napari_sam2track.session.session_file import SessionFile, movie_beside
+from napari_sam2track.session.session_file import SessionFile, movie_of_session
 from napari_sam2track.storage.scratch import scratch_folder
 from napari_sam2track.tracks.tracked_movie import TrackedMovie, relabelled_frames
 
@@ -122,28 +129,46 @@ def follow(
     ...     run.labels.shape, run.states.shape
     ((4, 96, 96), (1, 4))
     """
-    hook = progress or no_progress
+    hook, folder = checked_hook(progress), None if out is None else _path(out, "out")
     keep_freed_memory()
     looked_at, followed, auto, output = _parameters(
         engine, FramesParams, EngineParams, AutoParams, OutputParams
     )
+    if folder is None:
+        for name in sorted(set(engine) & set(OutputParams.model_fields)):
+            raise UsageError(f"{name} is about the results in a folder; choose one with out=")
+    elif folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise OutputError(
+            f"the folder {folder} is not empty; choose another one, say overwrite=True to replace "
+            "the results in it, or go on with its run by open_run()"
+        )
     held = ExitStack()
     try:
         frames = held.enter_context(_opened(movie, looked_at))
-        said = prompts_from_numbers(points, boxes, masks).merge(prompts or PromptSet())
+        said = prompts_from_numbers(points, boxes, masks, shape=(frames.height, frames.width))
+        if prompts is not None:
+            said = said.merge(_prompt_set(prompts))
+        if not said and any(each is not None for each in (points, boxes, masks, prompts)):
+            raise PromptError(
+                "the prompts that were given are empty; give some, or none at all to look for "
+                "objects on the first frame"
+            )
         session = Session(
             frames,
             ready_model(model),
             said,
             followed,
             auto if auto.discover or not said else None,
-            choose_device(device).device,
+            choose_device(str(device)).device,
         )
         session.check()
         source = _source(movie)
-        folder = Path(out) if out is not None else held.enter_context(scratch_folder("sam2track"))
+        if folder is None:
+            folder = held.enter_context(scratch_folder("sam2track"))
         file = session.to_file(source, looked_at, output)
         run_folder = held.enter_context(new_run(folder, session, file, source, overwrite))
+        if not output.keep_run:
+            held.callback(clear_run, folder)
         run = Run(run_folder, None if out is None else output, held)
         run.resume(hook)
     except BaseException:
@@ -187,14 +212,19 @@ def open_run(
     Traceback (most recent call last):
     napari_sam2track.errors.PromptError: there are no prompts, so nothing to follow; ...
     """
-    folder = Path(folder)
+    folder = _path(folder, "folder")
     if not session_of_run(folder).exists():
         raise FormatError(f"there is no run in {folder} to open; follow(..., out=...) makes one")
     held = ExitStack()
     try:
         held.enter_context(writing_to(folder))
         file = run_in(folder)
-        source = movie_beside(file, session_of_run(folder)) if movie is None else movie
+        source = movie_of_session(file, session_of_run(folder)) if movie is None else movie
+        if source is None:
+            raise FramesError(
+                f"the movie of the run in {folder}, {file.source}, is not there; give it, as in "
+                "open_run(folder, movie)"
+            )
         frames = held.enter_context(_opened(source, file.frames))
         _check_pixels(frames, file, folder)
         session = Session(
@@ -203,8 +233,9 @@ def open_run(
             file.prompt_set(),
             EngineParams.named({**file.engine.model_dump(), **engine}),
             file.auto,
-            choose_device(device).device,
+            choose_device(str(device)).device,
         )
+        session.check()
         asked = session.to_file(_source(source), file.frames, file.output)
         run_folder = RunFolder(folder, session, asked, _source(source))
         run_folder.runner.recall()
@@ -262,15 +293,22 @@ def segment(
     from napari_sam2track.models.loading import load_network
 
     looked_at, params = _parameters(mask, FramesParams, MaskParams)
-    clicks = {i: [(0, *click) for click in given] for i, given in (points or {}).items()}
-    prompts = prompts_from_numbers(clicks, {i: (0, *box) for i, box in (boxes or {}).items()})
-    still = image if isinstance(image, str | PathLike) else np.asarray(image)[None]
-    if looked_at.axes is None and not isinstance(still, str | PathLike):
-        looked_at = looked_at.model_copy(update={"axes": "TYX" if still.ndim == 3 else "TYXC"})
-    with _opened(still, looked_at) as frames:
+    if isinstance(image, str | PathLike):
+        movie: Any = image
+    else:
+        movie = np.asarray(image)[None]
+        if movie.ndim != 3 and not (movie.ndim == 4 and movie.shape[-1] in (3, 4)):
+            raise FramesError(
+                f"an image of shape {movie.shape[1:]} is no image of (Y, X) or (Y, X, 3) pixels; "
+                "give one frame, or follow() a movie"
+            )
+        looked_at = looked_at.model_copy(update={"axes": "TYX" if movie.ndim == 3 else "TYXC"})
+    with _opened(movie, looked_at) as frames:
         if frames.n_frames != 1:
             raise FramesError(f"{frames.name} has {frames.n_frames} frames; follow() is for movies")
-        network = Network(load_network(ready_model(model), choose_device(device).device))
+        shape = frames.height, frames.width
+        prompts = prompts_from_numbers(points, boxes, shape=shape, frame=0)
+        network = Network(load_network(ready_model(model), choose_device(str(device)).device))
         session = Session(frames, ready_model(model), prompts)
         session.check()
         return segment_image(network, frames, 0, prompts, params).labels_yx
@@ -307,14 +345,19 @@ def link(masks: Any, *, progress: ProgressHook | None = None, **link: Any) -> Tr
     >>> tracks.labels.shape[0], len(tracks.table) > 0
     (6, True)
     """
-    params = LinkParams.named(link)
+    params, hook = LinkParams.named(link), checked_hook(progress)
+    if not isinstance(masks, str | PathLike | ArrayLike):
+        raise FormatError(
+            f"masks of type {type(masks).__name__} cannot be linked; give a path, or an array "
+            "(T, Y, X) or (T, Z, Y, X)"
+        )
     stack = (
         open_labels(Path(masks))
         if isinstance(masks, str | PathLike)
         else from_arrays(masks, _ARRAY)
     )
     try:
-        return linked(stack, params, progress=progress or no_progress)[0]
+        return linked(stack, params, progress=hook)[0]
     except BaseException:
         stack.close()
         raise
@@ -388,8 +431,8 @@ def open_tracks(
     6
     """
     options = ReadParams.named(read)
-    hook = progress or no_progress
-    movie = tracks_files.open_tracks(Path(path), format, options=options, progress=hook)
+    hook, path = checked_hook(progress), _path(path, "path")
+    movie = tracks_files.open_tracks(path, format, options=options, progress=hook)
     for text in movie.provenance.get("notes", ()):
         warnings.warn(str(text), stacklevel=2)
     return Tracks(movie)
@@ -413,6 +456,22 @@ def _parameters(given: Mapping[str, Any], *kinds: type[Params]) -> tuple[Any, ..
         kind.named({name: given[name] for name in given if name in kind.model_fields})
         for kind in kinds
     )
+
+
+def _path(value: Any, name: str) -> Path:
+    """Return a path; raise UsageError if it is none."""
+    if not isinstance(value, str | PathLike):
+        raise UsageError(f"{name} is {value!r:.60}, not a path; give the name of a file or folder")
+    return Path(value)
+
+
+def _prompt_set(prompts: Any) -> PromptSet:
+    """Return prompts; raise PromptError if they are something else."""
+    if not isinstance(prompts, PromptSet):
+        raise PromptError(
+            f"prompts is a {type(prompts).__name__}; give a PromptSet, or points, boxes and masks"
+        )
+    return prompts
 
 
 def _opened(movie: Any, params: FramesParams) -> Frames:

@@ -11,13 +11,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2track.errors import FormatError
+from napari_sam2track.errors import FormatError, UsageError
 from napari_sam2track.formats.tracks_csv import table_to_pandas
 from napari_sam2track.formats.tracks_files import Format, format_of_output, losses, write_tracks
 from napari_sam2track.frames.lazy_array import LazyFrames, lazy_labels
 from napari_sam2track.labels import Closing, LabelFrames
 from napari_sam2track.params import WriteParams
-from napari_sam2track.progress import ProgressHook, no_progress
+from napari_sam2track.progress import ProgressHook, checked_hook
 from napari_sam2track.storage.scratch import scratch_folder
 from napari_sam2track.tracks.editing.edited_copy import EditedCopy
 from napari_sam2track.tracks.editing.history import History
@@ -45,10 +45,20 @@ class Tracks(Closing):
     """
 
     def __init__(self, movie: TrackedMovie) -> None:
-        self._movie = movie
+        self._opened = movie
         self._held = ExitStack()
         self._held.callback(movie.close)
-        self._close = weakref.finalize(self, self._held.close)
+        self._close = self._end = weakref.finalize(self, self._held.close)
+
+    def __repr__(self) -> str:
+        table = self._opened.table if not self._end.alive else self.current.table
+        return f"<Tracks: {table.n_tracks} in {table.n_frames} frames of {table.frame_shape}>"
+
+    @property
+    def _movie(self) -> TrackedMovie:
+        if not self._end.alive:
+            raise UsageError("these tracks are closed; open them again")
+        return self._opened
 
     @property
     def labels(self) -> LazyFrames:
@@ -62,7 +72,7 @@ class Tracks(Closing):
         return lazy_labels(self._current_labels())
 
     def _current_labels(self) -> LabelFrames:
-        if "history" in self.__dict__:
+        if self._movie.labels is not None and "history" in self.__dict__:
             return self.history.state.labels
         if self._movie.labels is None:
             raise FormatError(
@@ -95,10 +105,11 @@ class Tracks(Closing):
     @property
     def current(self) -> TrackedMovie:
         """The tracks as values, after all edits."""
+        movie = self._movie
         if "history" not in self.__dict__:
-            return self._movie
+            return movie
         state = self.history.state
-        return replace(self._movie, table=state.table(), labels=state.labels)
+        return replace(movie, table=state.table(), labels=state.labels)
 
     def save(
         self,
@@ -131,8 +142,12 @@ class Tracks(Closing):
         UsageError
             If the format is not known.
         """
+        if not isinstance(path, str | PathLike) or not isinstance(format, str | None):
+            raise UsageError(
+                f"save({path!r:.60}, format={format!r}): give a path, and a format's name or None"
+            )
         chosen = format_of_output(Path(path), format)
-        options, hook = WriteParams.named(write), progress or no_progress
+        options, hook = WriteParams.named(write), checked_hook(progress)
         for text in self.write(Path(path), chosen, options, overwrite, hook):
             warnings.warn(f"not kept in {path}: {text}", stacklevel=2)
 

@@ -47,6 +47,10 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         yield
     except Sam2TrackError:
         raise
+    except PermissionError as error:
+        raise FramesError(
+            f"{path} may not be read ({error.strerror}); see to its permissions, or copy it"
+        ) from error
     except Exception as error:
         raise FramesError(
             f"{path} cannot be read as {kind} ({error}); it may be damaged: copy or export it again"
@@ -146,7 +150,13 @@ def from_array(
     FramesError
         If the axes do not fit, or the pixels are not numbers.
     """
-    dtype = np.dtype(array.dtype)
+    try:
+        dtype = np.dtype(array.dtype)
+    except TypeError as error:
+        raise FramesError(
+            f"{name} has pixels of type {array.dtype}, which numpy does not know; convert it to a "
+            "numpy array"
+        ) from error
     if dtype.kind not in "uifb":
         raise FramesError(
             f"{name} has pixels of type {dtype}, which are no intensities; "

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
 from napari_sam2track.frames.source import Source
@@ -18,7 +19,7 @@ from napari_sam2track.labels import LabelFrames
 _REMEMBERED = 2
 
 
-class LazyFrames:
+class LazyFrames(NDArrayOperatorsMixin):
     """Frames as an array whose first axis is time; it has what napari needs of a layer's data.
 
     It is read-only. Any thread may read it.
@@ -65,6 +66,14 @@ class LazyFrames:
     def nbytes(self) -> int:
         """Bytes that the whole would take in memory."""
         return self.size * int(self.dtype.itemsize)
+
+    def __repr__(self) -> str:
+        return f"<LazyFrames of shape {self.shape}, {self.dtype}, read when they are indexed>"
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        """Compute with all frames in memory, as ``labels == 3`` does."""
+        arrays = [np.asarray(each) if isinstance(each, LazyFrames) else each for each in inputs]
+        return getattr(ufunc, method)(*arrays, **options)
 
     def __len__(self) -> int:
         return self.shape[0]

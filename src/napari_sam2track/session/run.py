@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.errors import UsageError
+from napari_sam2track.errors import PromptError, UsageError
 from napari_sam2track.formats.editable_tracks import Tracks
 from napari_sam2track.frames.lazy_array import LazyFrames, lazy_labels
 from napari_sam2track.labels import Closing, MappedFrames
 from napari_sam2track.params import OutputParams
-from napari_sam2track.progress import ProgressHook, no_progress
+from napari_sam2track.progress import ProgressHook, checked_hook
 from napari_sam2track.prompts import PromptSet
-from napari_sam2track.prompts.from_numbers import prompts_from_numbers
+from napari_sam2track.prompts.from_numbers import mask_prompt_from, prompts_from_numbers
 from napari_sam2track.session.object_table import COLUMNS, object_rows
 from napari_sam2track.session.run_folder import RunFolder
 from napari_sam2track.session.session import Session
@@ -57,6 +57,13 @@ class Run(Closing):
     def __init__(self, folder: RunFolder, output: OutputParams | None, held: ExitStack) -> None:
         self._opened, self._output = folder, output
         self._close = self._end = weakref.finalize(self, held.close)
+
+    def __repr__(self) -> str:
+        if not self._end.alive:
+            return "<Run, closed>"
+        store = self._opened.store
+        shape = " x ".join(map(str, store.shape))
+        return f"<Run of {len(self.prompts.objects)} objects through {shape} (t, y, x)>"
 
     @property
     def _folder(self) -> RunFolder:
@@ -177,14 +184,25 @@ class Run(Closing):
         PromptError
             If the prompt does not fit the movie, or is empty.
         """
+        session = self.session
+        shape = session.frames.height, session.frames.width
+        if not session.engine.start <= t <= session.last:
+            raise PromptError(
+                f"frame {t} is outside frames {session.engine.start} to {session.last} of this "
+                "run; open it with another range, as in open_run(folder, stop=...)"
+            )
+        said = prompts_from_numbers(
+            {object_id: points}, None if box is None else {object_id: box}, shape=shape, frame=t
+        )
         if mask is not None:
-            given = np.where(np.asarray(mask) != 0, object_id, 0)
-            said = prompts_from_numbers(masks={t: given})
-            prompts = self.session.prompts.put(object_id, t, said[object_id, t])
+            mask_prompt = mask_prompt_from(mask, shape)
+            if said:
+                raise PromptError("a mask stands alone; leave out points and box, or the mask")
+            prompts = session.prompts.put(object_id, t, mask_prompt)
+        elif said:
+            prompts = session.prompts.merge(said)
         else:
-            clicks = {object_id: [(t, *click) for click in points]}
-            boxes = None if box is None else {object_id: (t, *box)}
-            prompts = self.session.prompts.merge(prompts_from_numbers(clicks, boxes))
+            raise PromptError("nothing is corrected; give points, a box or a mask")
         self._ask(prompts)
         self.resume(progress)
 
@@ -218,7 +236,7 @@ class Run(Closing):
             Called as ``progress(steps, total, "Following")``; it passes the steps on. Results are
             written if a folder was chosen.
         """
-        hook, runner = progress or no_progress, self._folder.runner
+        hook, runner = checked_hook(progress), self._folder.runner
         total = sum(map(len, runner.stale().values()))
         for _ in hook(runner.propagate(), total, "Following"):
             pass
@@ -240,7 +258,7 @@ class Run(Closing):
         changed = self._folder.undo()
         if changed is None:
             raise UsageError("there is nothing to undo; no computation has changed anything")
-        self._write(progress or no_progress)
+        self._write(checked_hook(progress))
         return changed
 
     def _write(self, progress: ProgressHook) -> None:

@@ -12,7 +12,7 @@ from napari_sam2track.errors import FormatError, OutputError
 from napari_sam2track.labels import EditableLabels
 
 
-class LabelJournal:
+class FrameJournal:
     """Old frames, in a folder for each step.
 
     Parameters

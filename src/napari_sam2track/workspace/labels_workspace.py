@@ -24,7 +24,7 @@ from napari_sam2track.tracks.editing.track_state import Edit, TrackState
 from napari_sam2track.tracks.table import TrackTable
 from napari_sam2track.workspace.annotations import Annotations
 from napari_sam2track.workspace.annotations_after_edits import follow
-from napari_sam2track.workspace.frame_journal import LabelJournal
+from napari_sam2track.workspace.frame_journal import FrameJournal
 
 #: (object, frame).
 
@@ -40,7 +40,7 @@ class UndoNote:
     before, after
         Annotations before and after the step.
     journal
-        Step of the `LabelJournal`, for changes too large to be kept in memory.
+        Step of the `FrameJournal`, for changes too large to be kept in memory.
     run
         Of a run: the store of its results, and the number of its journal there.
     tables
@@ -88,7 +88,7 @@ class LabelsWorkspace:
         self.locked: frozenset[int] = frozenset()
         self.state = TrackState(labels, parents, table)
         self.history = History(self.state)
-        self._journal = LabelJournal(folder / "undo")
+        self._journal = FrameJournal(folder / "undo")
         self._busy: Step | None = None
         self._relabelling = False
         self.state.changed.connect(self._tell)

@@ -179,7 +179,7 @@ def counted(n_frames: int, name: str) -> tuple[tuple[int, ...], tuple[str, ...]]
 
 
 def from_arrays(
-    frames: NDArray[Any] | Sequence[NDArray[Any]], source: str, scale: Scale | None = None
+    frames: ArrayLike | Sequence[NDArray[Any]], source: str, scale: Scale | None = None
 ) -> LabelStack:
     """Make a stack of label images in memory, or of memory maps and zarr arrays.
 
@@ -197,16 +197,18 @@ def from_arrays(
     FormatError
         If there are no frames, or they have no pixels.
     """
-    shape = tuple(frames[0].shape) if len(frames) else ()
+    # arrays of zarr have no length
+    n = int(frames.shape[0]) if isinstance(frames, ArrayLike) and frames.shape else len(frames)  # type: ignore[arg-type]
+    shape = tuple(frames[0].shape) if n else ()
     if len(shape) not in (2, 3) or 0 in shape:
         raise FormatError(f"{source} holds no label images: it has no frames of (Y, X) pixels")
 
     def read_frame(t: int) -> NDArray[Any]:
         return np.asarray(frames[t])
 
-    array = PagedArray((len(frames),), shape, np.dtype(frames[0].dtype), read_frame, keep=0)
+    array = PagedArray((n,), shape, np.dtype(frames[0].dtype), read_frame, keep=0)
     layout = label_axes(array.shape, source, "T" + "ZYX"[-len(shape) :])
-    numbers, names = counted(len(frames), source)
+    numbers, names = counted(n, source)
     return LabelStack(source, array, layout, numbers, names, scale=scale or Scale())
 
 

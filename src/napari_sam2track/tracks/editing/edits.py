@@ -76,6 +76,8 @@ class Merge:
 
     def plan(self, state: TrackState) -> Change:
         """Return the change; raise EditError if a track is missing, or both are in one frame."""
+        if self.overlap not in ("refuse", "union"):
+            raise EditError(f"overlap of Merge is {self.overlap!r}; give 'refuse' or 'union'")
         need_two(self.a, self.b)
         need(state, self.a, self.b)
         places = state.places

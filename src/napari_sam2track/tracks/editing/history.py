@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from napari_sam2track.errors import EditError
 from napari_sam2track.tracks.editing.change_builder import Draft
@@ -30,8 +30,8 @@ class Step:
     """
 
     edits: tuple[Edit, ...]
-    changes: tuple[Change, ...]
-    note: object = None
+    changes: tuple[Change, ...] = field(repr=False)
+    note: object = field(default=None, repr=False)
 
     @property
     def nbytes(self) -> int:
@@ -99,6 +99,8 @@ class History:
         EditError
             If there are none, or one cannot be made; nothing is changed then.
         """
+        if not isinstance(edits, Iterable):
+            raise EditError(f"{edits!r:.60} are no edits; give a list of them, or use do()")
         asked = tuple(edits)
         if not asked:
             raise EditError("there are no edits to make; name at least one")

@@ -8,8 +8,9 @@ date so that an edit reads the boxes it touches and no frame.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,7 +161,8 @@ class TrackState:
         EditError
             If one cannot be made; labels and parents are then as they were.
         """
-        return self.apply(edit.plan(self) for edit in edits)  # each after the one before is made
+        # each is planned after the one before is made
+        return self.apply(_checked(edit).plan(self) for edit in edits)
 
     def apply(self, changes: Iterable[Change]) -> tuple[Change, ...]:
         """Make known changes, in their order: all or none.
@@ -303,6 +305,19 @@ class TrackState:
                 place["bbox"][0, 3 - ndim + k] = outer.start + s.start
                 place["bbox"][0, 6 - ndim + k] = outer.start + s.stop
         return place
+
+
+def _checked(edit: Any) -> Edit:
+    """Return an edit; raise EditError if it is none, or one of its tracks and frames no number."""
+    if not (is_dataclass(edit) and callable(getattr(edit, "plan", None))):
+        raise EditError(f"{edit!r:.60} is no edit; give one such as Merge(3, 7)")
+    for field in fields(edit):
+        value = getattr(edit, field.name)
+        if str(field.type).startswith("int") and not isinstance(value, int | np.integer | None):
+            raise EditError(
+                f"{field.name} of {type(edit).__name__} is {value!r}; give a whole number"
+            )
+    return cast(Edit, edit)
 
 
 def _largest(ids: Ids) -> int:
