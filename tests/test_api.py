@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import doctest
+import gc
 import importlib
 import subprocess
 import sys
@@ -80,7 +81,7 @@ def test_follow_an_array(sample, clicks):
         assert labels.dtype == np.uint32
         assert labels.shape == sample.labels_tyx.shape
         assert mean_overlap(sample.labels_tyx, labels, 0) > 0.7
-        assert {doing for doing, _ in seen} == {"Following"}
+        assert seen == [("Following", 18)] * 18  # as many steps as were announced
         table = run.table
         assert isinstance(table, pd.DataFrame)
         assert len(table) == 3 * 6
@@ -160,7 +161,11 @@ def test_an_interrupted_run_goes_on(sample, clicks, tmp_path):
 
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
-        st.follow(sample.images_tyx, clicks, out=out, progress=interrupt)
+        st.follow(sample.images_tyx, clicks, out=out, progress=interrupt, keep_run=False)
+    kept = sorted(path.name for path in (out / ".run").rglob("*"))
+    gc.collect()  # the generator, which the traceback held, ends here
+    assert sorted(path.name for path in (out / ".run").rglob("*")) == kept
+    assert any(name.endswith(".frame") for name in kept)
     with st.open_run(out, sample.images_tyx) as run:
         assert "none" in set(run.states.to_numpy().ravel())
         run.resume()
@@ -369,3 +374,44 @@ def test_a_run_that_is_not_kept_is_gone_when_it_is_closed(sample, clicks, tmp_pa
     assert (tmp_path / "o" / "labels.tif").exists()
     with pytest.raises(st.Sam2TrackError, match="no run in"):
         st.open_run(tmp_path / "o", sample.images_tyx[:2])
+
+
+def test_undo_takes_back_other_settings_too(sample, clicks, tmp_path):
+    movie = sample.images_tyx
+    st.follow(movie, clicks, out=tmp_path / "o", overlay="none", stop=2).close()
+    with st.open_run(tmp_path / "o", movie, stop=4) as run:
+        run.resume()
+        assert run.states.to_numpy()[0, 4] == "propagated"
+        run.undo()
+        assert run.session.engine.stop == 2
+        assert set(run.states.to_numpy()[:, 3:].ravel()) == {"none"}
+    with pytest.raises(st.Sam2TrackError, match="frame 20 is outside"):
+        st.open_run(tmp_path / "o", movie, stop=20)
+
+
+def test_a_run_opened_with_its_movie_in_memory_keeps_its_path(sample, clicks, tmp_path):
+    path = tmp_path / "movie.tif"
+    tifffile.imwrite(path, sample.images_tyx[:2], photometric="minisblack")
+    st.follow(path, clicks, out=tmp_path / "o", overlay="none", axes="TYX").close()
+    st.open_run(tmp_path / "o", sample.images_tyx[:2]).close()
+    with st.open_run(tmp_path / "o") as run:
+        assert run.prompts.objects == (1, 2, 3)
+
+
+def test_edited_labels_do_not_become_empty_when_they_are_closed(tmp_path):
+    with st.link(dividing_nuclei().labels_tyx[:4]) as tracks:
+        tracks.history.do(st.Delete(1))
+        labels, history = tracks.labels, tracks.history
+        assert labels[2].any()
+    for late in (lambda: labels[1], lambda: history.state.labels.read(1)):
+        with pytest.raises(st.Sam2TrackError, match="closed"):
+            late()
+
+    def only_labels():
+        tracks = st.link(dividing_nuclei().labels_tyx[:4])
+        tracks.history.do(st.Delete(1))
+        return tracks.labels
+
+    alive = only_labels()
+    gc.collect()
+    assert alive[1].any()  # they hold their tracks

@@ -167,10 +167,10 @@ def follow(
             folder = held.enter_context(scratch_folder("sam2track"))
         file = session.to_file(source, looked_at, output)
         run_folder = held.enter_context(new_run(folder, session, file, source, overwrite))
-        if not output.keep_run:
-            held.callback(clear_run, folder)
         run = Run(run_folder, None if out is None else output, held)
         run.resume(hook)
+        if not output.keep_run:  # once it is finished; corrections are possible until it is closed
+            held.callback(clear_run, folder)
     except BaseException:
         held.close()
         raise
@@ -236,8 +236,9 @@ def open_run(
             choose_device(str(device)).device,
         )
         session.check()
-        asked = session.to_file(_source(source), file.frames, file.output)
-        run_folder = RunFolder(folder, session, asked, _source(source))
+        name = file.source if _source(source) == _ARRAY else _source(source)
+        asked = session.to_file(name, file.frames, file.output)
+        run_folder = RunFolder(folder, session, asked, name)
         run_folder.runner.recall()
         return Run(run_folder, file.output or OutputParams(), held)
     except BaseException:

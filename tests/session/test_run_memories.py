@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -14,7 +17,7 @@ def state(at):
 
 
 def some(*objects, key=7, at=0):
-    return {(i, key): state(at) for i in objects}
+    return [((i, key), state(at)) for i in objects]
 
 
 def files(folder):
@@ -55,16 +58,16 @@ def test_memories_of_another_key_stay_for_an_undo(tmp_path):
 
 
 def test_nothing_to_remember_leaves_no_file(tmp_path):
-    RunMemories(tmp_path / "new").save(0, 1, {})
+    RunMemories(tmp_path / "new").save(0, 1, [])
     assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("where", ["table", "memory"])
-def test_what_is_damaged_is_missing_and_counted(tmp_path, where):
+def test_what_is_damaged_is_missing_counted_and_replaced(tmp_path, where):
     RunMemories(tmp_path).save(0, 1, some(1, 2))
     (path,) = tmp_path.iterdir()
     content = bytearray(path.read_bytes())
-    content[20 if where == "table" else -3] ^= 1
+    content[-30 if where == "table" else len(content) // 2 + 200] ^= 1
     path.write_bytes(content)
     memories = RunMemories(tmp_path)
     if where == "table":
@@ -75,6 +78,46 @@ def test_what_is_damaged_is_missing_and_counted(tmp_path, where):
             memories.load(2, 7, 1, 0)
         assert memories.frames(2, 7, 1) == []
     assert memories.n_damaged == 1
+    memories.save(0, 1, some(1, 2, at=5))  # computed again
+    again = RunMemories(tmp_path)
+    assert [again.load(i, 7, 1, 0)["at"] for i in (1, 2)] == [5, 5]
+    assert again.n_damaged == 0
+    assert files(tmp_path) == ["000000f-0001.mem"]
+
+
+def test_memories_are_taken_one_by_one(tmp_path):
+    """Of hundreds of objects all would be gigabytes."""
+    alive = []
+
+    def states():
+        for i in range(1, 9):
+            one = torch.zeros(100)
+            alive.append(weakref.ref(one))
+            yield (i, 7), {"bank": one}
+            del one
+            assert sum(ref() is not None for ref in alive) <= 1
+
+    RunMemories(tmp_path).save(0, 1, states())
+    assert len(alive) == 8
+
+
+def test_a_folder_that_cannot_be_read_is_not_half_known(tmp_path, monkeypatch):
+    RunMemories(tmp_path).save(0, 1, some(1))
+    RunMemories(tmp_path).save(16, 1, some(1, at=16))
+    memories, opened = RunMemories(tmp_path), Path.open
+
+    def fail(self, *args, **options):
+        if self.name.startswith("000016"):
+            raise OSError("a fault of the disk")
+        return opened(self, *args, **options)
+
+    with monkeypatch.context() as fault:
+        fault.setattr(Path, "open", fail)
+        with pytest.raises(OSError, match="a fault"):
+            memories.frames(1, 7, 1)
+    assert memories.frames(1, 7, 1) == [0, 16]
+    memories.save(32, 1, some(1))
+    assert files(tmp_path)[-1] == "000032f-0002.mem"
 
 
 def test_runs_of_before_are_gone_on_with(tmp_path):

@@ -235,7 +235,7 @@ def test_foreign_files_among_the_frames(tmp_path):
 def test_a_damaged_memory_is_not_named_again(tmp_path, how):
     store = RunStore(tmp_path / ".run", SHAPE)
     for t in (0, 16):
-        store.save_memories(t, 1, {(3, 7): {"bank": {}, "at": t}})
+        store.save_memories(t, 1, [((3, 7), {"bank": {}, "at": t})])
     assert store.memories(3, 7, 1) == [0, 16]
     assert store.load_memory(3, 7, 1, 16) == {"bank": {}, "at": 16}
     (path,) = (tmp_path / ".run" / "memories").rglob("000016f-*.mem")

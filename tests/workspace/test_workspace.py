@@ -428,3 +428,18 @@ def test_problems_come_one_after_the_other(work, centres):
     assert first is not None and first[1] == 1
     assert work.grid.next_problem(first) != first
     assert work.grid.next_problem((N, 9)) == first  # around the end
+
+
+def test_a_late_window_shows_what_is_stored(work, centres):
+    """A step that waits in the queue is older than what was removed from its frame since."""
+    click(work, 1, 0, centres[1])
+    click(work, 2, 0, centres[2])
+    steps = list(work.begin_run())
+    for t in range(3, N):  # as a division does with the parent
+        work.store.remove(t, [1])
+    for step in steps:
+        work.receive(step)
+    work.end_run()
+    for t in range(N):
+        stored = set(np.unique(work.store.read(t).labels_yx).tolist())
+        assert set(np.unique(work.labels.read(t)).tolist()) == stored, t

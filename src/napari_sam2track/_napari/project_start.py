@@ -115,12 +115,19 @@ class ProjectStart:
         FramesError
             If its axes do not fit.
         """
+        waiting = self._waiting if self._waiting and self._waiting.layer is layer else None
         self.forget()
         if self.state is StartState.NOTHING:
             candidate = find_work(layer, params)
             self._candidate, self.state = candidate, StartState.READING
-            job = Job(lambda: look_up(candidate), self._take_found, on_error=self._fail)
-            job.key = "look up"
+            if waiting is not None:  # it is still this image that is to be worked on
+                self._waiting = replace(waiting, params=params)
+            job = Job(
+                lambda: look_up(candidate),
+                self._take_found,
+                on_error=partial(self._fail_to_look, candidate),
+                key="look up",
+            )
             self._background.submit(job)
 
     def forget(self) -> None:
@@ -161,7 +168,7 @@ class ProjectStart:
             try:
                 self._open(request)
             except (Sam2TrackError, ValueError) as error:
-                self._fail(error)
+                self._listener.start_failed(error, StartState.READING)
 
     def _open(self, request: StartRequest) -> None:
         assert self.found is not None
@@ -178,7 +185,7 @@ class ProjectStart:
             Job(
                 lambda: make_ready(found, go_on, array),
                 partial(self._take_ready, request),
-                on_error=self._fail,
+                on_error=self._fail_to_open,
             )
         )
 
@@ -206,8 +213,13 @@ class ProjectStart:
         else:
             self._listener.start_measured(*item)
 
-    def _fail(self, error: BaseException) -> None:
-        was = self.state
-        if was is not StartState.CLOSED:
-            self.state, self.found, self._waiting = StartState.NOTHING, None, None
-            self._listener.start_failed(error, was)
+    def _fail_to_look(self, candidate: Found, error: BaseException) -> None:
+        if self.state is StartState.READING and candidate is self._candidate:
+            self.forget()
+            self._listener.start_failed(error, StartState.READING)
+
+    def _fail_to_open(self, error: BaseException) -> None:
+        if self.state is not StartState.CLOSED:
+            self.state = StartState.NOTHING
+            self.forget()
+            self._listener.start_failed(error, StartState.OPENING)

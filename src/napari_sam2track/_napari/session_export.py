@@ -14,9 +14,15 @@ from napari_sam2track.storage.output import write_text_atomic
 def provenance_of(project: SavedProject) -> dict[str, Any]:
     """Return the origin of a project's labels: movie, model, parameters, frames."""
     work = project.work
-    return work.session.provenance(
-        source_of(project.image) or project.image.name, work.store.finished(), work.decided
+    note = work.session.provenance(
+        source_of(project.image) or project.image.name,
+        work.store.finished(),
+        work.decided,
+        verify=False,  # in the window's thread; a run has verified the weights that it used
     )
+    for name in ("start", "stop", "direction"):  # each run has its own
+        del note["parameters"][name]
+    return note
 
 
 def save_session(project: SavedProject, path: Path) -> None:
@@ -35,5 +41,7 @@ def save_session(project: SavedProject, path: Path) -> None:
             f"the image {project.image.name!r} was not opened from a file, so a session cannot "
             "name it; save the image first, open it again, and go on there"
         )
-    session = project.work.asked().to_file(source, looked_at(project))
+    session = project.work.asked().to_file(
+        source, looked_at(project), fingerprint=project.found.fingerprint, verify=False
+    )
     write_text_atomic(path, write_session(session), overwrite=True)

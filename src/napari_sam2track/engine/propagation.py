@@ -186,6 +186,11 @@ class Pass:
         """Return the segment keys of the objects that frame ``t`` was computed for."""
         return {f.object_id: f.task.key_of(t) for f in self._visiting(t) if t in f.task.stale}
 
+    @property
+    def at(self) -> int | None:
+        """The frame that was finished last; None before the first."""
+        return self._at
+
     def memories(self, every: bool = False) -> Iterator[tuple[Task, int, dict[str, Any]]]:
         """Yield the memories of the last finished frame that are worth keeping for a later resume.
 

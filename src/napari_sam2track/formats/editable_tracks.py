@@ -11,11 +11,14 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_sam2track.errors import FormatError, UsageError
 from napari_sam2track.formats.tracks_csv import table_to_pandas
 from napari_sam2track.formats.tracks_files import Format, format_of_output, losses, write_tracks
 from napari_sam2track.frames.lazy_array import LazyFrames, lazy_labels
-from napari_sam2track.labels import Closing, LabelFrames
+from napari_sam2track.labels import Closing, LabelFrames, MappedFrames
 from napari_sam2track.params import WriteParams
 from napari_sam2track.progress import ProgressHook, checked_hook
 from napari_sam2track.storage.scratch import scratch_folder
@@ -69,7 +72,12 @@ class Tracks(Closing):
         FormatError
             If only the places of the tracks are known.
         """
-        return lazy_labels(self._current_labels())
+
+        def while_open(t: int, labels: NDArray[np.uint32]) -> NDArray[np.uint32]:
+            _ = self._movie  # which holds the tracks, and refuses once they are closed
+            return labels
+
+        return lazy_labels(MappedFrames(self._current_labels(), while_open))
 
     def _current_labels(self) -> LabelFrames:
         if self._movie.labels is not None and "history" in self.__dict__:

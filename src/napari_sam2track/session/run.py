@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from napari_sam2track.prompts import PromptSet
 from napari_sam2track.prompts.from_numbers import mask_prompt_from, prompts_from_numbers
 from napari_sam2track.session.object_table import COLUMNS, object_rows
 from napari_sam2track.session.run_folder import RunFolder
+from napari_sam2track.session.runner import RunStep
 from napari_sam2track.session.session import Session
 from napari_sam2track.tracks.regions import measure_regions
 from napari_sam2track.tracks.tracked_movie import TrackedMovie, table_of
@@ -238,8 +239,10 @@ class Run(Closing):
         """
         hook, runner = checked_hook(progress), self._folder.runner
         total = sum(map(len, runner.stale().values()))
-        for _ in hook(runner.propagate(), total, "Following"):
-            pass
+        # closed before anything else, so that nothing is stored after the folder is given back
+        with closing(runner.propagate()) as steps:
+            for _ in hook(_object_frames(steps), total, "Following"):
+                pass
         self._write(hook)
 
     def undo(self, progress: ProgressHook | None = None) -> list[int]:
@@ -276,3 +279,10 @@ class Run(Closing):
     ) -> None:
         """Write the tracks to a file or folder; see `Tracks.save`."""
         self.tracks.save(path, format, overwrite, progress, **write)
+
+
+def _object_frames(steps: Iterable[RunStep]) -> Iterator[RunStep]:
+    """Yield each step once for each object that it is about, as totals count."""
+    for step in steps:
+        for _ in step.result.objects:
+            yield step

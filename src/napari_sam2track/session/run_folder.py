@@ -79,7 +79,12 @@ class RunFolder:
         changed = self.store.undo()
         if changed is not None:
             self.file = run_in(self.folder)
-            asked = replace(self.runner.session, prompts=self.file.prompt_set())
+            asked = replace(
+                self.runner.session,
+                prompts=self.file.prompt_set(),
+                engine=self.file.engine,
+                auto=self.file.auto,
+            )
             self.runner = Runner(asked, self.store)
             self.runner.recall()
         return changed

@@ -11,7 +11,7 @@ import io
 import json
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -19,7 +19,8 @@ from typing import Any
 
 from napari_sam2track.storage.seals import BrokenSealError, sealed, unsealed
 
-_HEAD, _MAGIC = struct.Struct("<8sI"), b"s2tmemo1"
+#: At the end of a file: length of the table before it, and what kind of file it is.
+_TAIL, _MAGIC = struct.Struct("<I8s"), b"s2tmemo1"
 _NAME = re.compile(r"([0-9]{6,9})([fb])-([0-9]{4,9})\.mem")
 #: A file of 0.1.0 before its release: one memory each, in a folder for each object.
 _OLD_NAME = re.compile(r"([0-9a-f]{16})([fb])-([0-9]{6,9})\.pt")
@@ -41,6 +42,9 @@ class _Place:
     length: int
 
 
+Places = dict[MemoryKey, dict[int, _Place]]
+
+
 class RunMemories:
     """The memories of a run, in a folder.
 
@@ -53,46 +57,45 @@ class RunMemories:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.n_damaged = 0
-        self._known: dict[MemoryKey, dict[int, _Place]] | None = None
+        self._known: Places | None = None
         self._next = 0
+        #: Files of which nothing can be read any more; removed at the next save.
+        self._useless: set[Path] = set()
 
     @property
-    def _places(self) -> dict[MemoryKey, dict[int, _Place]]:
+    def _places(self) -> Places:
         if self._known is None:
-            self._known = {}
+            known: Places = {}
             for path in sorted(self.folder.glob("*/*.pt")):
                 found = _OLD_NAME.fullmatch(path.name)
                 if found and path.parent.name.isdecimal():
                     memory = int(path.parent.name), int(found[1], 16), _step(found[2])
-                    self._enter(memory, int(found[3]), _Place(path, 0, -1))
+                    known.setdefault(memory, {})[int(found[3])] = _Place(path, 0, -1)
             files = [(m, p) for p in self.folder.glob("*.mem") if (m := _NAME.fullmatch(p.name))]
             for found, path in sorted(files, key=lambda each: int(each[0][3])):
-                self._next = int(found[3]) + 1
+                self._next = max(self._next, int(found[3]) + 1)
                 rows = _contents(path)
-                self.n_damaged += rows is None
+                if rows is None:
+                    self._useless.add(path)
                 for object_id, key, place in rows or ():
-                    self._enter((object_id, key, _step(found[2])), int(found[1]), place)
+                    memory = object_id, key, _step(found[2])
+                    known.setdefault(memory, {})[int(found[1])] = place
+            self.n_damaged += len(self._useless)
+            self._known = known
         return self._known
 
-    def _enter(self, key: MemoryKey, t: int, place: _Place) -> _Place | None:
-        """Note where a memory is; return where it was before."""
-        assert self._known is not None
-        frames = self._known.setdefault(key, {})
-        before = frames.get(t)
-        frames[t] = place
-        return before
+    def save(self, t: int, step: int, states: Iterable[tuple[tuple[int, int], Any]]) -> None:
+        """Keep what is remembered after a frame of a pass.
 
-    def save(self, t: int, step: int, states: Mapping[tuple[int, int], Any]) -> None:
-        """Save the memories of objects after a frame of a pass.
-
-        This does not wait for the disk: if a memory is lost, more frames are computed again.
+        It is not waited for until it is on the disk: if it is lost, more is computed again.
 
         Parameters
         ----------
         t, step
             The frame, and the direction of the pass: 1 or -1.
         states
-            (object, key of its segment) to its memory: tensors and numbers.
+            (object, key of what it follows from), and what is remembered: tensors and numbers.
+            They are taken one by one.
 
         Raises
         ------
@@ -101,34 +104,42 @@ class RunMemories:
         """
         import torch
 
-        if not states:
-            return
-        blobs = []
-        for state in states.values():
-            content = io.BytesIO()
-            torch.save(state, content)
-            blobs.append(sealed(content.getvalue()))
-        rows = [[i, key, len(b)] for (i, key), b in zip(states, blobs, strict=True)]
-        table = sealed(json.dumps(rows).encode())
-        known = self._places  # this also finds the number of the next file
+        known = self._places  # first: it finds the number of the next file
         path = self.folder / f"{t:06d}{'f' if step > 0 else 'b'}-{self._next:04d}.mem"
         part = path.with_suffix(".part")
+        rows: list[tuple[int, int, int]] = []
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(b"".join([_HEAD.pack(_MAGIC, len(table)), table, *blobs]))
+            for (object_id, key), state in states:
+                content = io.BytesIO()
+                torch.save(state, content)
+                blob = sealed(content.getvalue())
+                if not rows:
+                    self.folder.mkdir(parents=True, exist_ok=True)
+                with part.open("ab" if rows else "wb") as file:
+                    file.write(blob)
+                rows.append((object_id, key, len(blob)))
+            if not rows:
+                return
+            table = sealed(json.dumps(rows).encode())
+            with part.open("ab") as file:
+                file.write(table + _TAIL.pack(len(table), _MAGIC))
             part.replace(path)
         except OSError:
             part.unlink(missing_ok=True)
             raise
         self._next += 1
-        begin, replaced = _HEAD.size + len(table), set()
+        begin = 0
         for object_id, key, length in rows:
-            before = self._enter((object_id, key, step), t, _Place(path, begin, length))
-            replaced |= {before.path} if before is not None else set()
+            frames = known.setdefault((object_id, key, step), {})
+            if t in frames:
+                self._useless.add(frames[t].path)
+            frames[t] = _Place(path, begin, length)
             begin += length
-        needed = {place.path for frames in known.values() for place in frames.values()}
-        for old in replaced - needed:
+        if self._useless:
+            self._useless -= {place.path for frames in known.values() for place in frames.values()}
+        for old in self._useless:
             old.unlink(missing_ok=True)
+        self._useless.clear()
 
     def frames(self, object_id: int, key: int, step: int) -> list[int]:
         """Return the frames that have memories."""
@@ -154,6 +165,7 @@ class RunMemories:
             state: dict[str, Any] = torch.load(content, map_location="cpu", weights_only=True)
         except (BrokenSealError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
             del self._places[object_id, key, step][t]
+            self._useless.add(place.path)
             self.n_damaged += 1
             raise DamagedMemoryError from error
         return state
@@ -162,18 +174,20 @@ class RunMemories:
 def _contents(path: Path) -> list[tuple[int, int, _Place]] | None:
     """Return (object, key, place) of all memories in a file; None if its table is damaged."""
     with path.open("rb") as file:
-        head = file.read(_HEAD.size)
+        size = file.seek(0, io.SEEK_END)
         try:
-            magic, length = _HEAD.unpack(head)
+            file.seek(size - _TAIL.size)
+            length, magic = _TAIL.unpack(file.read(_TAIL.size))
+            file.seek(size - _TAIL.size - length)
             rows = json.loads(unsealed(file.read(length))) if magic == _MAGIC else None
-        except (struct.error, ValueError):
+        except (struct.error, ValueError, OSError):
             return None
     if rows is None:
         return None
-    found, begin = [], _HEAD.size + length
-    for object_id, key, size in rows:
-        found.append((object_id, key, _Place(path, begin, size)))
-        begin += size
+    found, begin = [], 0
+    for object_id, key, n in rows:
+        found.append((object_id, key, _Place(path, begin, n)))
+        begin += n
     return found
 
 

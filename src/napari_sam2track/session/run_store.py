@@ -58,6 +58,7 @@ class RunStore:
         self._noted: int | None = None
         self._damaged_frames: set[int] = set()
         self._memories = RunMemories(folder / "memories")
+        self._revisions: Counter[int] = Counter()
         self._damage: Counter[str] = Counter()
         refuse_links(folder, *(folder / name for name in ("frames", "memories", "journals")))
         (folder / "frames").mkdir(parents=True, exist_ok=True)
@@ -161,8 +162,13 @@ class RunStore:
         else:
             path.unlink(missing_ok=True)
         self._damaged_frames.discard(t)
+        self._revisions[t] += 1
         if self._keys is not None:
             self._keys[t] = frame.keys
+
+    def revision(self, t: int) -> int:
+        """Return how often a frame was written: what was read of it before may be old."""
+        return self._revisions[t]
 
     def take_removed(self) -> list[int]:
         """Return the frames on which objects were removed since the last call."""
@@ -364,7 +370,9 @@ class RunStore:
 
     # -- memories and notes --------------------------------------------------------------------
 
-    def save_memories(self, t: int, step: int, states: Mapping[tuple[int, int], Any]) -> None:
+    def save_memories(
+        self, t: int, step: int, states: Iterable[tuple[tuple[int, int], Any]]
+    ) -> None:
         """Save the memories of objects after a frame of a pass; see `RunMemories.save`."""
         try:
             self._memories.save(t, step, states)
@@ -399,7 +407,10 @@ class RunStore:
         if self._decisions_in(path) is not None:
             self._write(self.folder / NOTE_BEFORE, path.read_bytes())
         text = json.dumps(note)
-        self._write(path, json.dumps({"decisions": note, "checksum": _checksum(text)}).encode())
+        self._write(
+            path,
+            json.dumps({"decisions": note, "checksum": checksum(text.encode()).hex()}).encode(),
+        )
 
     def load_note(self) -> dict[str, Any] | None:
         """Return the note stored last; the one before it where that is damaged; or None."""
@@ -420,7 +431,7 @@ class RunStore:
         try:
             content = json.loads(stored)
             note: dict[str, Any] = content["decisions"]
-            if content["checksum"] != _checksum(json.dumps(note)):
+            if content["checksum"] != checksum(json.dumps(note).encode()).hex():
                 return None
             Decisions.from_dict(note)
         except (ValueError, LookupError, TypeError, RecursionError, FormatError):
@@ -489,7 +500,3 @@ def _cannot_read(path: Path, error: OSError) -> FormatError:
 def _several(n: int, what: str) -> str:
     plural = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
     return f"{n} {what if n == 1 else plural}"
-
-
-def _checksum(text: str) -> str:
-    return checksum(text.encode()).hex()

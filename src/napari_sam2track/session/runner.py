@@ -53,6 +53,7 @@ class RunStep:
     frame: int
     result: FrameResult
     stored: StoredFrame
+    revision: int
 
 
 class Runner:
@@ -248,18 +249,20 @@ class Runner:
         """Store a frame and count it."""
         stored = self.store.put(result.frame, result.objects, keys)
         self._done += len(result.objects)
-        return RunStep(self._done, self._total, result.frame, result, stored)
+        revision = self.store.revision(result.frame)
+        return RunStep(self._done, self._total, result.frame, result, stored, revision)
 
     def _keep_memories(self, run: Pass, every: bool = False) -> None:
         """Store the memories after the last finished frame, for the objects where that is due."""
-        states: dict[tuple[int, int], Any] = {}
-        t = 0
+        if run.at is not None:
+            self.store.save_memories(run.at, run.step, self._states(run, every))
+
+    def _states(self, run: Pass, every: bool) -> Iterator[tuple[tuple[int, int], Any]]:
         for task, t, state in run.memories(every):
             keys = {s.prompted: s.key for s in task.segments}
             if task.state is not None:
                 keys = {**task.state.get("keys", {}), **keys}
-            states[task.object_id, task.key_of(t)] = {**state, "keys": keys}
-        self.store.save_memories(t, run.step, states)
+            yield (task.object_id, task.key_of(t)), {**state, "keys": keys}
 
     def _forward(self, run: Pass) -> Iterator[RunStep]:
         """Go through the forward pass, with the search for new objects and divisions."""

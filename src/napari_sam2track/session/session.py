@@ -128,7 +128,13 @@ class Session:
     # -- session file and provenance -----------------------------------------------------------
 
     def to_file(
-        self, source: str, looked_at: FramesParams, output: OutputParams | None = None
+        self,
+        source: str,
+        looked_at: FramesParams,
+        output: OutputParams | None = None,
+        *,
+        fingerprint: str | None = None,
+        verify: bool = True,
     ) -> SessionFile:
         """Return the session file, which replays a run of this session.
 
@@ -140,6 +146,10 @@ class Session:
             How the movie was opened.
         output
             Outputs in the folder of the run; None if they are not known.
+        fingerprint
+            Of the movie; None: frames are read for it.
+        verify
+            Whether the weights are read for their checksum; else that of the registry is taken.
         """
         from napari_sam2track import __version__
 
@@ -152,17 +162,20 @@ class Session:
             model=ModelRef(
                 name=str(info.path) if local else info.name,
                 config=info.config if local else None,
-                sha256=self.models.sha256(info),
+                sha256=self._sha256(verify),
             ),
             engine=self.engine,
             auto=self.auto,
             prompts=prompts_to_dict(self.prompts),
-            fingerprint=self.frames.fingerprint(),
+            fingerprint=fingerprint or self.frames.fingerprint(),
             output=output,
         )
 
+    def _sha256(self, verify: bool) -> str | None:
+        return self.models.sha256(self.model) if verify else self.model.sha256
+
     def provenance(
-        self, source: str, frames: list[int], decided: Decisions | None
+        self, source: str, frames: list[int], decided: Decisions | None, *, verify: bool = True
     ) -> dict[str, Any]:
         """Return the origin of results: movie, model, parameters, frames.
 
@@ -174,6 +187,8 @@ class Session:
             Those that have results.
         decided
             Decisions of the run; None if it did not begin.
+        verify
+            As in `to_file`.
         """
         return provenance(
             source=source,
@@ -184,5 +199,5 @@ class Session:
                 "auto": None if self.auto is None else self.auto.model_dump(),
                 "movie": self.frames.describe(),
             },
-            model={"name": self.model.name, "sha256": self.models.sha256(self.model)},
+            model={"name": self.model.name, "sha256": self._sha256(verify)},
         )

@@ -289,7 +289,10 @@ class Workspace(LabelsWorkspace):
         if plan is not None and not set(ids) <= set(plan.prompts.objects):
             self._plan = None  # objects were found since
         removed = self.store.take_removed()
-        changed = {progress.frame: progress.stored} | {t: self.store.read(t) for t in removed}
+        t = progress.frame
+        now = progress.revision == self.store.revision(t)  # else objects were removed meanwhile
+        stored = progress.stored if now else self.store.read(t)
+        changed = {t: stored} | {t: self.store.read(t) for t in removed}
         for t, stored in sorted(changed.items()):
             self._results.enter(t, stored)
             self._show(t, stored)

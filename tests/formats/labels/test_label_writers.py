@@ -142,3 +142,21 @@ def test_narrow_images_that_a_tiff_would_turn(tmp_path, name):
     with pytest.raises(OutputError, match=r"that are one pixel wide; write \.zarr instead"):
         write_labels(tmp_path / name, frames, 3, NOTE, max_id=70_000)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_spans_may_grow_while_frames_are_taken(tmp_path):
+    """Also from nothing: the first frames may be empty."""
+    import zarr
+
+    spans = {}
+
+    def frames():
+        for t in range(3):
+            if t:
+                spans[1] = (1, t)
+            yield np.full((2, 3), min(t, 1), np.uint32)
+
+    path = tmp_path / "a.zarr"
+    write_labels(path, frames(), 3, NOTE, max_id=1, spans=spans)
+    (row,) = zarr.open(path).attrs["ome"]["image-label"]["properties"]
+    assert row == {"label-value": 1, "parent": 0, "begin": 1, "end": 2}

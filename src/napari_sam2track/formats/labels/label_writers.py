@@ -99,7 +99,7 @@ def write_labels(
             scale,
             make_note(metadata, parents or {}, scale, shape),
             parents or {},
-            spans or {},
+            {} if spans is None else spans,
         )
         writer(temporary, contents)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2track.errors import EditError
 from napari_sam2track.labels import ArrayLabels, LabelFrames
 
 #: Side of a chunk: an edit of a cell rewrites a small part of a large frame.
@@ -30,7 +31,7 @@ class EditedCopy:
     def __init__(self, source: LabelFrames, folder: Path) -> None:
         import zarr
 
-        self._source = source
+        self._source, self._folder = source, folder
         shape = (source.n_frames, *source.frame_shape)
         planes = (1,) * (len(shape) - 2)
         array = zarr.create_array(
@@ -66,10 +67,12 @@ class EditedCopy:
 
     def read(self, t: int) -> NDArray[np.uint32]:
         """Frame `t`, uint32; a copy."""
+        self._check()
         return self._own.read(t) if t in self._written else self._source.read(t)
 
     def read_box(self, t: int, box: tuple[slice, ...]) -> NDArray[np.uint32]:
         """The pixels of a box of frame `t`, uint32; a copy."""
+        self._check()
         if t in self._written:
             return self._own.read_box(t, box)
         if self._last is None or self._last[0] != t:
@@ -87,3 +90,8 @@ class EditedCopy:
             whole = tuple(slice(0, n) for n in self.frame_shape)
             self._own.write_box(t, whole, self.read_box(t, whole))
             self._written.add(t)
+
+    def _check(self) -> None:
+        """Refuse to read once the folder is gone: zarr would give empty frames."""
+        if not self._folder.exists():
+            raise EditError("the edited labels are gone, as their tracks were closed; edit again")
