@@ -54,9 +54,8 @@ class RunStore:
         self._keys: dict[int, dict[int, int]] | None = None
         self._journals = RunJournals(folder / "journals")
         self._journal: Path | None = None
-        self._removed: set[int] = set()
+        self._removed, self._damaged_frames = set[int](), set[int]()
         self._noted: int | None = None
-        self._damaged_frames: set[int] = set()
         self._memories = RunMemories(folder / "memories")
         self._revisions: Counter[int] = Counter()
         self._damage: Counter[str] = Counter()
@@ -151,8 +150,7 @@ class RunStore:
         # frames that are computed again because they were damaged are no change to be undone
         if self._journal is not None and t not in self._damaged_frames:
             self._note_old(self._journal, t, known, touched)
-        frame = known.replaced(new, without)
-        self._put_frame(t, frame)
+        self._put_frame(t, frame := known.replaced(new, without))
         return frame
 
     def _put_frame(self, t: int, frame: StoredFrame) -> None:
@@ -498,5 +496,5 @@ def _cannot_read(path: Path, error: OSError) -> FormatError:
 
 
 def _several(n: int, what: str) -> str:
-    plural = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    plural = "memories" if what == "memory" else f"{what}s"
     return f"{n} {what if n == 1 else plural}"
