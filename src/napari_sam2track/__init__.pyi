@@ -4,8 +4,16 @@ from .api import open_movie as open_movie
 from .api import open_run as open_run
 from .api import open_tracks as open_tracks
 from .api import segment as segment
+from .errors import EditError as EditError
+from .errors import FormatError as FormatError
+from .errors import FramesError as FramesError
+from .errors import ModelError as ModelError
+from .errors import OutputError as OutputError
+from .errors import PromptError as PromptError
 from .errors import Sam2TrackError as Sam2TrackError
+from .errors import UsageError as UsageError
 from .formats.editable_tracks import Tracks as Tracks
+from .masks import Mask as Mask
 from .params import EngineParams as EngineParams
 from .params import LinkParams as LinkParams
 from .prompts import Point as Point
@@ -21,5 +29,7 @@ from .tracks.editing.edits import Split as Split
 from .tracks.editing.edits import Swap as Swap
 from .tracks.editing.edits import UnsetParent as UnsetParent
 from .tracks.editing.history import History as History
+from .tracks.editing.paint_edits import FillGap as FillGap
+from .tracks.editing.paint_edits import PaintMask as PaintMask
 
 __version__: str

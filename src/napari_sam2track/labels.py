@@ -25,7 +25,7 @@ MAX_ID = 2**32 - 1
 
 
 class Closing:
-    """Base with `close` and ``with`` for a dataclass that has a field ``_close``.
+    """Base with `close` and ``with`` for a class whose objects have an attribute ``_close``.
 
     ``_close`` releases the file; None if there is none.
     """

@@ -104,8 +104,8 @@ class SessionFile(BaseModel):
         """
         decisive = ("frames", "model", "fingerprint")
         differ = [name for name in decisive if getattr(self, name) != getattr(other, name)]
-        if _decisive(self.engine) != _decisive(other.engine):
-            differ.append("engine")
+        mine, theirs = _decisive(self.engine), _decisive(other.engine)
+        differ += [f"engine.{name}" for name in mine if mine[name] != theirs[name]]
         return differ
 
     def asks_other(self, other: SessionFile) -> bool:
