@@ -62,4 +62,4 @@ def test_prompts_and_ranges_do_not_make_it_another_run(session):
     engine = session.engine.model_copy(update={"stop": 3, "direction": "forward", "batch": 1})
     assert session.same_run(session.model_copy(update={"engine": engine})) == []
     engine = session.engine.model_copy(update={"fill_holes": session.engine.fill_holes + 1})
-    assert session.same_run(session.model_copy(update={"engine": engine})) == ["engine"]
+    assert session.same_run(session.model_copy(update={"engine": engine})) == ["engine.fill_holes"]
