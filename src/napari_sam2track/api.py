@@ -226,7 +226,7 @@ def open_run(
                 "open_run(folder, movie)"
             )
         frames = held.enter_context(_opened(source, file.frames))
-        _check_pixels(frames, file, folder)
+        fingerprint = _checked_pixels(frames, file, folder)
         session = Session(
             frames,
             ready_model(file.model.name, file.model.config),
@@ -236,8 +236,8 @@ def open_run(
             choose_device(str(device)).device,
         )
         session.check()
-        name = file.source if _source(source) == _ARRAY else _source(source)
-        asked = session.to_file(name, file.frames, file.output)
+        name = _source(source) if isinstance(source, str | PathLike) else file.source
+        asked = session.to_file(name, file.frames, file.output, fingerprint=fingerprint)
         run_folder = RunFolder(folder, session, asked, name)
         run_folder.runner.recall()
         return Run(run_folder, file.output or OutputParams(), held)
@@ -309,9 +309,9 @@ def segment(
             raise FramesError(f"{frames.name} has {frames.n_frames} frames; follow() is for movies")
         shape = frames.height, frames.width
         prompts = prompts_from_numbers(points, boxes, shape=shape, frame=0)
-        network = Network(load_network(ready_model(model), choose_device(str(device)).device))
-        session = Session(frames, ready_model(model), prompts)
-        session.check()
+        info = ready_model(model)
+        Session(frames, info, prompts).check()
+        network = Network(load_network(info, choose_device(str(device)).device))
         return segment_image(network, frames, 0, prompts, params).labels_yx
 
 
@@ -483,10 +483,12 @@ def _source(movie: Any) -> str:
     return str(Path(movie).absolute()) if isinstance(movie, str | PathLike) else _ARRAY
 
 
-def _check_pixels(frames: Frames, file: SessionFile, folder: Path) -> None:
-    """Refuse a movie that is not the one of a run."""
-    if file.fingerprint not in (None, frames.fingerprint()):
+def _checked_pixels(frames: Frames, file: SessionFile, folder: Path) -> str:
+    """Return the fingerprint of a movie; refuse one that is not the movie of a run."""
+    fingerprint = frames.fingerprint()
+    if file.fingerprint not in (None, fingerprint):
         raise FormatError(
             f"the movie {frames.name} is not the one of the run in {folder}: its pixels differ; "
             "give that one"
         )
+    return fingerprint

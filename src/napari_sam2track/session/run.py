@@ -224,7 +224,8 @@ class Run(Closing):
         session = replace(self.session, prompts=prompts)
         session.check()
         file = self._folder.file
-        self._folder.ask(session, session.to_file(file.source, file.frames, file.output))
+        asked = session.to_file(file.source, file.frames, file.output, fingerprint=file.fingerprint)
+        self._folder.ask(session, asked)
 
     def resume(self, progress: ProgressHook | None = None) -> None:
         """Compute stale frames, as after an interruption, and write the results.
