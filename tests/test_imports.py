@@ -24,6 +24,7 @@ ROOT = Path(napari_sam2track.__file__).parent
 #: Lowest first. A part imports itself and parts of lower levels; "" is the package itself.
 LEVELS = (
     {"", "errors", "samples"},
+    {"parsing"},
     {"labels", "masks", "params", "progress", "storage"},
     {"frames", "prompts"},
     {"models", "tracks"},

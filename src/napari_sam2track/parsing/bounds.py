@@ -1,0 +1,67 @@
+"""Bounds of what a file may claim, so that a small damaged file cannot ask for all the memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari_sam2track.errors import FormatError, Sam2TrackError
+
+#: More frames than any movie: at one a second, it would last four months.
+MAX_FRAMES = 10_000_000
+
+#: More pixels along a side than any image.
+MAX_SIDE = 2**24
+
+
+def checked_frame(number: Any, what: str, error: type[Sam2TrackError] = FormatError) -> int:
+    """Return a frame number that a movie can have.
+
+    Parameters
+    ----------
+    number
+        A whole number, also as a float.
+    what
+        Beginning of the message, such as "tracks.csv, line 3: frame".
+
+    Raises
+    ------
+    Sam2TrackError
+        Of class `error`, if it is not whole, negative, or beyond any movie.
+    """
+    try:
+        value = int(number)
+        whole = value == number
+    except (TypeError, ValueError, OverflowError):
+        value, whole = 0, False
+    if not whole or not 0 <= value < MAX_FRAMES:
+        shown = str(number)[:40]
+        raise error(
+            f"{what} is {shown}; frames are whole numbers from 0 to {MAX_FRAMES - 1}: correct it, "
+            "or remove the entry"
+        )
+    return value
+
+
+def require_memory(n_bytes: int, what: str, error: type[Sam2TrackError] = FormatError) -> None:
+    """Refuse what needs more memory than is free.
+
+    Parameters
+    ----------
+    n_bytes
+        The memory that is about to be taken.
+    what
+        Beginning of the message, such as "a frame of movie.tif (30000 x 30000 pixels)".
+
+    Raises
+    ------
+    Sam2TrackError
+        Of class `error`.
+    """
+    import psutil
+
+    free = psutil.virtual_memory().available
+    if n_bytes > free:
+        raise error(
+            f"{what} needs {n_bytes / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free; "
+            "cut it into parts, make it smaller, or use a machine with more memory"
+        )
