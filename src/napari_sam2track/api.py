@@ -29,8 +29,7 @@ from napari_sam2track.formats.editable_tracks import Tracks
 from napari_sam2track.formats.labels.label_stack import LabelStack, from_arrays
 from napari_sam2track.formats.labels.open_labels import open_labels
 from napari_sam2track.formats.provenance import provenance
-from napari_sam2track.frames import Frames
-from napari_sam2track.frames import open_frames as open_movie
+from napari_sam2track.frames import Frames, open_movie
 from napari_sam2track.frames.arrays import ArrayLike
 from napari_sam2track.linking import LockedLink, link_all, separate
 from napari_sam2track.models.device import choose_device, keep_freed_memory
@@ -476,7 +475,7 @@ def _prompt_set(prompts: Any) -> PromptSet:
 
 
 def _opened(movie: Any, params: FramesParams) -> Frames:
-    return open_movie(movie, params.axes, params.channel, params.intensity, params.z, name=_ARRAY)
+    return open_movie(movie, params, name=_ARRAY)
 
 
 def _source(movie: Any) -> str:

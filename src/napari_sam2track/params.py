@@ -243,6 +243,17 @@ class FramesParams(Params):
         title="Plane",
         description="Plane to work on, where a movie has both time and depth.",
     )
+    series: str | None = Field(
+        default=None,
+        title="Series",
+        description="Number or name of the image, in a file or store of several: a series of an "
+        "OME-TIFF, a position, a well's image, a video of several; the first if not given.",
+    )
+    allow_truncated: bool = Field(
+        default=False,
+        title="Allow truncated",
+        description="Use the whole frames of a file that was cut short or stopped early.",
+    )
 
 
 class AutoParams(Params):
@@ -319,7 +330,29 @@ class OutputParams(Params):
     )
 
 
-class ReadParams(Params):
+class LabelsParams(Params):
+    """Choice of what is read of files of labels."""
+
+    axes: str | None = Field(
+        default=None,
+        title="Axes",
+        description="Axes of label images, such as TYX or TZYX (of a folder, those of one file, "
+        "such as ZYX); found out if not given.",
+    )
+    series: str | None = Field(
+        default=None,
+        title="Series",
+        description="Number or name of the image that holds the labels, in a file or store of "
+        "several.",
+    )
+    allow_truncated: bool = Field(
+        default=False,
+        title="Allow truncated",
+        description="Use the whole frames of a file of labels that was cut short.",
+    )
+
+
+class ReadParams(LabelsParams):
     """Reading of files of tracks and labels."""
 
     join: Literal["gaps", "single", "none"] = Field(
@@ -338,12 +371,6 @@ class ReadParams(Params):
         default=False,
         title="Visible only",
         description="TrackMate: leave out spots and tracks that its filters hide.",
-    )
-    axes: str | None = Field(
-        default=None,
-        title="Axes",
-        description="Axes of label images, such as TYX or TZYX (of a folder, those of one file, "
-        "such as ZYX); found out if not given.",
     )
 
 

@@ -164,7 +164,9 @@ def test_images_that_were_appended_are_frames(tmp_path: Path, shape: tuple[int, 
         for t in (3, 0):
             np.testing.assert_array_equal(frames.read(t), open_frames(movie(*shape)).read(t))
     tifffile.imwrite(path, movie(5, 5), append=True)  # a thumbnail, or another thing
-    assert open_frames(path).n_frames == 1
+    with open_frames(path) as frames:
+        assert frames.n_frames == 5
+        assert frames.notes == ("1 picture of another size is beside the movie, and not used",)
 
 
 def test_uncompressed_tiff_is_mapped(tmp_path: Path) -> None:
@@ -289,7 +291,10 @@ def test_folder_of_stacks_of_which_one_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "0.tif"
     tifffile.imwrite(path, movie(5, 20, 30), compression="zlib", **PLAIN)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(FramesError, match=r"0\.tif is cut short: after [23] pages the rest is"):
+    with pytest.raises(
+        FramesError,
+        match=r"0\.tif is cut short: it says 5 images, and only the",
+    ):
         open_frames(tmp_path)
 
 
@@ -317,9 +322,8 @@ def test_images_of_another_size(tmp_path: Path, suffix: str) -> None:
 def test_images_of_another_type(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", movie(6, 8))
     tifffile.imwrite(tmp_path / "b.tif", movie(6, 8, dtype="u2"))
-    frames = open_frames(tmp_path)
     with pytest.raises(FramesError, match=r"b\.tif has shape \(6, 8\) and type uint16, but"):
-        frames.read(1)
+        open_frames(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["b.png", "b.jpg", "b.tif"])
@@ -328,7 +332,7 @@ def test_damaged_images(tmp_path: Path, name: str, content: bytes) -> None:
     Image.fromarray(movie(6, 8)).save(tmp_path / "a.png")
     (tmp_path / name).write_bytes(content)
     with pytest.raises(
-        FramesError, match=rf"{name} cannot be read as an image .*copy or export it again"
+        FramesError, match=rf"{name} (cannot be read as|is an empty file).*copy or export it again"
     ):
         open_frames(tmp_path)
 
@@ -384,7 +388,7 @@ def test_bioformats2raw_and_plates(tmp_path: Path) -> None:
         np.testing.assert_array_equal(frames.read(3), grey(array[3]))
     plate = zarr.create_group(tmp_path / "p.zarr", zarr_format=2)
     plate.attrs["plate"] = {}
-    with pytest.raises(FramesError, match=r"p\.zarr is a plate or well of many images; open one"):
+    with pytest.raises(FramesError, match=r"p\.zarr is a plate, and none of the images that its"):
         open_frames(tmp_path / "p.zarr")
 
 
@@ -521,7 +525,7 @@ def test_pixels_in_one_piece_cut_behind_the_first_page(
     tifffile.imwrite(path, movie(7, 64, 64), **PLAIN, **options)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(
-        FramesError, match=r"a\.tif is cut short: after 1 pages the rest is missing"
+        FramesError, match=r"a\.tif is cut short: .*only the first (one is|3 are) whole"
     ):
         open_frames(path)
 
@@ -534,6 +538,7 @@ def test_bigtiff_cut_after_some_pages(tmp_path: Path) -> None:
     cut = path.read_bytes()[: path.stat().st_size * 2 // 3]
     path.write_bytes(cut)
     with pytest.raises(
-        FramesError, match=r"a\.tif is cut short: after [345] pages the rest is mis"
+        FramesError,
+        match=r"a\.tif is cut short: only the first [345] are whole; .*--stop [234]",
     ):
         open_frames(path)

@@ -178,7 +178,7 @@ def test_channel_choices() -> None:
     movie = np.random.default_rng(0).integers(0, 256, (2, 5, 8, 9), np.uint8)  # TCYX
     first = open_frames(movie, axes="TCYX")
     assert first.channels == (0,)
-    assert first.describe()["note"] == "channel 0 of 5 was chosen by default"
+    assert first.describe()["note"].startswith("channel 0 of 5 is used; --channel (channel=)")
     np.testing.assert_array_equal(first.read(1)[..., 2], movie[1, 0])
     grey = open_frames(movie, axes="TCYX", channel=3)
     np.testing.assert_array_equal(grey.read(1)[..., 0], movie[1, 3])
@@ -206,18 +206,19 @@ def test_missing_channels() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_pixels_that_are_not_finite_are_refused(dtype: type) -> None:
+def test_pixels_that_are_not_finite_are_black_and_noted(dtype: type) -> None:
     movie = np.random.default_rng(0).random((4, 8, 9)).astype(dtype)
     movie[3, :2, :3] = np.nan
     movie[3, 5, 5] = np.inf
     frames = open_frames(movie, name="movie.tif")
     assert np.isfinite(frames.intensity).all()
     frames.read(2)
-    with pytest.raises(
-        FramesError, match=r"frame 3 of movie\.tif has 7 pixels that are not finite .*nan_to_num"
-    ):
-        frames.read(3)
-    with pytest.raises(FramesError, match=r"in rows 4:6 and columns 4:6, has 1 pixel that is not"):
-        frames.read_window(3, 4, 6, 4, 6)
-    frames.read_window(3, 6, 8, 0, 9)
+    assert frames.notes == ()
+    read = frames.read(3)
+    assert not read[:2, :3].any()
+    assert not read[5, 5].any()  # infinite, too
+    assert read.any()
+    assert len(frames.notes) == 1
+    assert "7 pixels of frame 3 are not finite (NaN or infinite)" in frames.notes[0]
+    np.testing.assert_array_equal(frames.read_window(3, 4, 6, 4, 6), read[4:6, 4:6])
     assert open_frames(np.full((1, 5, 6), np.nan, dtype)).intensity == ((0, 1),)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.labels.label_notes import unit_of
 from napari_sam2track.formats.labels.label_stack import as_labels
+from napari_sam2track.frames.pixel_scale import unit_of
 from napari_sam2track.labels import Scale
 
 #: Key of our entry in ``layer.metadata``: a mapping, or an object with ``parents``.

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam2track.formats.labels.label_files import NOTE_NAME
 from napari_sam2track.formats.sniffing import ctc_folder
+from napari_sam2track.frames.folder import NOTE_NAME
 from napari_sam2track.storage.recovery import recover
 
 if TYPE_CHECKING:

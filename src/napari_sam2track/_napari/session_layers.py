@@ -14,7 +14,7 @@ from napari_sam2track._napari.prompt_layers import boxes_layer, points_layer
 from napari_sam2track._napari.tracks_to_layers import layers_of, tell, watched
 from napari_sam2track.errors import FormatError, Sam2TrackError
 from napari_sam2track.formats.tracks_files import open_tracks
-from napari_sam2track.frames import open_frames
+from napari_sam2track.frames import open_movie
 from napari_sam2track.frames.lazy_array import LazyFrames, lazy_image
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import FramesParams, ReadParams
@@ -119,7 +119,7 @@ def _image_layer(
     asked = session.frames
     frames = None
     try:
-        frames = open_frames(where, asked.axes, asked.channel, asked.intensity, asked.z)
+        frames = open_movie(where, asked)
         changed = session.fingerprint not in (None, frames.fingerprint())
         window = frames.intensity[0]
     except Sam2TrackError as error:

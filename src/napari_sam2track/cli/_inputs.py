@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -158,11 +158,18 @@ def _masks_of(path: Path, frame: int, height: int, width: int) -> PromptSet:
 
 def open_movie(path: Path, params: FramesParams) -> Frames:
     """Open a movie with the options of the command."""
-    from napari_sam2track.frames import open_frames
+    from napari_sam2track import frames
 
-    return open_frames(
-        path, axes=params.axes, channel=params.channel, intensity=params.intensity, z=params.z
-    )
+    movie = frames.open_movie(path, params)
+    tell_notes(path, movie.notes)
+    return movie
+
+
+def tell_notes(path: Path, notes: Iterable[str], told: Collection[str] = ()) -> None:
+    """Print notes on an input that were not told yet, for a person."""
+    for text in notes:
+        if text not in told:
+            typer.echo(f"Note: {path}: {text}", err=True)
 
 
 def ready_device(name: str, threads: int | None) -> str:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_sam2track.cli._inputs import Overwrite
+from napari_sam2track.cli._inputs import Overwrite, tell_notes
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.cli._progress import counted
 from napari_sam2track.errors import UsageError
-from napari_sam2track.params import LinkParams, WriteParams
+from napari_sam2track.params import LabelsParams, LinkParams, WriteParams
 
 if TYPE_CHECKING:
     from napari_sam2track.linking import LockedLink
@@ -30,7 +30,7 @@ EXAMPLES = """\
 """
 
 
-@with_params(link=LinkParams, write=WriteParams)
+@with_params(link=LinkParams, masks=LabelsParams, write=WriteParams)
 def track(
     *,
     pred_dir: Annotated[
@@ -60,15 +60,6 @@ def track(
             show_default=False,
         ),
     ] = None,
-    axes: Annotated[
-        str | None,
-        typer.Option(
-            "--axes",
-            help="Axes of the masks, such as TYX or TZYX (of a folder, those of one file, such as "
-            "ZYX); found out if not given.",
-            show_default=False,
-        ),
-    ] = None,
     lock_from: Annotated[
         Path | None,
         typer.Option(
@@ -87,6 +78,7 @@ def track(
     ] = None,
     overwrite: Overwrite = False,
     link: LinkParams,
+    masks: LabelsParams,
     write: WriteParams,
 ) -> None:
     """Link masks of single frames into tracks: every object keeps one id over time.
@@ -107,10 +99,13 @@ def track(
     inputs = [pred_dir, *([] if lock_from is None else files_read(lock_from))]
     check_apart(files_of(out, chosen), inputs)
     check_output(out, overwrite)
-    with open_labels(pred_dir, axes=axes) as stack:
+    with open_labels(pred_dir, masks) as stack:
+        told = list(stack.notes)
+        tell_notes(pred_dir, told)
         locked = _locked(lock_from, lock, (stack.n_frames, stack.frame_shape))
         tracks, split = linked(stack, link, locked, progress)
         lost = tracks.write(out, chosen, write, overwrite, progress)
+        tell_notes(pred_dir, stack.notes, told)
     table = tracks.current.table
     typer.echo(_summary(table, out, split))
     for text in lost:

@@ -26,6 +26,7 @@ from napari_sam2track.cli._inputs import (
     open_movie,
     prompt_files,
     ready_device,
+    tell_notes,
 )
 from napari_sam2track.cli._options import given_options, with_params
 from napari_sam2track.cli._signals import after_this_step
@@ -181,7 +182,10 @@ def video(
             video = video or movie_beside(replay, session or results_folder.session_of_run(out_dir))
         if video is None:
             raise UsageError("there is no movie; give one with --video, or a run with --session")
+        if engine.stop is not None:  # what is whole of a file that was cut short may be enough
+            frames = frames.model_copy(update={"allow_truncated": True})
         movie = held.enter_context(open_movie(video, frames))
+        told = movie.notes
         if replay is None:
             wanted = collect_prompts(points, box, mask_prompts, prompts, movie.height, movie.width)
             if going_on and not any(said):  # only the movie was given, or other settings
@@ -243,6 +247,7 @@ def video(
                 err=True,
             )
             raise typer.Exit(128 + stopped)
+        tell_notes(video, movie.notes, told)
         if not output.keep_run:
             results_folder.clear_run(out_dir)
         _tell_result(run)

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from napari_sam2track.errors import FormatError, OutputError
 from napari_sam2track.formats.conversions import measured, renumbered, require_order, table_from
 from napari_sam2track.formats.ctc_text import Line, read_lines, write_lines
-from napari_sam2track.formats.labels.label_files import open_folder
 from napari_sam2track.formats.labels.label_notes import make_note
 from napari_sam2track.formats.labels.label_writers import checked_frames, write_label_image
+from napari_sam2track.formats.labels.open_labels import open_labels
 from napari_sam2track.formats.sniffing import ctc_folder
 from napari_sam2track.labels import LabelFrames
 from napari_sam2track.params import ReadParams, WriteParams
@@ -57,7 +57,7 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
             f"{text}: the parent {unknown[0].parent} of track {unknown[0].label} has no line; add "
             "it, or put 0"
         )
-    stack = open_folder(text.parent, options.axes, one_a_frame=True)
+    stack = open_labels(text.parent, axes=options.axes, one_a_frame=True)
     rows = measured(stack, progress)
     known = set(rows["track"].tolist())
     parents = {

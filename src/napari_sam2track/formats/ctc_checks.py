@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.ctc_text import Line, parsed_lines
 from napari_sam2track.formats.findings import Finding, error, shortened, warning
-from napari_sam2track.formats.labels.label_files import ctc_images, open_frame
-from napari_sam2track.formats.labels.label_stack import size_text
+from napari_sam2track.formats.labels.open_labels import open_frame
 from napari_sam2track.formats.sniffing import ctc_folder
+from napari_sam2track.frames.file_names import last_number
+from napari_sam2track.frames.folder import size_text
 from napari_sam2track.progress import ProgressHook, no_progress
 from napari_sam2track.tracks.lineage import lineage_problems
 from napari_sam2track.tracks.regions import cut_mask, measure_regions
@@ -43,7 +44,7 @@ def check_ctc(path: Path, progress: ProgressHook = no_progress) -> list[Finding]
         return [error(f"{path} holds neither res_track.txt nor man_track.txt")]
     lines, found = _lines(text)
     prefix = "mask" if text.name == "res_track.txt" else "man_track"
-    files, more = ctc_images(text.parent, prefix)
+    files, more = _images(text.parent, prefix)
     found += more
     if not files:
         return [*found, error(f"{text.parent} holds no masks ({prefix}000.tif and so on)")]
@@ -93,6 +94,31 @@ def _lines(text: Path) -> tuple[dict[int, Line], list[Finding]]:
         if problem.kind != "one child"  # the challenge's way to go on after a gap
     ]
     return lines, found
+
+
+def _images(folder: Path, prefix: str) -> tuple[dict[int, Path], list[Finding]]:
+    """Return the masks of a Cell Tracking Challenge folder by frame number, and their errors.
+
+    Unlike `open_labels` it continues where numbers are missing.
+    """
+    files: dict[int, Path] = {}
+    found: list[Finding] = []
+    widths = set()
+    for path in sorted(folder.glob(f"{prefix}*.tif")):
+        number = last_number(path)
+        if number is None:
+            found.append(error(f"{path.name} has no frame number in its name"))
+            continue
+        widths.add(len(path.stem.removeprefix(prefix)))
+        if number in files:
+            found.append(error(f"{files[number].name} and {path.name} are both frame {number}"))
+        files.setdefault(number, path)
+    missing = sorted(set(range(max(files, default=-1) + 1)) - files.keys())
+    if missing:
+        found.append(error(f"there is no mask of frames {shortened(missing)}"))
+    if len(widths) > 1:
+        found.append(warning("the frame numbers have different numbers of digits"))
+    return files, found
 
 
 def _read(file: Path) -> tuple[NDArray[np.uint32], np.dtype[Any]]:

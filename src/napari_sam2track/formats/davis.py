@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.formats.conversions import measured, table_from
-from napari_sam2track.formats.labels.label_files import open_folder
 from napari_sam2track.formats.labels.label_notes import PROVENANCE, make_note, note_in_text
 from napari_sam2track.formats.labels.label_writers import checked_frames
+from napari_sam2track.formats.labels.open_labels import open_labels
 from napari_sam2track.labels import MappedFrames, Scale
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.progress import ProgressHook
@@ -37,11 +37,11 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
     """
     from PIL import Image
 
-    stack = open_folder(path, one_a_frame=True)
+    stack = open_labels(path, one_a_frame=True)
     labels = MappedFrames(stack, _without_void)
     rows = measured(labels, progress)
     table = table_from(rows, labels.n_frames, labels.frame_shape, {}, str(path))
-    with Image.open(stack.names[0]) as image:
+    with Image.open(stack.frame_name(0)) as image:
         text = image.info.get(PROVENANCE, "")
     note = note_in_text(text if isinstance(text, str) else "")
     return TrackedMovie(table, labels, Scale(), dict(note.provenance))

@@ -16,9 +16,10 @@ from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.conversions import extent, measured, point_rows, table_from
 from napari_sam2track.formats.geff_writer import TRACK_PROP, reason
 from napari_sam2track.formats.graphs import Graph, tracks_of
-from napari_sam2track.formats.labels.label_arrays import open_zarr
-from napari_sam2track.formats.labels.label_notes import TRACKS, read_note, unit_of
+from napari_sam2track.formats.labels.label_notes import TRACKS, read_note
 from napari_sam2track.formats.labels.label_stack import LabelStack
+from napari_sam2track.formats.labels.open_labels import open_labels
+from napari_sam2track.frames.pixel_scale import unit_of
 from napari_sam2track.labels import LabelFrames, Scale, checked_ids
 from napari_sam2track.params import ReadParams
 from napari_sam2track.progress import ProgressHook
@@ -259,7 +260,7 @@ def _labels(path: Path, metadata: Any) -> tuple[LabelStack | None, str]:
         return None, ""
     letters = "".join(axis.name[-1:].upper() for axis in metadata.axes or ())
     plain = letters in ("TYX", "TZYX")  # the order of GEFF's axes is that of a plain array
-    return open_zarr(place, guess=letters if plain else None), str(related[0][1])
+    return open_labels(place, guess=letters if plain else None), str(related[0][1])
 
 
 def _measure(

@@ -79,7 +79,7 @@ def _has_palette(path: Path) -> bool:
 
 
 def _of_file(path: Path) -> tuple[str, Path]:
-    from napari_sam2track.formats.labels.open_labels import is_tiff
+    from napari_sam2track.frames.tiff import is_tiff
 
     suffix = path.suffix.lower()
     if suffix == ".csv":

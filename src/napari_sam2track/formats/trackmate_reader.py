@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.conversions import FAR, detections, extent, point_rows, table_from
 from napari_sam2track.formats.graphs import Graph, tracks_of
-from napari_sam2track.formats.labels.label_notes import LabelNote, note_in_text, unit_of
+from napari_sam2track.formats.labels.label_notes import LabelNote, note_in_text
 from napari_sam2track.formats.outlines import DrawnFrames, DrawnObject
+from napari_sam2track.frames.pixel_scale import unit_of
 from napari_sam2track.labels import MAX_ID, Scale
 from napari_sam2track.params import ReadParams
 from napari_sam2track.progress import ProgressHook

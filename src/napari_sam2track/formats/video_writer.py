@@ -45,7 +45,8 @@ def video_writer(
 
     with atomic_path(path, overwrite) as temporary:
         try:
-            with av.open(str(temporary), "w", format="mp4") as container:
+            # Without "file:", what stands before a colon in a name is taken for a protocol.
+            with av.open(f"file:{temporary}", "w", format="mp4") as container:
                 stream: av.VideoStream | None = None
 
                 def add(frame_yxc: NDArray[np.uint8]) -> None:

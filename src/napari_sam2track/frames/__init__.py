@@ -3,7 +3,15 @@
 from napari_sam2track.frames.channels import parse_channel
 from napari_sam2track.frames.intensity import Intensity, parse_intensity
 from napari_sam2track.frames.movie import Frames
-from napari_sam2track.frames.opening import open_frames
+from napari_sam2track.frames.opening import open_frames, open_movie
 from napari_sam2track.frames.source import Source
 
-__all__ = ["Frames", "Intensity", "Source", "open_frames", "parse_channel", "parse_intensity"]
+__all__ = [
+    "Frames",
+    "Intensity",
+    "Source",
+    "open_frames",
+    "open_movie",
+    "parse_channel",
+    "parse_intensity",
+]

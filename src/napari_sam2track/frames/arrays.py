@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -12,9 +10,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import FramesError, Sam2TrackError
 from napari_sam2track.frames.axes import Layout, resolve_layout
-
-# Errors that the decoders of tifffile, Pillow and zarr raise on damaged data.
-_DAMAGE = (OSError, ValueError, RuntimeError, KeyError, IndexError, EOFError)
+from napari_sam2track.parsing.guard import reason_of
 
 
 @runtime_checkable
@@ -34,29 +30,6 @@ class ArrayLike(Protocol):
     def __getitem__(self, index: Any, /) -> Any: ...
 
 
-@contextmanager
-def reading(path: Path, kind: str) -> Iterator[None]:
-    """Turn what decoders raise in the block of a file of a kind into an error with a way out.
-
-    Raises
-    ------
-    FramesError
-        If anything is raised but our own errors: a damaged header can break a decoder anywhere.
-    """
-    try:
-        yield
-    except Sam2TrackError:
-        raise
-    except PermissionError as error:
-        raise FramesError(
-            f"{path} may not be read ({error.strerror}); see to its permissions, or copy it"
-        ) from error
-    except Exception as error:
-        raise FramesError(
-            f"{path} cannot be read as {kind} ({error}); it may be damaged: copy or export it again"
-        ) from error
-
-
 class ArraySource:
     """A movie in an array-like; every file kind ends here, with an array that reads lazily."""
 
@@ -67,10 +40,12 @@ class ArraySource:
         array: ArrayLike,
         layout: Layout,
         name: str,
-        close: Callable[[], None] | None = None,
+        close: Callable[[], object] | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self._array: ArrayLike | None = array
         self._close = close
+        self.notes = (*notes, *layout.notes)
         self.layout = layout
         self.name = name
         self.dtype: np.dtype[Any] = np.dtype(array.dtype)
@@ -104,10 +79,12 @@ class ArraySource:
                 ]
                 return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
             block_yxc = layout.arrange(np.asarray(self._array[layout.index(t, y0, y1, x0, x1)]))
-        except _DAMAGE as error:
+        except Sam2TrackError:
+            raise
+        except Exception as error:  # decoders raise anything on damaged data
             raise FramesError(
-                f"frame {t} of {self.name} cannot be read ({error}); the data may be damaged: "
-                "copy or export it again"
+                f"frame {t} of {self.name} cannot be read ({reason_of(error)}); the data may be "
+                "damaged: copy or export it again"
             ) from error
         if channels is None or list(channels) == list(range(self.n_channels)):
             return block_yxc
@@ -130,7 +107,8 @@ def from_array(
     known: str | None = None,
     z: int | None = None,
     name: str = "array",
-    close: Callable[[], None] | None = None,
+    close: Callable[[], object] | None = None,
+    notes: tuple[str, ...] = (),
 ) -> ArraySource:
     """Make a source of an array-like without reading from it.
 
@@ -144,6 +122,8 @@ def from_array(
         For messages.
     close
         Called once when the source is closed.
+    notes
+        See `Source.notes`.
 
     Raises
     ------
@@ -167,7 +147,7 @@ def from_array(
     layout = resolve_layout(
         tuple(int(size) for size in array.shape), dtype, name, axes=axes, known=known, z=z
     )
-    return ArraySource(array, layout, name, close)
+    return ArraySource(array, layout, name, close, notes)
 
 
 def _dims(array: ArrayLike) -> str | None:

@@ -17,6 +17,11 @@ _WAY_OUT = (
     "give one letter per axis (--axes, or axes= in Python), for example TYX (T, Z, Y, X, C, or S)"
 )
 
+_LABELS_WAY_OUT = (
+    "give one letter an axis (--axes, or axes= in Python), such as TYX or TZYX; for a folder, "
+    "those of one file, such as ZYX"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -30,6 +35,8 @@ class Layout:
         Shape of the array.
     time
         Position of the axis whose steps are the frames; None for a single frame.
+    depth
+        Position of the axis of planes, where a frame is a volume (labels only); else None.
     y, x
         Positions of rows and columns.
     channels
@@ -38,16 +45,20 @@ class Layout:
         (position, index) of every axis that is not read along.
     rgb
         See `Source.rgb`.
+    notes
+        What was assumed, in words.
     """
 
     axes: str
     shape: tuple[int, ...]
     time: int | None
+    depth: int | None
     y: int
     x: int
     channels: tuple[int, ...]
     fixed: tuple[tuple[int, int], ...]
-    rgb: bool
+    rgb: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def n_frames(self) -> int:
@@ -63,6 +74,12 @@ class Layout:
     def width(self) -> int:
         """Number of columns."""
         return self.shape[self.x]
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """(Y, X), or (Z, Y, X)."""
+        plane = self.height, self.width
+        return plane if self.depth is None else (self.shape[self.depth], *plane)
 
     @property
     def n_channels(self) -> int:
@@ -93,10 +110,25 @@ class Layout:
 
     def arrange(self, block: NDArray[Any]) -> NDArray[Any]:
         """Bring what `index` cut out into the order (Y, X, C); a view where possible."""
-        kept = sorted((self.y, self.x, *self.channels))
-        order = [kept.index(axis) for axis in (self.y, self.x, *self.channels)]
-        block = block.transpose(order)
+        block = self._transposed(block, (self.y, self.x, *self.channels))
         return block.reshape(*block.shape[:2], -1)
+
+    def whole(self, t: int) -> tuple[int | slice, ...]:
+        """Return the index of frame `t`, as large as it is."""
+        index = list(self.index(t, 0, self.height, 0, self.width))
+        index[self.y] = index[self.x] = slice(None)
+        return tuple(index)
+
+    def arrange_labels(self, block: NDArray[Any]) -> NDArray[Any]:
+        """Bring labels that `whole` cut out into the order (Z,) Y, X; a view."""
+        depth = () if self.depth is None else (self.depth,)
+        return self._transposed(block, (*depth, self.y, self.x))
+
+    @staticmethod
+    def _transposed(block: NDArray[Any], order: tuple[int, ...]) -> NDArray[Any]:
+        """Return a block, whose axes are those of `order` ascending, with its axes in `order`."""
+        kept = sorted(order)
+        return block.transpose([kept.index(axis) for axis in order])
 
 
 def resolve_layout(
@@ -165,12 +197,106 @@ def resolve_layout(
         axes=letters,
         shape=shape,
         time=_time_axis(letters, shape, rest, name),
+        depth=None,
         y=y,
         x=x,
         channels=long_channels,
         fixed=tuple(sorted(fixed.items())),
         rgb=_is_rgb(letters, shape, dtype, long_channels),
+        notes=_assumed(letters, shape, rest, axes),
     )
+
+
+def resolve_label_layout(
+    shape: tuple[int, ...], name: str, *, axes: str | None = None, known: str | None = None
+) -> Layout:
+    """Decide what the axes of an array of labels mean: time and depth, but no channels.
+
+    Parameters
+    ----------
+    shape
+        Of the array.
+    name
+        Name of the file in a message.
+    axes
+        Axes given by a person: one letter an axis, T, Z, Y or X.
+    known
+        Axes declared by the file; other letters than these are fine on axes of length 1, and
+        Q and I stand for time.
+
+    Raises
+    ------
+    FramesError
+        If there are no pixels, the letters do not fit, there are channels, or axes are unclear.
+
+    Notes
+    -----
+    Without letters, the last two axes are rows and columns, and axes of length 1 are dropped;
+    the one before is time, and two before are time and depth.
+    A file that has depth and no time is a movie of planes, as everywhere in this program.
+    """
+    if len(shape) < 2 or 0 in shape:
+        raise FramesError(
+            f"{name} has shape {shape}: labels need rows, columns and at least one frame"
+        )
+    if axes is not None:
+        letters = axes.strip().upper()
+        if len(letters) != len(shape) or len(set(letters)) != len(letters):
+            raise FramesError(
+                f"axes {axes!r} do not fit {name} of shape {shape}; {_LABELS_WAY_OUT}"
+            )
+        if set(letters) - set("TZYX") or not {"Y", "X"} <= set(letters):
+            raise FramesError(
+                f"axes {axes!r} for {name}: labels have T, Z, Y and X, Y and X always; "
+                + _LABELS_WAY_OUT
+            )
+    elif known is not None and known.upper().count("Y") == known.upper().count("X") == 1:
+        letters = _label_letters(known.upper(), shape, name)
+    else:
+        leading = [axis for axis, n in enumerate(shape[:-2]) if n > 1]
+        if len(leading) > 2:
+            raise FramesError(
+                f"{name} has shape {shape}, which is neither (T, Y, X) nor (T, Z, Y, X): save one "
+                f"channel, or {_LABELS_WAY_OUT}"
+            )
+        first = leading or ([0] if len(shape) > 2 else [])
+        names = dict(zip(first, "TZ", strict=False))
+        letters = "".join(names.get(axis, "Q") for axis in range(len(shape) - 2)) + "YX"
+    time, depth = (letters.index(letter) if letter in letters else None for letter in "TZ")
+    y, x = letters.index("Y"), letters.index("X")
+    fixed = tuple((k, 0) for k in range(len(shape)) if k not in (time, depth, y, x))
+    return Layout(letters, shape, time, depth, y, x, (), fixed)
+
+
+def _label_letters(letters: str, shape: tuple[int, ...], name: str) -> str:
+    """Return T, Z, Y and X for a file's letters, which may be too many or leave some open."""
+    others = [k for k, letter in enumerate(letters) if letter not in "TZYX" and shape[k] > 1]
+    time = letters.find("T")
+    unknown = [k for k in others if letters[k] in "QI"]
+    if time < 0 and unknown:
+        time = unknown[0]
+        others.remove(time)
+    if others:
+        raise FramesError(
+            f"{name} has axes {letters} of shape {shape}: label images have one value a pixel, "
+            f"without channels; save one channel, axes TYX or TZYX, or {_LABELS_WAY_OUT}"
+        )
+    depth = letters.find("Z")
+    if time < 0:
+        time, depth = depth, -1  # planes are frames
+    elif depth >= 0 and shape[depth] == 1:
+        depth = -1
+    meant = {time: "T", depth: "Z", letters.index("Y"): "Y", letters.index("X"): "X"}
+    return "".join(meant.get(k, "Q") for k in range(len(shape)))
+
+
+def _assumed(
+    letters: str, shape: tuple[int, ...], rest: list[int], axes: str | None
+) -> tuple[str, ...]:
+    """Return what was assumed of axes that nobody gave."""
+    if axes is None and rest and letters[rest[0]] == "Z":
+        return (f"its {shape[rest[0]]} planes (Z) are taken as frames, as it has no time",)
+    return ()
 
 
 def _checked(axes: str, shape: tuple[int, ...], name: str) -> str:

@@ -61,7 +61,7 @@ def choose_channels(
             return (0,), ""
         if source.rgb:
             return (0, 1, 2), "" if n == 3 else "the alpha channel is not used"
-        return (0,), f"channel 0 of {n} was chosen by default"
+        return (0,), f"channel 0 of {n} is used; --channel (channel=) takes others, up to three"
     numbers = parse_channel(choice) if isinstance(choice, str) else choice
     chosen = tuple(numbers) if isinstance(numbers, tuple | list) else (operator.index(numbers),)
     if not 1 <= len(chosen) <= 3:

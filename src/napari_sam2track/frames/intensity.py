@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.errors import FramesError, UsageError
+from napari_sam2track.errors import UsageError
 from napari_sam2track.frames.source import Source
 
 SAMPLE_FRAMES = 16
@@ -125,7 +125,7 @@ def _sample(source: Source, channels: tuple[int, ...]) -> NDArray[Any]:
 def _percentile_window(values: NDArray[Any], intensity: Intensity) -> IntensityWindow:
     wide = values.astype(np.float64)
     wide = wide[np.isfinite(wide)]
-    if wide.size == 0:  # reading such a frame raises the right error
+    if wide.size == 0:
         return 0.0, 1.0
     low, high = (float(v) for v in np.percentile(wide, (intensity.low, intensity.high)))
     if low >= high:  # mostly background: a few bright pixels would be lost
@@ -141,7 +141,7 @@ def to_uint8(values: NDArray[Any], window: IntensityWindow) -> NDArray[np.uint8]
     Parameters
     ----------
     values
-        Any shape; bool, integer or finite float.
+        Any shape; bool, integer or float without NaN.
     window
         (low, high) with low < high; what lies outside is cut off.
 
@@ -170,23 +170,3 @@ def _scale(values: NDArray[Any], window: IntensityWindow) -> NDArray[np.uint8]:
     values = (np.clip(values, low, high) - low) / (high - low)
     scaled: NDArray[np.uint8] = np.rint(values * 255).astype(np.uint8)
     return scaled
-
-
-def check_finite(frame_yxc: NDArray[Any], where: str) -> None:
-    """Refuse pixels that are NaN or infinite; `where` begins the message ("frame 3 of a.tif").
-
-    Raises
-    ------
-    FramesError
-        With the number of such pixels.
-    """
-    if frame_yxc.dtype.kind != "f":
-        return
-    bad = ~np.isfinite(frame_yxc)
-    if bad.any():
-        count = int(bad.any(axis=2).sum())
-        are = "pixel that is" if count == 1 else "pixels that are"
-        raise FramesError(
-            f"{where} has {count} {are} not finite (NaN or infinite); replace them first, "
-            "for example with numpy.nan_to_num"
-        )

@@ -15,7 +15,6 @@ from napari_sam2track.frames.channels import choose_channels
 from napari_sam2track.frames.intensity import (
     Intensity,
     IntensityWindow,
-    check_finite,
     parse_intensity,
     resolve_windows,
     to_uint8,
@@ -70,6 +69,7 @@ class Frames(Closing):
             intensity = Intensity(float(low), float(high))
         self._asked = intensity
         self._windows: tuple[IntensityWindow, ...] | None = None
+        self._not_finite: dict[int, int] = {}
         self._lock = threading.Lock()
 
     @property
@@ -98,6 +98,22 @@ class Frames(Closing):
         return self._source.name
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What is not used, and what was chosen by default; reading frames may add to it."""
+        chosen = (self._note,) if self._note else ()
+        return (*self._source.notes, *chosen, *self._black_pixels())
+
+    def _black_pixels(self) -> tuple[str, ...]:
+        """Return a note on pixels that are NaN or infinite in the frames that were read."""
+        if not self._not_finite:
+            return ()
+        t, count = next(iter(self._not_finite.items()))
+        return (
+            f"{count} pixels of frame {t} are not finite (NaN or infinite), and are taken as "
+            "black, as those of all frames",
+        )
+
+    @property
     def intensity(self) -> tuple[IntensityWindow, ...]:
         """(low, high) pixel values that become 0 and 255, for each of `channels`."""
         with self._lock:  # two threads must not take the sample twice
@@ -124,7 +140,7 @@ class Frames(Closing):
         Raises
         ------
         FramesError
-            If there is no frame `t`, it cannot be read, or it has pixels that are not finite.
+            If there is no frame `t`, or it cannot be read.
         """
         return self._read(t, 0, self.height, 0, self.width)
 
@@ -159,12 +175,7 @@ class Frames(Closing):
         windows = self.intensity
         different = tuple(dict.fromkeys(self.channels))
         raw_yxc = self._source.read_raw(t, y0, y1, x0, x1, different)
-        part = (
-            ""
-            if (y1 - y0, x1 - x0) == (self.height, self.width)
-            else (f", in rows {y0}:{y1} and columns {x0}:{x1},")
-        )
-        check_finite(raw_yxc, f"frame {t} of {self.name}{part}")
+        raw_yxc = self._finite(raw_yxc, t)
 
         frame_yxc = np.zeros((y1 - y0, x1 - x0, 3), np.uint8)
         if len(self.channels) == 1 or (self.channels == (0, 1, 2) and len(set(windows)) == 1):
@@ -174,6 +185,17 @@ class Frames(Closing):
                 raw_yx = raw_yxc[..., different.index(channel)]
                 frame_yxc[..., colour] = to_uint8(raw_yx, window)
         return frame_yxc
+
+    def _finite(self, raw_yxc: NDArray[Any], t: int) -> NDArray[Any]:
+        """Return pixels of which those that are NaN or infinite are black, and count them."""
+        if raw_yxc.dtype.kind != "f":
+            return raw_yxc
+        bad_yxc = ~np.isfinite(raw_yxc)
+        count = int(bad_yxc.any(axis=2).sum())
+        if not count:
+            return raw_yxc
+        self._not_finite[t] = max(count, self._not_finite.get(t, 0))
+        return np.where(bad_yxc, -np.inf, raw_yxc)
 
     def describe(self) -> dict[str, Any]:
         """Return everything that decides the pixels of the model, as plain values for JSON."""

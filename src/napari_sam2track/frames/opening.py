@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_sam2track.errors import FramesError
-from napari_sam2track.frames import folder, tiff, video_file, zarr_store
 from napari_sam2track.frames.arrays import ArrayLike, ArraySource, from_array
+from napari_sam2track.frames.containers import open_container
 from napari_sam2track.frames.intensity import Intensity
-from napari_sam2track.frames.mapped import map_npy
 from napari_sam2track.frames.movie import Frames
+from napari_sam2track.frames.stored_array import ReadRequest
+
+if TYPE_CHECKING:
+    from napari_sam2track.params import FramesParams
 
 
 def open_frames(
@@ -20,14 +24,17 @@ def open_frames(
     intensity: Intensity | str | tuple[float, float] | None = None,
     z: int | None = None,
     name: str = "array",
+    *,
+    series: str | None = None,
+    allow_truncated: bool = False,
 ) -> Frames:
     """Open a movie, stack or image, without reading more than its header.
 
     Parameters
     ----------
     movie
-        A TIFF file, a video, a folder of images, an OME-Zarr or zarr folder, a ``.npy`` file, one
-        image, or an array (numpy, dask, zarr, or alike).
+        A TIFF file, a video, a folder of images or stacks, an OME-Zarr or zarr folder, a ``.npy``
+        or ``.npz`` file, one image, or an array (numpy, dask, zarr, or alike).
     axes
         One letter per axis out of T, Z, Y, X, C and S, such as "TCYX"; None takes them from the
         file, or guesses (see `resolve_layout`).
@@ -41,6 +48,10 @@ def open_frames(
         Plane of a stack over time.
     name
         Name of an array in messages; files have names of their own.
+    series
+        Number or name of the image in a file of several; the first by default.
+    allow_truncated
+        Use the whole frames of a file that was cut short.
 
     Raises
     ------
@@ -51,7 +62,8 @@ def open_frames(
         If `channel` or `intensity` are not valid.
     """
     if isinstance(movie, str | os.PathLike):
-        source = _open_path(Path(movie), axes, z)
+        request = ReadRequest(axes=axes, series=series, allow_truncated=allow_truncated)
+        source = _open_path(Path(movie), request, z)
     elif isinstance(movie, ArrayLike):
         source = from_array(movie, axes=axes, z=z, name=name)
     else:
@@ -66,28 +78,39 @@ def open_frames(
         raise
 
 
-def _open_path(path: Path, axes: str | None, z: int | None) -> ArraySource:
-    if not path.exists():
-        raise FramesError(f"{path} does not exist; check the spelling and the folder")
-    if path.is_dir():
-        if zarr_store.is_zarr(path):
-            return zarr_store.open_zarr(path, axes=axes, z=z)
-        return folder.open_folder(path, axes=axes, z=z)
-    if path.stat().st_size == 0:
-        raise FramesError(f"{path} is an empty file; copy or export it again")
-    suffix = path.suffix.lower()
-    if suffix in tiff.SUFFIXES:
-        return tiff.open_tiff(path, axes=axes, z=z)
-    if suffix in video_file.SUFFIXES:
-        return video_file.open_video(path, axes=axes, z=z)
-    if suffix in folder.SUFFIXES:
-        if axes is not None and not axes.strip().upper().startswith("T"):
-            axes = "T" + axes.strip()  # one file is one frame
-        return folder.open_images([path], name=path.name, axes=axes, z=z)
-    if suffix == ".npy":
-        return from_array(map_npy(path), axes=axes, z=z, name=path.name)
-    raise FramesError(
-        f"{path} is of a kind that is not known ({suffix or 'no suffix'}); known are folders of "
-        f"images, zarr folders, .npy, {', '.join(tiff.SUFFIXES + video_file.SUFFIXES)} and "
-        f"{', '.join(folder.SUFFIXES)}; export it as OME-TIFF, or open it in napari"
+def open_movie(
+    movie: str | os.PathLike[str] | ArrayLike, params: FramesParams, name: str = "array"
+) -> Frames:
+    """Open a movie with the choices of a person; see `open_frames`."""
+    return open_frames(
+        movie,
+        params.axes,
+        params.channel,
+        params.intensity,
+        params.z,
+        name,
+        series=params.series,
+        allow_truncated=params.allow_truncated,
     )
+
+
+def _open_path(path: Path, request: ReadRequest, z: int | None) -> ArraySource:
+    stored = open_container(path, request)
+    axes = None if stored.settled or request.axes is None else request.axes.strip()
+    known = stored.axes or ""
+    if axes and "T" not in axes.upper() and known[:1] == "T" and len(axes) == len(known) - 1:
+        axes = "T" + axes  # of one picture, which is one frame
+    try:
+        return from_array(
+            stored.array,
+            axes=axes,
+            known=stored.axes,
+            z=z,
+            name=stored.name,
+            close=stored.close,
+            notes=stored.notes,
+        )
+    except BaseException:
+        if stored.close is not None:
+            stored.close()
+        raise

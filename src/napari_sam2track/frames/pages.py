@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from napari_sam2track.frames.arrays import ArrayLike
 
 
 class PagedArray:
@@ -78,3 +80,112 @@ class PagedArray:
     def n_pages(self) -> int:
         """Number of pages."""
         return math.prod(self.shape[: self._n_lead])
+
+
+class FixedAxes:
+    """Array-like that is another at one position of some of its axes.
+
+    Parameters
+    ----------
+    array
+        The other array.
+    positions
+        Axis to position.
+    """
+
+    def __init__(self, array: ArrayLike, positions: Mapping[int, int]) -> None:
+        self._array = array
+        self._positions = dict(positions)
+        self.shape = tuple(n for axis, n in enumerate(array.shape) if axis not in positions)
+        self.dtype = array.dtype
+
+    def __getitem__(self, index: tuple[int | slice, ...]) -> NDArray[Any]:
+        """Index with one integer or slice for each axis that is left."""
+        rest = iter(index)
+        axes = range(len(self._array.shape))
+        full = (self._positions[a] if a in self._positions else next(rest) for a in axes)
+        return np.asarray(self._array[tuple(full)])
+
+
+class AddedAxes:
+    """Array-like that is another with more axes of length 1, which its file left out.
+
+    Parameters
+    ----------
+    array
+        The other array.
+    shape
+        Its shape, and axes of length 1 between.
+    """
+
+    def __init__(self, array: ArrayLike, shape: tuple[int, ...]) -> None:
+        self._array = array
+        self.shape = shape
+        self.dtype = array.dtype
+
+    def __getitem__(self, index: tuple[int | slice, ...]) -> NDArray[Any]:
+        """Index with one integer or slice for each axis."""
+        sizes = list(self._array.shape)
+        inner: list[int | slice] = []
+        outer: list[int | slice | None] = []  # what makes the axes of length 1
+        for item, size in zip(index, self.shape, strict=True):
+            if sizes and sizes[0] == size:
+                sizes.pop(0)
+                inner.append(item)
+                outer += [slice(None)] * isinstance(item, slice)
+            elif isinstance(item, slice):
+                outer.append(None)
+        return np.asarray(self._array[tuple(inner)])[tuple(outer)]
+
+
+class JoinedFrames:
+    """Array-like of stacks one after another along time, each of which is opened when it is read.
+
+    Parameters
+    ----------
+    lengths
+        Number of frames of each stack.
+    frame_shape, dtype
+        Of a frame.
+    open_stack
+        Opens stack k; returns an array whose first axis is time, and what closes it.
+    """
+
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        frame_shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        open_stack: Callable[[int], tuple[ArrayLike, Callable[[], object] | None]],
+    ) -> None:
+        self._ends = np.cumsum(lengths)
+        self.shape = (int(self._ends[-1]), *frame_shape)
+        self.dtype = dtype
+        self._open_stack = open_stack
+        self._number = -1
+        self._stack: ArrayLike | None = None
+        self._close_stack: Callable[[], object] | None = None
+        self._lock = threading.Lock()
+
+    def __getitem__(self, index: tuple[int | slice, ...]) -> NDArray[Any]:
+        """Index with a frame, and one integer or slice for each other axis."""
+        t, *rest = index
+        assert isinstance(t, int)
+        k = int(np.searchsorted(self._ends, t, side="right"))
+        begin = int(self._ends[k - 1]) if k else 0
+        with self._lock:  # one stack is open at a time
+            if k != self._number or self._stack is None:
+                self._close()
+                self._stack, self._close_stack = self._open_stack(k)
+                self._number = k
+            return np.asarray(self._stack[(t - begin, *rest)])
+
+    def close(self) -> None:
+        """Close the stack that is open."""
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._close_stack is not None:
+            self._close_stack()
+        self._stack, self._close_stack, self._number = None, None, -1

@@ -51,6 +51,11 @@ class Source(Protocol):
         """
         ...
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the file is not used, and what was chosen by default, a sentence each."""
+        ...
+
     def read_raw(
         self,
         t: int,

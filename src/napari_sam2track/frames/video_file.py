@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,62 +11,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FramesError
-from napari_sam2track.frames.arrays import ArraySource, from_array
 from napari_sam2track.frames.pages import PagedArray
+from napari_sam2track.frames.stored_array import ReadRequest, StoredArray
+from napari_sam2track.frames.video_index import (
+    WAY_OUT,
+    decoded,
+    index_video,
+    open_video_file,
+    stream_of,
+)
+from napari_sam2track.parsing.guard import parsing
 
+#: Usual suffixes; other names are videos if FFmpeg decodes them.
 SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv"),
-    *(".ts", ".ogv", ".gif", ".h264"),
+    *(".ts", ".mts", ".m2ts", ".3gp", ".mxf", ".ogv", ".gif", ".h264", ".asf", ".vob"),
 )
 
 # Decoding forward is faster than a seek over so few frames.
 _NEAR = 8
-_WAY_OUT = "copy the file again, or repair it with: ffmpeg -i damaged.mp4 repaired.mp4"
 
 
-@dataclass(frozen=True, slots=True)
-class VideoIndex:
-    """Index of the frames of a video, made without decoding.
+def read_video(path: Path, request: ReadRequest) -> StoredArray:
+    """Open the video of a file that players show; frames are turned upright as players do.
 
-    Attributes
-    ----------
-    pts
-        Presentation time stamps in the order shown, in units of the stream's time base; None if
-        the file has none (a bare H.264 stream), and frames have to be counted from the start.
-    key_frames
-        Frame numbers at which decoding can begin, ascending; the first is 0.
-    n_frames
-        Number of frames.
-    """
-
-    pts: tuple[int, ...] | None
-    key_frames: tuple[int, ...]
-    n_frames: int
-
-
-def open_video(path: Path, *, axes: str | None = None, z: int | None = None) -> ArraySource:
-    """Open the first video stream of a file; frames are RGB, turned upright as players do.
-
-    Parameters
-    ----------
-    path
-        The file.
-    axes, z
-        Only "TYXS" (or "TYXC") and None make sense; see `resolve_layout`.
+    Frames are RGB; grey ones of more than 8 bits, and colours of 16 bits, keep their values.
 
     Raises
     ------
     FramesError
-        If the file has no video, is damaged or cut short.
+        If the file has no video, or is damaged or cut short.
     """
-    reader = VideoReader(path)
-    try:
-        first = reader.read(0)
-        array = PagedArray((reader.n_frames,), first.shape, first.dtype, reader.read)
-        return from_array(array, axes=axes, known="TYXS", z=z, name=path.name, close=reader.close)
-    except BaseException:
-        reader.close()
-        raise
+    with parsing(path, "a video", FramesError, WAY_OUT):
+        reader = VideoReader(path, request)
+        try:
+            first = reader.read(0)
+        except BaseException:
+            reader.close()
+            raise
+    array = PagedArray((reader.n_frames,), first.shape, first.dtype, reader.read)
+    axes = "TYX" if first.ndim == 2 else "TYXS"
+    return StoredArray(array, path.name, axes, reader.notes, close=reader.close)
 
 
 class VideoReader:
@@ -80,18 +63,22 @@ class VideoReader:
         If the file has no video, is damaged or cut short.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, request: ReadRequest | None = None) -> None:
         self._path = path
         self._container: Any = None
         self._decoder: Iterator[Any] = iter(())
         self._next = 0  # the frame that the decoder gives next, if counted
         self._shape: tuple[int, ...] | None = None
-        self._index = _index(path)
+        self._index = index_video(path, request or ReadRequest())
         self.n_frames = self._index.n_frames
+        self._format = "rgb24"
         self._restart()
+        pixels = self._stream().codec_context.format
+        self._format, depth_note = _kept_format(pixels)
+        self.notes = (*self._index.notes, *depth_note)
 
-    def read(self, t: int) -> NDArray[np.uint8]:
-        """Read frame `t`: shape (Y, X, 3), uint8, RGB.
+    def read(self, t: int) -> NDArray[Any]:
+        """Read frame `t`: shape (Y, X, 3), RGB, uint8 or uint16; (Y, X), uint16 if deep grey.
 
         Raises
         ------
@@ -99,7 +86,7 @@ class VideoReader:
             If the frame is missing or damaged.
         """
         frame = self._decode(t)
-        frame_yxc: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
+        frame_yxc = _pixels(frame, self._format)
         turns = round(getattr(frame, "rotation", 0) / 90)  # telephones film sideways and note that
         if turns:
             frame_yxc = np.ascontiguousarray(np.rot90(frame_yxc, turns))
@@ -175,7 +162,7 @@ class VideoReader:
         if key == 0:  # exact in every container
             self._restart()
             return
-        stream = self._container.streams.video[0]
+        stream = self._stream()
         self._container.seek(self._index.pts[key], stream=stream)
         self._decoder = self._container.decode(stream)
         self._next = key
@@ -183,104 +170,42 @@ class VideoReader:
     def _restart(self) -> None:
         if self._container is not None:
             self._container.close()
-        self._container = _open(self._path)
-        stream = self._container.streams.video[0]
+        self._container = open_video_file(self._path)
+        stream = self._stream()
         stream.thread_type = "AUTO"
-        self._decoder = self._container.decode(stream)
+        self._decoder = decoded(self._container, stream, self._index.begins_late)
         self._next = 0
+
+    def _stream(self) -> Any:
+        return stream_of(self._container, self._index.stream)
 
     def _missing(self, t: int) -> FramesError:
         return FramesError(
             f"frame {t} of {self._path} cannot be decoded: the video is damaged, "
-            f"{t} of its {self.n_frames} frames could be read; {_WAY_OUT}"
+            f"{t} of its {self.n_frames} frames could be read; {WAY_OUT}"
         )
 
 
-def _open(path: Path) -> Any:
-    import av
-
-    try:
-        container = av.open(str(path))
-    except (av.error.FFmpegError, OSError) as error:
-        raise FramesError(
-            f"{path} cannot be read as a video, 0 frames could be read: it is damaged or was cut "
-            f"off while it was written ({error.strerror}); {_WAY_OUT}"
-        ) from error
-    if not container.streams.video:
-        container.close()
-        raise FramesError(f"{path} has no pictures, only sound or text; give a video")
-    return container
+def _kept_format(pixels: Any) -> tuple[str, tuple[str, ...]]:
+    """Return the format to read frames in that keeps their depth, and a note if it does not."""
+    if pixels is None:
+        return "rgb24", ()
+    bits = max((component.bits for component in pixels.components), default=8)
+    if bits <= 8:
+        return "rgb24", ()
+    if pixels.name.startswith("gray") and bits <= 16:
+        return str(pixels.name), ()
+    if pixels.is_rgb and bits <= 16:
+        return "rgb48le", ()
+    return "rgb24", (f"its {bits} bits a channel ({pixels.name}) are read as 8",)
 
 
-def _index(path: Path) -> VideoIndex:
-    """Index the frames of a video by demultiplexing, which reads the file once."""
-    import av
-
-    container = _open(path)
-    try:
-        stream = container.streams.video[0]
-        declared = stream.frames
-        packets = []
-        end = 0
-        damaged = False
-        try:
-            for packet in container.demux(stream):
-                damaged |= packet.is_corrupt
-                if packet.size:  # the last one is empty: it flushes the decoder
-                    packets.append((packet.pts, packet.is_keyframe, packet.is_discard))
-                    end = max(end, (packet.pts or 0) + (packet.duration or 0))
-        except (av.error.FFmpegError, OSError):
-            damaged = True
-        # VP8 has packets that are never shown, AVI stores no stamps and FFmpeg's guesses are
-        # wrong where pictures are stored out of order: such pictures are counted.
-        reordered = stream.codec_context.has_b_frames and container.format.name == "avi"
-        stamped = not reordered and stream.codec_context.name != "vp8"
-        missing_s = _tagged_duration(stream.metadata) - end * float(stream.time_base)
-        average_s = end * float(stream.time_base) / max(1, len(packets))
-    finally:
-        container.close()
-
-    n_read = len(packets)
-    if average_s and missing_s > 3 * average_s:  # Matroska says how long it is, not how many
-        declared = n_read + round(missing_s / average_s)
-        damaged = False
-    if damaged or n_read < declared:
-        of = f" of {declared}" if declared else ""
-        raise FramesError(
-            f"{path} is cut short or damaged: {max(0, n_read - damaged)}{of} frames could be read; "
-            f"{_WAY_OUT}"
-        )
-    shown = [(pts, key) for pts, key, discard in packets if not discard]
-    if not shown:
-        raise FramesError(f"{path} has no frames, 0 could be read; {_WAY_OUT}")
-    stamps = [pts for pts, _ in shown]
-    if not stamped or None in stamps or len(set(stamps)) < len(stamps):
-        return _counted(path)
-    ordered = sorted(shown)
-    keys = [t for t, (_, key) in enumerate(ordered) if key]
-    return VideoIndex(tuple(pts for pts, _ in ordered), tuple(sorted({0, *keys})), len(ordered))
-
-
-def _tagged_duration(tags: dict[str, str]) -> float:
-    """Return seconds in the DURATION tag of Matroska and WebM ("00:01:02.5"); 0 without one."""
-    match = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", tags.get("DURATION", ""))
-    return 0.0 if match is None else int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])
-
-
-def _counted(path: Path) -> VideoIndex:
-    import av
-
-    container = _open(path)
-    n_frames = 0
-    try:
-        for _ in container.decode(video=0):
-            n_frames += 1
-    except (av.error.FFmpegError, OSError) as error:
-        raise FramesError(
-            f"{path} is cut short or damaged: {n_frames} frames could be read; {_WAY_OUT}"
-        ) from error
-    finally:
-        container.close()
-    if n_frames == 0:
-        raise FramesError(f"{path} has no frames, 0 could be read; {_WAY_OUT}")
-    return VideoIndex(None, (0,), n_frames)
+def _pixels(frame: Any, wanted: str) -> NDArray[Any]:
+    """Return the pixels of a frame: grey as it is stored, colours as RGB."""
+    if not wanted.startswith("gray"):
+        pixels: NDArray[Any] = frame.to_ndarray(format=wanted)
+        return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+    plane = frame.planes[0]
+    stored = np.dtype(">u2" if frame.format.name.endswith("be") else "<u2")
+    rows = np.frombuffer(plane, stored).reshape(plane.height, -1)
+    return rows[:, : plane.width].astype(np.uint16)

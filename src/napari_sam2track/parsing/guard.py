@@ -51,16 +51,14 @@ def parsing(
         raise error(
             f"{path} may not be read ({denied.strerror}); see to its permissions, or copy it"
         ) from denied
-    except FileNotFoundError as missing:
-        raise error(
-            f"{missing.filename or path} does not exist; check the spelling and the folder"
-        ) from missing
     except MemoryError as full:
         raise error(
             f"{path} cannot be read as {kind}: it asks for more memory than there is; if it is "
             "not damaged, close other programs, or cut it into parts"
         ) from full
     except Exception as cause:
+        if isinstance(cause, FileNotFoundError) and not Path(path).exists():
+            raise error(f"{path} does not exist; check the spelling and the folder") from cause
         raise error(f"{path} cannot be read as {kind} ({reason_of(cause)}); {way_out}") from cause
 
 

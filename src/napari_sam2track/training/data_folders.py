@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from napari_sam2track.errors import FramesError, UsageError
-from napari_sam2track.formats.labels.label_tiffs import open_tiff
+from napari_sam2track.formats.labels.open_labels import open_labels
 from napari_sam2track.formats.tracks_files import open_tracks
-from napari_sam2track.frames import open_frames
+from napari_sam2track.frames import open_movie
 from napari_sam2track.params import FramesParams, ReadParams
 from napari_sam2track.session.results_folder import LABELS
 from napari_sam2track.session.session_file import movie_of_session, read_session
@@ -73,7 +73,7 @@ def _opened(
     corrected: frozenset[tuple[int, int]] = frozenset(),
 ) -> LabelledMovie:
     """Open the movie, if images and labels fit; named as its images if not otherwise."""
-    frames = open_frames(images, asked.axes, asked.channel, asked.intensity, asked.z)
+    frames = open_movie(images, asked)
     try:
         tracks = open_tracks(labels, options=ReadParams(merges="cut"))
     except BaseException:
@@ -131,7 +131,7 @@ def _refuse_markers(gold: Path) -> None:
         number = path.stem.removeprefix("man_seg")
         if number not in marks:
             continue  # man_seg_TTT_ZZZ: a plane of a volume
-        masks, marked = (np.asarray(open_tiff(p).read(0)) for p in (path, marks[number]))
+        masks, marked = (np.asarray(open_labels(p).read(0)) for p in (path, marks[number]))
         if masks.shape == marked.shape and masks.any():
             part = np.count_nonzero(marked) / np.count_nonzero(masks)
             if part < _MARKER:

@@ -112,8 +112,8 @@ def test_every_kind_reads_the_same(tmp_path, movie, name):
             assert frame.dtype == np.uint32
             np.testing.assert_array_equal(frame, movie[t])
         first = 8 if name == "tifs" else 0
-        assert stack.frame_numbers == tuple(range(first, first + 4))
-        assert len(stack.names) == 4
+        assert list(stack.frame_numbers) == list(range(first, first + 4))
+        assert len({stack.frame_name(t) for t in range(4)}) == 4
 
 
 def test_a_stack_that_nobody_closes_leaves_no_open_file(tmp_path, movie):
@@ -246,7 +246,7 @@ def test_an_npz_in_which_it_is_not_clear(tmp_path, movie):
 
 def test_other_suffixes(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"")
-    refused(tmp_path / "a.jpg", "is a JPEG, which changes values")
+    refused(tmp_path / "a.jpg", "is a JPEG or WebP, which changes values")
     (tmp_path / "a.xyz").write_bytes(b"")
     refused(tmp_path / "a.xyz", "give a TIFF or PNG")
 
@@ -257,7 +257,7 @@ def test_a_frame_that_is_cut_off_is_named(tmp_path, movie):
     data = (tmp_path / "a.tif").read_bytes()
     (tmp_path / "a.tif").write_bytes(data[:-9000])
     with (
-        pytest.raises(FormatError, match=r"(frame 3 of a.tif|a.tif) cannot be read"),
+        pytest.raises(FormatError, match=r"a\.tif is cut short: it says 4 images, and only"),
         open_labels(tmp_path / "a.tif") as stack,
     ):
         stack.read(3)
@@ -318,8 +318,8 @@ def test_time_as_the_last_axis(tmp_path, movie):
     with open_labels(tmp_path / "a.npy", axes="YXT") as stack:
         np.testing.assert_array_equal(stack.read(3), movie[3])
     write_tiff(tmp_path / "a.tif", movie.transpose(1, 2, 0))
-    with pytest.raises(FormatError, match="has axes YXT: rows and columns must be the last"):
-        open_labels(tmp_path / "a.tif", axes="YXT")
+    with open_labels(tmp_path / "a.tif", axes="YXT") as stack:
+        np.testing.assert_array_equal(stack.read(3), movie[3])
 
 
 def test_a_folder_is_read_anew(tmp_path, movie):

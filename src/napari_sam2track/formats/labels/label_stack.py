@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError, FramesError
-from napari_sam2track.formats.labels.label_axes import LabelAxes, label_axes
-from napari_sam2track.frames.arrays import ArrayLike, reading
+from napari_sam2track.frames.arrays import ArrayLike
+from napari_sam2track.frames.axes import Layout, resolve_label_layout
+from napari_sam2track.frames.folder import size_text
 from napari_sam2track.frames.pages import PagedArray
 from napari_sam2track.labels import MAX_ID, Closing, Scale
+from napari_sam2track.parsing.guard import reason_of
+
+#: What the note on pixels without a value says.
+_NAN = "pixels that are NaN, which count as background, as in all other frames"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,26 +36,31 @@ class LabelStack(Closing):
     layout
         The axes of the array.
     frame_numbers
-        The number of each frame in the source (from file names, or 0, 1, ...); consecutive.
-    names
-        What to call each frame in a message: a file name, or a place in the file.
+        The number of each frame in the source (from file names, or 0, 1, ...), ascending;
+        consecutive, unless gaps were allowed.
+    frame_name
+        Returns what to call a frame in a message: a file name, or a place in the file.
     scale
         Size of a frame and of a pixel, if the source says so.
     parents
         Daughter to mother, as our own metadata in the source has it; not checked.
     note
         Where it comes from, as our own metadata has it (`provenance`); else empty.
+    notes
+        What of the source is not used, and what was chosen by default; reading frames may add to
+        it.
     """
 
     source: str
     array: ArrayLike = field(repr=False)
-    layout: LabelAxes
-    frame_numbers: tuple[int, ...] = field(repr=False)
-    names: tuple[str, ...] = field(repr=False)
+    layout: Layout
+    frame_numbers: Sequence[int] = field(repr=False)
+    frame_name: Callable[[int], str] = field(repr=False)
     _close: Callable[[], object] | None = field(default=None, repr=False)
     scale: Scale = field(default_factory=Scale)
     parents: Mapping[Any, Any] = field(default_factory=dict)
     note: Mapping[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list, repr=False)
 
     @property
     def n_frames(self) -> int:
@@ -92,19 +100,34 @@ class LabelStack(Closing):
         FormatError
             If the frame cannot be read, has another size, or holds what cannot be labels.
         """
+        name = self.frame_name(t)
         try:
-            values = np.asarray(self.array[self.layout.index(t)])
+            values = np.asarray(self.array[self.layout.whole(t)])
         except FormatError:
             raise
+        except FramesError as error:
+            raise FormatError(str(error)) from error
         except Exception as error:  # truncated files show up only here; decoders raise anything
-            raise FormatError(f"{self.names[t]} cannot be read: {error}") from error
-        labels = self.layout.arrange(as_labels(values, self.names[t], len(self.frame_shape)))
+            raise FormatError(f"{name} cannot be read: {reason_of(error)}") from error
+        values = self.layout.arrange_labels(values)
+        if values.dtype.kind == "f":
+            values = self._without_nan(values, name)
+        labels = as_labels(values, name, len(self.frame_shape))
         if labels.shape != self.frame_shape:
             raise FormatError(
-                f"{self.names[t]} has {size_text(labels.shape)} pixels, but {self.names[0]} has "
+                f"{name} has {size_text(labels.shape)} pixels, but {self.frame_name(0)} has "
                 f"{size_text(self.frame_shape)}: all frames must be of one size"
             )
         return labels
+
+    def _without_nan(self, values: NDArray[Any], name: str) -> NDArray[Any]:
+        """Return labels in which pixels that are NaN, as registration leaves them, are 0."""
+        missing = np.isnan(values)
+        if missing.any():
+            if not any(_NAN in note for note in self.notes):
+                self.notes.append(f"{name} has {int(missing.sum())} {_NAN}")
+            values = np.where(missing, 0, values)
+        return values
 
 
 def plane_stack(stack: LabelStack, use: str) -> LabelStack:
@@ -173,11 +196,6 @@ def as_labels(values: NDArray[Any], name: str, ndim: int = 2) -> NDArray[np.uint
     return values.astype(np.uint32)
 
 
-def counted(n_frames: int, name: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Return frame numbers and names for a file that holds all frames."""
-    return tuple(range(n_frames)), tuple(f"frame {t} of {name}" for t in range(n_frames))
-
-
 def from_arrays(
     frames: ArrayLike | Sequence[NDArray[Any]], source: str, scale: Scale | None = None
 ) -> LabelStack:
@@ -207,27 +225,12 @@ def from_arrays(
         return np.asarray(frames[t])
 
     array = PagedArray((n,), shape, np.dtype(frames[0].dtype), read_frame, keep=0)
-    layout = label_axes(array.shape, source, "T" + "ZYX"[-len(shape) :])
-    numbers, names = counted(n, source)
-    return LabelStack(source, array, layout, numbers, names, scale=scale or Scale())
-
-
-@contextmanager
-def reading_labels(path: Path, kind: str) -> Iterator[None]:
-    """Run `reading`, with its errors and those of movies as errors of labels.
-
-    Raises
-    ------
-    FormatError
-        If something cannot be read.
-    """
-    try:
-        with reading(path, kind):
-            yield
-    except FramesError as error:
-        raise FormatError(str(error)) from error
-
-
-def size_text(shape: tuple[int, ...]) -> str:
-    """Return a size as people write it, width first."""
-    return " x ".join(str(n) for n in reversed(shape))
+    layout = resolve_label_layout(array.shape, source, axes="T" + "ZYX"[-len(shape) :])
+    return LabelStack(
+        source,
+        array,
+        layout,
+        range(n),
+        lambda t: f"frame {t} of {source}",
+        scale=scale or Scale(),
+    )

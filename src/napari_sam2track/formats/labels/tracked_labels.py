@@ -27,10 +27,12 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
     FormatError
         If they cannot be read, or the parents in their metadata are no numbers.
     """
-    stack = open_labels(path, axes=options.axes)
+    stack = open_labels(path, options)
     try:
         rows = measured(stack, progress)
         parents, note = _parents(stack), dict(stack.note)
+        if stack.notes:
+            note["notes"] = [*note.get("notes", ()), *(f"{path}: {text}" for text in stack.notes)]
         ids = set(rows["track"].tolist())
         # Other programs edit labels and do not know of parents.
         kept = {child: parent for child, parent in parents.items() if {child, parent} <= ids}

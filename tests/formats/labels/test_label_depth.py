@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.labels.label_axes import label_axes
+from napari_sam2track.errors import FormatError, FramesError
 from napari_sam2track.formats.labels.label_stack import plane_stack
 from napari_sam2track.formats.labels.open_labels import open_labels
+from napari_sam2track.frames.axes import resolve_label_layout
 
 
 @pytest.mark.parametrize(
@@ -30,14 +30,14 @@ from napari_sam2track.formats.labels.open_labels import open_labels
     ],
 )
 def test_axes(shape, axes, known, n_frames, frame_shape):
-    layout = label_axes(shape, "it", axes, known)
+    layout = resolve_label_layout(shape, "it", axes=axes, known=known)
     assert (layout.n_frames, layout.frame_shape) == (n_frames, frame_shape)
     array = np.arange(np.prod(shape)).reshape(shape)
-    frames = [layout.arrange(array[layout.index(t)]) for t in range(n_frames)]
+    frames = [layout.arrange_labels(array[layout.whole(t)]) for t in range(n_frames)]
     assert all(frame.shape == frame_shape for frame in frames)
     assert np.unique(np.concatenate([f.ravel() for f in frames])).size == array.size
     # rows and columns are where they were said to be
-    step = np.array(array.strides)[[layout.rows, layout.columns]] // array.itemsize
+    step = np.array(array.strides)[[layout.y, layout.x]] // array.itemsize
     assert (np.diff(frames[0], axis=-2) == step[0]).all()
     assert (np.diff(frames[0], axis=-1) == step[1]).all()
 
@@ -56,8 +56,8 @@ def test_axes(shape, axes, known, n_frames, frame_shape):
     ],
 )
 def test_axes_that_do_not_fit(shape, axes, known, message):
-    with pytest.raises(FormatError, match=message):
-        label_axes(shape, "it", axes, known)
+    with pytest.raises(FramesError, match=message):
+        resolve_label_layout(shape, "it", axes=axes, known=known)
 
 
 @pytest.fixture
