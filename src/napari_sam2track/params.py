@@ -350,6 +350,12 @@ class LabelsParams(Params):
         title="Allow truncated",
         description="Use the whole frames of a file of labels that was cut short.",
     )
+    gaps: bool = Field(
+        default=False,
+        title="Gaps",
+        description="Read a folder in which frame numbers are missing; its frames are then taken "
+        "one after another.",
+    )
 
 
 class ReadParams(LabelsParams):

@@ -42,7 +42,9 @@ def evaluate(
     from napari_sam2track import evaluation
     from napari_sam2track.cli._progress import progress
     from napari_sam2track.evaluation.packages import check_installed
+    from napari_sam2track.evaluation.truth_frames import on_truth_frames
     from napari_sam2track.formats.tracks_files import files_read, open_tracks
+    from napari_sam2track.params import ReadParams
     from napari_sam2track.storage.apart import check_apart
     from napari_sam2track.storage.output import check_output
 
@@ -50,12 +52,20 @@ def evaluate(
     if out is not None:
         check_apart([("--out", out)], [*files_read(pred), *files_read(truth)])
         check_output(out, overwrite)
+    options = ReadParams(gaps=True)
     with (
-        open_tracks(pred, progress=progress) as found,
-        open_tracks(truth, progress=progress) as true,
+        open_tracks(pred, options=options, progress=progress) as found,
+        open_tracks(truth, options=options, progress=progress) as true,
     ):
         seg = _seg_folder(truth)
-        scores = evaluation.evaluate(found, true, seg, progress)
+        cut, cut_truth, numbers = on_truth_frames(found, true)
+        if numbers:
+            listed = ", ".join(map(str, numbers[:10])) + ", ..." * (len(numbers) > 10)
+            typer.echo(
+                f"Note: only frames that have truth are scored, {len(numbers)} of them: {listed}",
+                err=True,
+            )
+        scores = evaluation.evaluate(cut, cut_truth, seg, progress)
     _show(scores, seg)
     if out is not None:
         _write(out, scores, pred, truth, overwrite)

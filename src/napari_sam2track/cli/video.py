@@ -40,6 +40,7 @@ from napari_sam2track.errors import (
 from napari_sam2track.params import AutoParams, EngineParams, FramesParams, OutputParams
 
 if TYPE_CHECKING:
+    from napari_sam2track.frames import Frames
     from napari_sam2track.prompts import PromptSet
     from napari_sam2track.session.run_folder import RunFolder
     from napari_sam2track.session.runner import Runner
@@ -182,9 +183,8 @@ def video(
             video = video or movie_beside(replay, session or results_folder.session_of_run(out_dir))
         if video is None:
             raise UsageError("there is no movie; give one with --video, or a run with --session")
-        if engine.stop is not None:  # what is whole of a file that was cut short may be enough
-            frames = frames.model_copy(update={"allow_truncated": True})
-        movie = held.enter_context(open_movie(video, frames))
+        movie, frames = _opened(video, frames, engine.stop)
+        held.enter_context(movie)
         told = movie.notes
         if replay is None:
             wanted = collect_prompts(points, box, mask_prompts, prompts, movie.height, movie.width)
@@ -251,6 +251,17 @@ def video(
         if not output.keep_run:
             results_folder.clear_run(out_dir)
         _tell_result(run)
+
+
+def _opened(video: Path, frames: FramesParams, stop: int | None) -> tuple[Frames, FramesParams]:
+    """Open the movie; of a file that was cut short, what is whole may be enough for --stop."""
+    try:
+        return open_movie(video, frames), frames
+    except FramesError:
+        if stop is None or frames.allow_truncated:
+            raise
+        frames = frames.model_copy(update={"allow_truncated": True})
+        return open_movie(video, frames), frames
 
 
 def _undo(ctx: typer.Context, run: RunFolder, output: OutputParams) -> None:

@@ -37,14 +37,18 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
     """
     from PIL import Image
 
-    stack = open_labels(path, one_a_frame=True)
+    stack = open_labels(path, gaps=options.gaps, one_a_frame=True)
     labels = MappedFrames(stack, _without_void)
     rows = measured(labels, progress)
     table = table_from(rows, labels.n_frames, labels.frame_shape, {}, str(path))
     with Image.open(stack.frame_name(0)) as image:
         text = image.info.get(PROVENANCE, "")
     note = note_in_text(text if isinstance(text, str) else "")
-    return TrackedMovie(table, labels, Scale(), dict(note.provenance))
+    provenance = dict(note.provenance)
+    if stack.notes:
+        told = (f"{path}: {text}" for text in stack.notes)
+        provenance["notes"] = [*provenance.get("notes", ()), *told]
+    return TrackedMovie(table, labels, Scale(), provenance)
 
 
 def write(

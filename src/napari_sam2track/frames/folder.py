@@ -445,7 +445,7 @@ def _refuse_gaps(numbers: Sequence[int], path: Path) -> None:
         raise FramesError(
             f"{path} has frames {numbers[0]} to {numbers[-1]}, but {missing_numbers(numbers)} "
             f"{'is' if missing == 1 else 'are'} missing; put them there (empty images if there "
-            "is nothing to see), or number the files without gaps"
+            "is nothing to see), number the files without gaps, or say --gaps (gaps=True)"
         )
 
 

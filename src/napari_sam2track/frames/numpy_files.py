@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from napari_sam2track.errors import FramesError
 from napari_sam2track.frames.mapped import MappedArray
 from napari_sam2track.frames.pages import PagedArray
-from napari_sam2track.frames.stored_array import ReadRequest, StoredArray
+from napari_sam2track.frames.stored_array import ReadRequest, StoredArray, use_whole
 from napari_sam2track.parsing.bounds import require_memory
 from napari_sam2track.parsing.guard import parsing
 
@@ -71,7 +71,7 @@ def read_npy(path: Path, request: ReadRequest) -> StoredArray:
     n_whole = there * shape[0] // n_bytes if len(shape) > 2 and order == "C" else 0
     if not (n_whole and request.allow_truncated):
         whole = f"only the first {n_whole} of its {shape[0]} frames are whole" if n_whole else ""
-        use = f", or use them with --allow-truncated or --stop {n_whole - 1}" if n_whole else ""
+        use = f", or use them with {use_whole(n_whole, request)}" if n_whole else ""
         raise FramesError(
             f"{path} is cut short: {whole or f'its array of shape {shape} is not whole'}; copy or "
             f"save it again{use}"

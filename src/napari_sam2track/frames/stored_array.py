@@ -137,3 +137,9 @@ def chosen_image(
         f"it holds {len(names)} {kind}: {listed}; number {default} is used, --series takes another"
     )
     return default, (note,)
+
+
+def use_whole(n_frames: int, request: ReadRequest) -> str:
+    """Return the options that use the whole frames of a file that was cut short."""
+    stop = "" if request.labels else f", or in a run with --stop {n_frames - 1}"
+    return f"--allow-truncated (allow_truncated=True in Python){stop}"

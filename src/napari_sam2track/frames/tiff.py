@@ -18,7 +18,7 @@ from napari_sam2track.frames.arrays import ArrayLike
 from napari_sam2track.frames.mapped import MappedArray
 from napari_sam2track.frames.pages import FixedAxes, PagedArray
 from napari_sam2track.frames.pixel_scale import tiff_scale
-from napari_sam2track.frames.stored_array import ReadRequest, StoredArray, chosen_image
+from napari_sam2track.frames.stored_array import ReadRequest, StoredArray, chosen_image, use_whole
 from napari_sam2track.parsing.guard import parsing
 
 if TYPE_CHECKING:
@@ -280,10 +280,8 @@ def _array(
     usable = n_frames > (0 if known else 1)  # what is left of a whole file may be anything
     if not (request.allow_truncated and usable):
         says = f"it says {extent.n_promised} images, and " if known else ""
-        use = (
-            f", or use them with --allow-truncated or --stop {n_frames - 1} "
-            "(allow_truncated=True in Python)"
-        )
+        them = "it" if extent.n_whole == 1 else "them"
+        use = f", or use {them} with {use_whole(n_frames, request)}"
         raise FramesError(
             f"{path} is cut short: {says}only the first {_counted(extent.n_whole)} whole; copy or "
             f"export it again{use if usable else ''}"

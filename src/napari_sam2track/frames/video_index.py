@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam2track.errors import FramesError
-from napari_sam2track.frames.stored_array import ReadRequest, chosen_image
+from napari_sam2track.frames.stored_array import ReadRequest, chosen_image, use_whole
 from napari_sam2track.parsing.guard import reason_of
 
 WAY_OUT = "copy the file again, or repair it with: ffmpeg -i damaged.mp4 repaired.mp4"
@@ -210,7 +210,7 @@ def _check_whole(path: Path, whole: int, declared: int, request: ReadRequest) ->
     if request.allow_truncated and whole:
         return
     of = f" of {declared}" if declared else ""
-    use = f"; or use these with --allow-truncated or --stop {whole - 1}" if whole else ""
+    use = f"; or use these with {use_whole(whole, request)}" if whole else ""
     raise FramesError(
         f"{path} is cut short or damaged: {whole}{of} frames could be read; {WAY_OUT}{use}"
     )

@@ -53,7 +53,7 @@ def open_labels(
         One letter for each axis of the array: T, Z, Y, X; for a folder, of each file. Derived
         if not given, here or in `params` (`napari_sam2track.frames.axes.resolve_label_layout`).
     gaps
-        Allow frames to be missing from the numbers in the names of a folder.
+        Allow frames to be missing from the numbers in the names of a folder, as in `params`.
     one_a_frame
         A folder with a single file has a single frame.
     guess
@@ -75,7 +75,7 @@ def open_labels(
         axes=axes or (params.axes if params else None),
         series=params.series if params else None,
         allow_truncated=params is not None and params.allow_truncated,
-        gaps=gaps,
+        gaps=gaps or (params is not None and params.gaps),
         one_a_frame=one_a_frame,
     )
     path = Path(path)
