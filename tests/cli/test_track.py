@@ -165,7 +165,9 @@ def test_a_stack_that_is_cut_off_is_no_shorter_movie(masks, tmp_path):
     path.write_bytes(path.read_bytes()[:third])
     result = track(path, tmp_path / "t.json")
     assert result.exit_code == 1
-    assert "stack.tif is cut short: after 2 pages the rest is missing" in result.stderr
+    assert (
+        "stack.tif is cut short: it says 4 images, and only the first 2 are whole" in result.stderr
+    )
     assert not (tmp_path / "t.json").exists()
 
 

@@ -180,27 +180,37 @@ def test_movies_that_cannot_be_read(sam2track, sample, tmp_path):
     assert "no.tif" in message(tmp_path / "no.tif")
     (tmp_path / "empty").mkdir()
     assert "empty" in message(tmp_path / "empty")
+
+
+def test_pixels_without_a_value_are_black_and_noted(sam2track, sample, labels_path, tmp_path):
     nan = sample.images_tyx.astype(np.float32)
-    nan[2, 5, 5] = np.nan
+    nan[2, 5, :7] = np.nan
     tifffile.imwrite(tmp_path / "nan.tif", nan, photometric="minisblack")
-    assert "not finite" in message(tmp_path / "nan.tif")
+    args = ("video", "--video", tmp_path / "nan.tif", "--out-dir", tmp_path / "out")
+    result = sam2track(*args, "--mask-prompts", labels_path, "--overlay", "none")
+    assert result.exit_code == 0, result.output
+    assert result.stderr.count("7 pixels of frame 2 are not finite") == 1
 
 
 def test_a_frame_that_cannot_be_read_leaves_those_before_it(
     sam2track, sample, labels_path, tmp_path
 ):
-    nan = sample.images_tyx.astype(np.float32)
-    nan[3] = np.nan
-    tifffile.imwrite(tmp_path / "nan.tif", nan, photometric="minisblack")
+    path = tmp_path / "damaged.tif"
+    tifffile.imwrite(path, sample.images_tyx, photometric="minisblack", compression="zlib")
+    with tifffile.TiffFile(path) as tiff:
+        begin = tiff.pages[4].dataoffsets[0]
+    content = bytearray(path.read_bytes())
+    content[begin : begin + 40] = bytes(40)
+    path.write_bytes(content)
     out = tmp_path / "out"
-    args = ("video", "--video", tmp_path / "nan.tif", "--out-dir", out, "--intensity", "400,9000")
+    args = ("video", "--video", path, "--out-dir", out, "--intensity", "400,9000")
     args += ("--mask-prompts", labels_path, "--overlay", "frames")
     failed = sam2track(*args)
     assert failed.exit_code == 1
-    assert "not finite" in failed.stderr
-    assert "3 of 6 frames have results" in failed.stderr
+    assert "frame 4 of damaged.tif cannot be read" in failed.stderr.lower()
+    assert "4 of 6 frames have results" in failed.stderr
     assert labels_of(out)[2].any()
-    assert len(list((out / "overlays").iterdir())) == 3
+    assert len(list((out / "overlays").iterdir())) == 4
     around = sam2track(*args, "--stop", 2, "--resume")
     assert around.exit_code == 0, around.output
     assert (out / ".run" / "session.json").exists()  # so that it can be corrected
