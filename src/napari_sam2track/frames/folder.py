@@ -57,7 +57,7 @@ def read_folder(path: Path, request: ReadRequest) -> StoredArray:
     FramesError
         If there is no image, one cannot be read, or one has another size than the first.
     """
-    files, notes = _files(path, request)
+    files, notes, request = _files(path, request)
     read = _labels_of if request.labels else _images_of
     stored = read(files, path, request)
     return replace(stored, notes=(*notes, *stored.notes))
@@ -75,8 +75,8 @@ def image_list(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     return natsorted(files, key=lambda file: file.name)
 
 
-def _files(path: Path, request: ReadRequest) -> tuple[list[Path], tuple[str, ...]]:
-    """Return the files to read, and a note on those that are left out."""
+def _files(path: Path, request: ReadRequest) -> tuple[list[Path], tuple[str, ...], ReadRequest]:
+    """Return the files to read, notes on those that are left out, and what is asked of them."""
     suffixes = _LABEL_SUFFIXES if request.labels else SUFFIXES
     files = image_list(path, suffixes)
     if request.labels and not files:
@@ -99,8 +99,8 @@ def _files(path: Path, request: ReadRequest) -> tuple[list[Path], tuple[str, ...
     if len(positions) > 1:
         names = [str(number) for number in positions]
         k, more = chosen_image(names, request.series, path, kind="positions")
-        return positions[int(names[k])], (*notes, *more)
-    return files, notes
+        return positions[int(names[k])], (*notes, *more), replace(request, series=None)
+    return files, notes, request
 
 
 def _masks(files: list[Path]) -> list[Path]:
@@ -123,11 +123,11 @@ def _images_of(files: list[Path], path: Path, request: ReadRequest) -> StoredArr
     """Open images or stacks, files of one movie in their order."""
     if files[0].suffix.lower() in tiff.SUFFIXES:
         first = tiff.read_tiff(files[0], replace(request, axes=None))
-        if first.files:  # an OME-TIFF in several files, of which each knows all
-            return _set_of_files(first, files, path, request)
         letters, shape = first.axes or "", first.array.shape
         if first.close is not None:
             first.close()
+        if first.files:  # an OME-TIFF in several files, of which each knows all
+            return _set_of_files(first, files, path, request)
         given = request.axes.strip().upper() if request.axes else None
         fits = given is not None and len(given) == len(shape) and "T" in given
         over_time = fits if given else bool(set(letters) & set("TQI"))
@@ -224,22 +224,18 @@ def _set_of_files(
     first: StoredArray, files: list[Path], path: Path, request: ReadRequest
 ) -> StoredArray:
     """Return the movie of an OME-TIFF in several files; there may be several such sets."""
+    inner = replace(request, axes=None, series=None)
+    firsts = [files[0]]
     rest = [file for file in files if file.name not in first.files]
-    if not rest and request.series is None:
-        return replace(first, name=path.name)
-    sets = [(files[0], first)]
     while rest:
-        one = tiff.read_tiff(rest[0], replace(request, axes=None, series=None))
-        sets.append((rest[0], one))
+        firsts.append(rest[0])
+        one = tiff.read_tiff(rest[0], inner)
+        if one.close is not None:
+            one.close()
         rest = [file for file in rest[1:] if file.name not in one.files]
-    names = [file.name for file, _ in sets]
-    try:
-        k, notes = chosen_image(names, request.series, path, kind="sets of files")
-    finally:
-        for _, one in sets:
-            if one.close is not None:
-                one.close()
-    chosen = tiff.read_tiff(sets[k][0], replace(request, axes=None, series=None))
+    names = [file.name for file in firsts]
+    k, notes = chosen_image(names, request.series, path, kind="sets of files")
+    chosen = tiff.read_tiff(firsts[k], inner)
     return replace(chosen, name=path.name, notes=(*notes, *chosen.notes))
 
 

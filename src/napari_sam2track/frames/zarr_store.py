@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -198,15 +199,29 @@ def _refuse_empty(array: zarr.Array[Any], path: Path) -> None:
 
     A damaged or hostile shape would else be gone through frame by frame.
     """
-    n_chunks = math.prod(-(-n // chunk) for n, chunk in zip(array.shape, array.chunks, strict=True))
     if array.ndim < 3 or max(array.shape[:-2]) <= _FEW_FRAMES:
         return
-    written = array.nchunks_initialized
-    if written * 100 < n_chunks:
+    sizes = array.shards or array.chunks
+    n_files = math.prod(-(-n // size) for n, size in zip(array.shape, sizes, strict=True))
+    least = n_files // 100
+    written = _count_files(
+        path / array.basename if (path / array.basename).is_dir() else path, least
+    )
+    if written < least:
         raise FramesError(
-            f"{path} says a shape of {array.shape}, and {written} of its {n_chunks} chunks were "
+            f"{path} says a shape of {array.shape}, and {written} of its {n_files} chunks were "
             "written; correct its metadata, or export it again"
         )
+
+
+def _count_files(folder: Path, enough: int) -> int:
+    """Count the files below a folder that are no metadata, until there are enough."""
+    count = 0
+    for _, _, names in os.walk(folder):
+        count += sum(not name.startswith(".") and name != "zarr.json" for name in names)
+        if count >= enough:
+            break
+    return count
 
 
 def _ome_axes(axes: Any) -> str | None:
