@@ -7,10 +7,11 @@ a form's label; a description is one sentence that reads well after an option's 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from napari_sam2track.errors import UsageError
 
@@ -330,6 +331,26 @@ class OutputParams(Params):
     )
 
 
+def parsed_sizes(text: str) -> tuple[float, float, float]:
+    """Return sizes along z, y and x: of "0.1", "0.2,0.1" (y, x) or "1,0.2,0.1" (z, y, x).
+
+    Raises
+    ------
+    ValueError
+        If it is none of these, or a size is not above 0.
+    """
+    try:
+        sizes = [float(part) for part in text.split(",")]
+    except ValueError:
+        sizes = []
+    if not 1 <= len(sizes) <= 3 or not all(0 < size < math.inf for size in sizes):
+        raise ValueError('a pixel size is one number above 0, or two ("y,x"), or three ("z,y,x")')
+    if len(sizes) == 1:
+        return (sizes[0],) * 3
+    z, y, x = sizes if len(sizes) == 3 else (1.0, *sizes)
+    return z, y, x
+
+
 class LabelsParams(Params):
     """Choice of what is read of files of labels."""
 
@@ -378,6 +399,30 @@ class ReadParams(LabelsParams):
         title="Visible only",
         description="TrackMate: leave out spots and tracks that its filters hide.",
     )
+    columns: str | None = Field(
+        default=None,
+        title="Columns",
+        description="Meaning of columns of a table of tracks, such as frame=T,track=cell_id,y=cy; "
+        "also x, z, id, parent, parent_track, parent_id and area.",
+    )
+    pixel_size: str | None = Field(
+        default=None,
+        title="Pixel size",
+        description="Size of a pixel, where places are in a physical unit: 0.065, or y,x, or "
+        "z,y,x, in the unit of the file.",
+    )
+
+    @field_validator("pixel_size")
+    @classmethod
+    def _sizes(cls, text: str | None) -> str | None:
+        """Refuse what is not one to three sizes."""
+        if text is not None:
+            parsed_sizes(text)
+        return text
+
+    def pixel_sizes(self) -> tuple[float, float, float] | None:
+        """Return the size of a pixel along z, y and x; None if it was not given."""
+        return None if self.pixel_size is None else parsed_sizes(self.pixel_size)
 
 
 class WriteParams(Params):

@@ -6,8 +6,8 @@ from typing import Any
 
 from napari_sam2track.errors import FormatError, Sam2TrackError
 
-#: More frames than any movie: at one a second, it would last four months.
-MAX_FRAMES = 10_000_000
+#: More frames than any movie: at 30 a second, it would last two days.
+MAX_FRAMES = 5_000_000
 
 #: More pixels along a side than any image.
 MAX_SIDE = 2**24
