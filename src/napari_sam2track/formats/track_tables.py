@@ -121,8 +121,9 @@ def _frames(reading: _Reading) -> tuple[NDArray[np.int64], float]:
     if (np.abs(whole - times) > _SAME_STEP).any():
         steps = np.diff(np.unique(times))
         step = float(steps[steps > _SAME_STEP * steps.max()].min()) if len(steps) else 1.0
-        whole = np.rint((times - times.min()) / step)
-        odd = np.abs(whole * step + times.min() - times) > _SAME_STEP * step + 1e-9
+        whole = np.rint((times - times.min()) / step) if len(steps) else whole
+        begin = times.min() if len(steps) else 0.0
+        odd = np.abs(whole * step + begin - times) > _SAME_STEP * step + 1e-9
         if odd.any():
             k = int(np.argmax(odd))
             raise FormatError(
@@ -159,11 +160,6 @@ def _places(
         unknown = unit
         scale = Scale(time, space_unit=unit)
         reading.notes.append(assumed_pixel(unit))
-    planes = np.unique(places[:, 0])
-    if len(planes) == 1:  # a movie of planes
-        if planes[0]:
-            reading.notes.append(f"z is {planes[0]:g} throughout, so this is a movie of planes")
-        places[:, 0] = 0
     return places, scale, unknown
 
 
