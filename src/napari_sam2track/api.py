@@ -390,6 +390,8 @@ def linked(
         frames=stack.frame_numbers,
         parameters={**params.model_dump(), "split_binary": split, "locked_links": len(locked)},
     )
+    if stack.notes:
+        note["notes"] = [f"{stack.source}: {text}" for text in stack.notes]
     labels = relabelled_frames(frames, table)
     return Tracks(TrackedMovie(table, labels, stack.scale, note, stack.close)), split
 

@@ -431,7 +431,7 @@ def test_napari_variants(tmp_path):
         ("ID,t,y,x\n1.5,0,1,1\n", "{}", "line 2: ID is 1.5, and has to be a whole number"),
         ("ID,t,y,x\n-1,0,1,1\n", "{}", "ID is -1; ids are"),
         ("ID,t,y,x\n4294967296,0,1,1\n", "{}", "ID is 4294967296; ids are"),
-        ("ID,t,y,x\n1,-1,1,1\n", "{}", "line 2: t is -1.0; frames are whole numbers from 0"),
+        ("ID,t,y,x\n1,-1,1,1\n", "{}", "line 2: t is -1; frames are whole numbers from 0"),
         ("ID,t,y,x\n1,0,,1\n", "{}", "line 2: y is missing; correct"),
         ("ID,t,y,x\n1,0,nan,1\n", "{}", "line 2: y is missing; correct"),
         ("ID,t,y,x\n1,0,1\n", "{}", "line 2 has 3 values, fewer than the 4 columns"),

@@ -238,7 +238,7 @@ def test_a_graph_beside_may_not_contradict_the_table(tmp_path: Path) -> None:
             "track_id,t,y,x,parent_track_id\n1,0,1,1,\n2,0,1,1,\n3,1,1,1,1\n3,2,1,1,2\n",
             "line 5: track 3 has the parents 1 and 2",
         ),
-        ("track_id,frame,y,x\n1,1000000000,1,1\n", "line 2: frame is 1000000000.0; frames are"),
+        ("track_id,frame,y,x\n1,1000000000,1,1\n", "line 2: frame is 1000000000; frames are"),
         ("track_id,frame,y,x\n1,0,1,1\n1,4000000,1,1\n", "in frame 4000000, in a file of 2"),
         ("track_id,frame,y,x\n1,0.5,1,1\n1,1.7,1,1\n1,2.15,1,1\n", "multiple of one step"),
         ("track_id,frame,y,x\n1,0,inf,1\n", "line 2: y is infinite"),

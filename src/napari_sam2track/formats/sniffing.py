@@ -60,10 +60,11 @@ def _is_geff(path: Path) -> bool:
     for name in ("zarr.json", ".zattrs"):
         try:
             content = json.loads((path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             continue
-        attributes = content.get("attributes", {}) if name == "zarr.json" else content
-        if "geff" in attributes:
+        if isinstance(content, dict) and name == "zarr.json":
+            content = content.get("attributes")
+        if isinstance(content, dict) and "geff" in content:
             return True
     return False
 

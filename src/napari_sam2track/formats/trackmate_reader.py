@@ -128,6 +128,8 @@ def _parsed(path: Path) -> _File:
             f"{path} defines XML entities ({type(error).__name__}), which TrackMate never does; "
             "it is not read, as entities can unfold without end"
         ) from error
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from error
     except (ParseError, OSError, LookupError) as error:
         raise FormatError(f"{path} cannot be read as XML: {error}") from error
     except (TypeError, ValueError, OverflowError) as error:

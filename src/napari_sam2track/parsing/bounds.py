@@ -34,7 +34,7 @@ def checked_frame(number: Any, what: str, error: type[Sam2TrackError] = FormatEr
     except (TypeError, ValueError, OverflowError):
         value, whole = 0, False
     if not whole or not 0 <= value < MAX_FRAMES:
-        shown = str(number)[:40]
+        shown = f"{number:.15g}" if isinstance(number, float) else str(number)[:40]
         raise error(
             f"{what} is {shown}; frames are whole numbers from 0 to {MAX_FRAMES - 1}: correct it, "
             "or remove the entry"
