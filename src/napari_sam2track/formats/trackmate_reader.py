@@ -188,7 +188,10 @@ def _take(file: _File, place: str, element: Any) -> None:
 def _number(values: Any, name: str) -> int:
     if name not in values:
         raise ValueError(f"an element has no {name}: {dict(values)}")
-    return int(values[name])
+    number = int(values[name])
+    if abs(number) >= 2**63:
+        raise ValueError(f"{name} is {number}, which is larger than TrackMate's numbers")
+    return number
 
 
 def _spot(number: int, element: Any) -> _Spot:
