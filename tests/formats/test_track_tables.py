@@ -220,6 +220,12 @@ def test_tracklets_that_contradict_the_links_are_numbered_anew(tmp_path: Path) -
     assert any("track_id does not go with the links" in note for note in notes)
 
 
+def test_masks_beside_a_table_are_named(tmp_path: Path) -> None:
+    (tmp_path / "segments.zarr").mkdir()
+    _, notes = read(tmp_path / "tracks.csv", TABLES["ultrack"][1])
+    assert "the masks in segments.zarr beside it are not read; give that" in notes
+
+
 def test_a_graph_beside_may_not_contradict_the_table(tmp_path: Path) -> None:
     (tmp_path / "graph.json").write_text('{"2": [1], "3": [1]}')
     movie, _ = read(tmp_path / "a.csv", TABLES["btrack"][1])

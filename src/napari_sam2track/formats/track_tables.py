@@ -34,6 +34,9 @@ from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
 _WAY_OUT = "name them with --columns (columns= in Python), as frame=T,track=cell_id,y=cy,x=cx"
 
+#: Masks that programs put beside their table.
+_MASKS_BESIDE = ("segments.zarr", "segmentation.zarr", "labels.zarr", "seg.zarr")
+
 #: Steps of times that differ by less are one step.
 _SAME_STEP = 1e-3
 
@@ -81,6 +84,11 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
     rows = point_rows(tracks, frames, places, areas)
     n_frames, shape = extent(rows, "z" in columns and bool(places[:, 0].any()))
     movie = table_from(rows, n_frames, shape, parents, str(path))
+    masks = next((m for name in _MASKS_BESIDE if (m := path.with_name(name)).exists()), None)
+    if masks is not None:
+        reading.notes.append(
+            f"the masks in {masks.name} beside it are not read; give that for them"
+        )
     notes = [_taken_for(reading, movie.n_tracks, len(parents)), *reading.notes]
     provenance = {"notes": [f"{path}: {text}" for text in notes]}
     return TrackedMovie(movie, None, scale, provenance, unknown_pixel=unknown)

@@ -102,6 +102,11 @@ def open_container(path: Path, request: ReadRequest) -> StoredArray:
             return zarr_store.read_zarr(path, request)
         return folder.read_folder(path, request)
     suffix = path.suffix.lower()
+    if _is_heif(path):
+        raise FramesError(
+            f"{path} is a HEIF or AVIF picture, as telephones take them, which is not read; save "
+            "it as PNG or JPEG"
+        )
     if request.labels and suffix in (".jpg", ".jpeg"):
         return image_files.read_label_image(path, request)
     if path.stat().st_size == 0 and any(suffix in kind.suffixes for kind in KINDS):
@@ -121,7 +126,9 @@ def open_container(path: Path, request: ReadRequest) -> StoredArray:
         )
     if suffix in image_files.SUFFIXES:
         stored = folder.read_images([path], path.name)
-        return replace(stored, axes="T" + (stored.axes or ""))
+        n = image_files.n_pictures(path)
+        more = (f"it holds {n} pictures, of which the first is used",) if n > 1 else ()
+        return replace(stored, axes="T" + (stored.axes or ""), notes=more)
     if suffix in video_file.SUFFIXES or is_video(path):
         return video_file.read_video(path, request)
     known = ", ".join(suffix for kind in KINDS if kind.movies for suffix in kind.suffixes)
@@ -129,3 +136,10 @@ def open_container(path: Path, request: ReadRequest) -> StoredArray:
         f"{path} is of a kind that is not known ({suffix or 'no suffix'}); known are folders of "
         f"images, {known}; export it as OME-TIFF, or open it in napari"
     )
+
+
+def _is_heif(path: Path) -> bool:
+    """Return whether a file is a HEIF or AVIF, of which FFmpeg may give a tile only."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    return head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"avif", b"heim")
