@@ -223,7 +223,7 @@ def test_tracklets_that_contradict_the_links_are_numbered_anew(tmp_path: Path) -
 def test_masks_beside_a_table_are_named(tmp_path: Path) -> None:
     (tmp_path / "segments.zarr").mkdir()
     _, notes = read(tmp_path / "tracks.csv", TABLES["ultrack"][1])
-    assert "the masks in segments.zarr beside it are not read; give that" in notes
+    assert "the masks in segments.zarr beside it are not read; give that for them" in notes
 
 
 def test_a_graph_beside_may_not_contradict_the_table(tmp_path: Path) -> None:
