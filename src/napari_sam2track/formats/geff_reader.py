@@ -149,7 +149,7 @@ def _version(path: Path) -> str:
             content = json.loads((path / name).read_text(encoding="utf-8"))
             attributes = content["attributes"] if name == "zarr.json" else content
             return str(attributes["geff"]["geff_version"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
     raise FormatError(
         f"{path} is not GEFF: it is no zarr group with metadata of a geff_version; give the folder "

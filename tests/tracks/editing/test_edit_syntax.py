@@ -112,7 +112,7 @@ def test_scripts():
         ("# nothing\n", "e.txt holds no edits"),
         ("[]", "e.txt holds no edits"),
         ("[1]", r"e.txt is not a list of texts such as \["),
-        ("[", "e.txt cannot be read as JSON"),
+        ("[", "e.txt is not valid JSON"),
     ],
 )
 def test_bad_scripts(text, message):

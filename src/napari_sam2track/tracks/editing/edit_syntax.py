@@ -20,12 +20,12 @@ Frames are counted from 0; those of a range are both included: ``3:8``, ``3:``, 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from napari_sam2track.errors import EditError
+from napari_sam2track.parsing.json_text import parsed_json
 from napari_sam2track.tracks.editing.edits import (
     Delete,
     Divide,
@@ -102,6 +102,10 @@ _VERBS = {
 }
 VERBS = tuple(_VERBS)
 
+#: More digits than an id or a frame has.
+_MOST_DIGITS = 18
+_LONG_NUMBER = re.compile(rf"\d{{{_MOST_DIGITS + 1}}}")
+
 
 def parse_edit(verb: str, text: str) -> tuple[Edit, ...]:
     """Read one edit: ``parse_edit("split", "5@12")``.
@@ -119,6 +123,11 @@ def parse_edit(verb: str, text: str) -> tuple[Edit, ...]:
     if verb not in _VERBS:
         raise EditError(f"there is no edit {verb!r}; there are {', '.join(_VERBS)}")
     form = _VERBS[verb]
+    if _LONG_NUMBER.search(text):
+        raise EditError(
+            f"{verb} {text[:40]!r} ... has a number of more than {_MOST_DIGITS} digits; write it "
+            f"as {verb} {form.example}"
+        )
     tidy = re.sub(r"\s*([,@:=])(?:\s+(?=[\d:]))?", r"\1", " ".join(text.split()))
     found = re.fullmatch(form.pattern, tidy)
     if found is None:
@@ -148,10 +157,7 @@ def parse_script(text: str, name: str) -> tuple[Edit, ...]:
         If a line cannot be read, or there are none.
     """
     if text.lstrip().startswith("["):
-        try:
-            lines = json.loads(text)
-        except ValueError as error:
-            raise EditError(f"{name} cannot be read as JSON: {error}") from error
+        lines = parsed_json(text, name, EditError, "correct it")
         if not all(isinstance(line, str) for line in lines):
             raise EditError(f'{name} is not a list of texts such as ["split 5@12", "merge 3,7"]')
         numbered = list(enumerate(lines, start=1))
