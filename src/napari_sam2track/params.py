@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from napari_sam2track.errors import UsageError
+from napari_sam2track.parsing.pixel_sizes import pixel_sizes
 
 
 class Params(BaseModel):
@@ -450,6 +451,41 @@ class SuspectParams(Params):
         title="Least score",
         description="Suspects with a lower score, from 0 (nothing) to 1 (surely wrong), are left "
         "out.",
+    )
+
+
+class PromptParams(Params):
+    """Reading of prompts from files of other programs."""
+
+    pixel_size: str | None = Field(
+        default=None,
+        title="Pixel size",
+        coerce_numbers_to_str=True,
+        description="Size of a pixel in the unit of the places in a table of prompts (--prompts), "
+        "or its height,width, such as 0.65 or 0.65,0.7; if not given, they are in pixels.",
+    )
+
+    @field_validator("pixel_size")
+    @classmethod
+    def _is_a_size(cls, text: str | None) -> str | None:
+        if text is not None:
+            pixel_sizes(text)
+        return text
+
+    @property
+    def pixel_size_yx(self) -> tuple[float, float] | None:
+        """Height and width of a pixel; None if places are in pixels."""
+        return None if self.pixel_size is None else pixel_sizes(self.pixel_size)
+
+
+class MaskPromptParams(Params):
+    """Reading of masks as prompts."""
+
+    void: Literal["auto", "keep"] = Field(
+        default="auto",
+        title="Void",
+        description="What 255 is in masks (--mask-prompts) whose other labels are few and small, "
+        "as in DAVIS: no object, left out with a note (auto), or object 255 (keep).",
     )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_sam2track.errors import FormatError
 from napari_sam2track.labels import checked_id
 from napari_sam2track.prompts import Point, Prompt, PromptSet
-from napari_sam2track.prompts.syntax import parse_label
+from napari_sam2track.prompts.prompt_words import parse_label
 from napari_sam2track.prompts.values import Key
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from napari_sam2track.cli._inputs import (
     Points,
     PromptsFile,
     Threads,
+    check_pixel_size,
     collect_prompts,
     model_files,
     open_movie,
@@ -37,7 +38,14 @@ from napari_sam2track.errors import (
     Sam2TrackError,
     UsageError,
 )
-from napari_sam2track.params import AutoParams, EngineParams, FramesParams, OutputParams
+from napari_sam2track.params import (
+    AutoParams,
+    EngineParams,
+    FramesParams,
+    MaskPromptParams,
+    OutputParams,
+    PromptParams,
+)
 
 if TYPE_CHECKING:
     from napari_sam2track.frames import Frames
@@ -66,7 +74,14 @@ EXAMPLES = """\
 """
 
 
-@with_params(output=OutputParams, frames=FramesParams, engine=EngineParams, auto=AutoParams)
+@with_params(
+    output=OutputParams,
+    frames=FramesParams,
+    engine=EngineParams,
+    auto=AutoParams,
+    of_tables=PromptParams,
+    of_masks=MaskPromptParams,
+)
 def video(
     ctx: typer.Context,
     *,
@@ -144,6 +159,8 @@ def video(
     frames: FramesParams,
     engine: EngineParams,
     auto: AutoParams,
+    of_tables: PromptParams,
+    of_masks: MaskPromptParams,
 ) -> None:
     """Follow objects through a movie: per-frame labels, a table, an overlay video.
 
@@ -151,6 +168,7 @@ def video(
     prompts they are looked for (see the auto options). Ctrl-C keeps what is
     finished, and --resume goes on from there.
     """
+    check_pixel_size(of_tables, prompts)
     said = (points, box, mask_prompts, prompts)
     going_on = resume or undo
     changes = bool(correct or forget)
@@ -187,7 +205,8 @@ def video(
         held.enter_context(movie)
         told = movie.notes
         if replay is None:
-            wanted = collect_prompts(points, box, mask_prompts, prompts, movie.height, movie.width)
+            shape, params = (movie.height, movie.width), (of_tables, of_masks)
+            wanted = collect_prompts(points, box, mask_prompts, prompts, shape, params, frames.z)
             if going_on and not any(said):  # only the movie was given, or other settings
                 wanted = run_in(out_dir).prompt_set()
             find = auto if auto.discover or not (wanted or any(said)) else None

@@ -67,6 +67,8 @@ def reason_of(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, RecursionError):
         return "it is nested too deep"
+    if "set_int_max_str_digits" in text:  # Python's advice is for programmers
+        return "a number in it has thousands of digits"
     if isinstance(error, KeyError):
         return f"{text or 'a part'} is missing"
     if isinstance(error, UnicodeDecodeError):
