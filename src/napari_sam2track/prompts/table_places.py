@@ -1,4 +1,4 @@
-"""PromptPlaces in tables: which columns are frame, plane, row and column, and in which unit."""
+"""Places in tables: which columns are frame, plane, row and column, and in which unit."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _AXIS = re.compile(r"axis[-_ ]?([0-9]{1,2})", re.IGNORECASE)
 #: Most axes of a layer of prompts: time, channel, depth, rows, columns.
 _MOST_AXES = 5
 
-#: PromptPlaces within so much of both sides are in a corner, and fewer of them say nothing.
+#: Places within so much of both sides are in a corner, and fewer of them say nothing.
 _CORNER, _LEAST_PLACES = 0.1, 3
 
 
 @dataclass(frozen=True, eq=False)
 class PromptPlaces:
-    """PromptPlaces of the rows of a table.
+    """Places of the rows of a table.
 
     Attributes
     ----------
