@@ -46,6 +46,7 @@ from napari_sam2track.params import (
     OutputParams,
     PromptParams,
 )
+from napari_sam2track.parsing.guard import quoted
 
 if TYPE_CHECKING:
     from napari_sam2track.frames import Frames
@@ -332,13 +333,14 @@ def _changed(prompts: PromptSet, correct: list[str] | None, forget: list[str] | 
     for text in forget or ():
         object_id, _, frame = text.partition("@")
         if not _NUMBER.fullmatch(object_id) or not (_NUMBER.fullmatch(frame) or not frame):
-            raise UsageError(f"--forget {text!r}: write ID@FRAME, such as 2@30, or ID")
+            raise UsageError(f"--forget {quoted(text)}: write ID@FRAME, such as 2@30, or ID")
         prompts = prompts.remove(int(object_id), int(frame) if frame else None)
     for text in correct or ():
         object_id, equals, clicks = text.partition("=")
         if not equals or not _NUMBER.fullmatch(object_id.strip()):
             raise UsageError(
-                f'--correct {text!r}: write ID=t@x,y:pos, such as "2=30@140,90:neg 150,92:pos"'
+                f"--correct {quoted(text)}: write ID=t@x,y:pos, such as "
+                '"2=30@140,90:neg 150,92:pos"'
             )
         for t, points in parse_object_points(clicks).items():
             prompts = prompts.add(int(object_id), t, Prompt(points=points))

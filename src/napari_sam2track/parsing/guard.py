@@ -78,3 +78,8 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, _STUMBLES) or not text:
         return "its parts do not fit together"
     return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON].rstrip() + " ..."
+
+
+def quoted(text: str, most: int = 60) -> str:
+    """Return a person's text as it stands in a message: quoted, and not without end."""
+    return repr(text if len(text) <= most else f"{text[:most]}...")

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from napari_sam2track.errors import PromptError
-from napari_sam2track.parsing.bounds import checked_frame
+from napari_sam2track.parsing.bounds import frame_in_text
+from napari_sam2track.parsing.guard import quoted
 from napari_sam2track.prompts.prompt_words import parse_label
 from napari_sam2track.prompts.values import Box, Point, Prompt, PromptSet
 
@@ -44,7 +45,7 @@ def parse_points(text: str) -> tuple[Point, ...]:
         frame, point = _point(piece, _POINT_EXAMPLE)
         if frame is not None:
             raise PromptError(
-                f"point {shown(piece)} names frame {frame}, but this is for one image; "
+                f"point {quoted(piece)} names frame {frame}, but this is for one image; "
                 f"{_POINT_EXAMPLE}"
             )
         points.append(point)
@@ -97,11 +98,11 @@ def parse_box(text: str) -> tuple[int, Box]:
     """
     match = _BOX.fullmatch(_tight(text).strip())
     if match is None:
-        raise PromptError(f"box {shown(text)} cannot be read; {_BOX_EXAMPLE}")
+        raise PromptError(f"box {quoted(text)} cannot be read; {_BOX_EXAMPLE}")
     xa, ya, xb, yb = (float(match[k]) for k in (2, 3, 4, 5))
     if xa == xb or ya == yb:
-        raise PromptError(f"box {shown(text)} has no area; {_BOX_EXAMPLE}")
-    frame = _frame(match[1] or "0", f"box {shown(text)}")
+        raise PromptError(f"box {quoted(text)} has no area; {_BOX_EXAMPLE}")
+    frame = _frame(match[1] or "0", f"box {quoted(text)}")
     return frame, (min(ya, yb), min(xa, xb), max(ya, yb), max(xa, xb))
 
 
@@ -158,9 +159,9 @@ def parse_mask_source(text: str) -> tuple[Path, int | None]:
         name, digits = text.strip(), ""
     if not name or name.startswith("@"):
         raise PromptError(
-            f'mask {shown(text)} names no file; write file@frame, for example "labels.tif@12"'
+            f'mask {quoted(text)} names no file; write file@frame, for example "labels.tif@12"'
         )
-    return Path(name), _frame(digits, f"mask {shown(text)}") if digits else None
+    return Path(name), _frame(digits, f"mask {quoted(text)}") if digits else None
 
 
 def format_points(points: Iterable[Point]) -> str:
@@ -176,15 +177,10 @@ def format_object_points(points: Mapping[int, Iterable[Point]]) -> str:
     return " ".join(f"{frame}@{format_points(of_frame)}" for frame, of_frame in points.items())
 
 
-def shown(text: str, most: int = 60) -> str:
-    """Return a person's text as it stands in a message: quoted, and not without end."""
-    return repr(text if len(text) <= most else f"{text[:most]}...")
-
-
 def _pieces(text: str, example: str) -> list[str]:
     pieces = re.split(r"[\s;]+", _tight(text).strip(" \t\r\n;"))
     if pieces == [""]:
-        raise PromptError(f"no point was given in {shown(text)}; {example}")
+        raise PromptError(f"no point was given in {quoted(text)}; {example}")
     return pieces
 
 
@@ -196,20 +192,19 @@ def _tight(text: str) -> str:
 def _point(piece: str, example: str) -> tuple[int | None, Point]:
     match = _POINT.fullmatch(piece)
     if match is None:
-        raise PromptError(f"point {shown(piece)} cannot be read; {example}")
+        raise PromptError(f"point {quoted(piece)} cannot be read; {example}")
     positive = True if match[4] is None else parse_label(match[4])
     if positive is None:
         raise PromptError(
-            f"point {shown(piece)} has the label {shown(match[4])}, which is neither pos nor neg; "
-            f"{example}"
+            f"point {quoted(piece)} has the label {quoted(match[4])}, which is neither pos nor "
+            f"neg; {example}"
         )
-    frame = None if match[1] is None else _frame(match[1], f"point {shown(piece)}")
+    frame = None if match[1] is None else _frame(match[1], f"point {quoted(piece)}")
     return frame, Point(y=float(match[3]), x=float(match[2]), positive=positive)
 
 
 def _frame(digits: str, what: str) -> int:
-    number = int(digits) if len(digits) < 40 else float(digits)
-    return checked_frame(number, f"the frame of {what}", PromptError)
+    return frame_in_text(digits, f"the frame of {what}", PromptError)
 
 
 def _number(value: float) -> str:
