@@ -42,11 +42,13 @@ from napari_sam2track.params import (
     MaskParams,
     OutputParams,
     Params,
+    PromptParams,
     ReadParams,
 )
 from napari_sam2track.progress import ProgressHook, checked_hook, no_progress
 from napari_sam2track.prompts import PromptSet
 from napari_sam2track.prompts.from_numbers import Click, prompts_from_numbers
+from napari_sam2track.prompts.reading import given_prompts
 from napari_sam2track.session.results_folder import clear_run, session_of_run, writing_to
 from napari_sam2track.session.run import Run
 from napari_sam2track.session.run_folder import RunFolder, new_run, run_in
@@ -67,7 +69,7 @@ def follow(
     boxes: Mapping[int, Any] | None = None,
     masks: Mapping[int, Any] | None = None,
     *,
-    prompts: PromptSet | None = None,
+    prompts: PromptSet | str | PathLike[str] | None = None,
     model: str | PathLike[str] = "bundled",
     device: str = "auto",
     out: str | PathLike[str] | None = None,
@@ -89,8 +91,8 @@ def follow(
     masks
         Frame to a label image (Y, X), whose values are object ids.
     prompts
-        Prompts as values, beside those. Without any prompt, objects are searched on the first
-        frame.
+        Prompts as values, or a file of them (see ``--prompts``), beside those. Without any
+        prompt, objects are searched on the first frame.
     model
         A name of ``sam2track models list``, or a file of weights.
     device
@@ -106,7 +108,8 @@ def follow(
     **engine
         Fields of `EngineParams` by name, such as ``direction="forward"``; also how objects are
         found (``discover=20``), how the movie is read (``axes``, ``channel``, ``intensity``,
-        ``z``) and which outputs are written (``save``, ``overlay``, ``fps``).
+        ``z``) and a file of prompts (``pixel_size``), and which outputs are written (``save``,
+        ``overlay``, ``fps``).
 
     Returns
     -------
@@ -130,8 +133,8 @@ def follow(
     """
     hook, folder = checked_hook(progress), None if out is None else _path(out, "out")
     keep_freed_memory()
-    looked_at, followed, auto, output = _parameters(
-        engine, FramesParams, EngineParams, AutoParams, OutputParams
+    looked_at, followed, auto, output, of_prompts = _parameters(
+        engine, FramesParams, EngineParams, AutoParams, OutputParams, PromptParams
     )
     if folder is None:
         for name in sorted(set(engine) & set(OutputParams.model_fields)):
@@ -144,9 +147,9 @@ def follow(
     held = ExitStack()
     try:
         frames = held.enter_context(_opened(movie, looked_at))
-        said = prompts_from_numbers(points, boxes, masks, shape=(frames.height, frames.width))
-        if prompts is not None:
-            said = said.merge(_prompt_set(prompts))
+        shape = frames.height, frames.width
+        said = prompts_from_numbers(points, boxes, masks, shape=shape)
+        said = said.merge(given_prompts(prompts, shape, of_prompts, looked_at.z))
         if not said and any(each is not None for each in (points, boxes, masks, prompts)):
             raise PromptError(
                 "the prompts that were given are empty; give some, or none at all to look for "
@@ -250,6 +253,7 @@ def segment(
     points: Mapping[int, Iterable[Sequence[float]]] | None = None,
     boxes: Mapping[int, Sequence[float]] | None = None,
     *,
+    prompts: PromptSet | str | PathLike[str] | None = None,
     model: str | PathLike[str] = "bundled",
     device: str = "auto",
     **mask: Any,
@@ -264,11 +268,13 @@ def segment(
         Object id to clicks: (y, x), or (y, x, 0) for a negative one.
     boxes
         Object id to a box (y0, x0, y1, x1).
+    prompts
+        Prompts on frame 0 as values, or a file of them, beside those.
     model, device
         As for `follow`.
     **mask
         Fields of `MaskParams` by name, such as ``fill_holes``, or how the image is read
-        (``channel``, ``intensity``).
+        (``channel``, ``intensity``; ``pixel_size`` of places in a file of prompts).
 
     Returns
     -------
@@ -292,7 +298,7 @@ def segment(
     from napari_sam2track.engine.single_image import segment as segment_image
     from napari_sam2track.models.loading import load_network
 
-    looked_at, params = _parameters(mask, FramesParams, MaskParams)
+    looked_at, params, of_prompts = _parameters(mask, FramesParams, MaskParams, PromptParams)
     if isinstance(image, str | PathLike):
         movie: Any = image
     else:
@@ -307,11 +313,12 @@ def segment(
         if frames.n_frames != 1:
             raise FramesError(f"{frames.name} has {frames.n_frames} frames; follow() is for movies")
         shape = frames.height, frames.width
-        prompts = prompts_from_numbers(points, boxes, shape=shape, frame=0)
+        said = prompts_from_numbers(points, boxes, shape=shape, frame=0)
+        said = said.merge(given_prompts(prompts, shape, of_prompts, looked_at.z))
         info = ready_model(model)
-        Session(frames, info, prompts).check()
+        Session(frames, info, said).check()
         network = Network(load_network(info, choose_device(str(device)).device))
-        return segment_image(network, frames, 0, prompts, params).labels_yx
+        return segment_image(network, frames, 0, said, params).labels_yx
 
 
 def link(masks: Any, *, progress: ProgressHook | None = None, **link: Any) -> Tracks:
@@ -465,15 +472,6 @@ def _path(value: Any, name: str) -> Path:
     if not isinstance(value, str | PathLike):
         raise UsageError(f"{name} is {value!r:.60}, not a path; give the name of a file or folder")
     return Path(value)
-
-
-def _prompt_set(prompts: Any) -> PromptSet:
-    """Return prompts; raise PromptError if they are something else."""
-    if not isinstance(prompts, PromptSet):
-        raise PromptError(
-            f"prompts is a {type(prompts).__name__}; give a PromptSet, or points, boxes and masks"
-        )
-    return prompts
 
 
 def _opened(movie: Any, params: FramesParams) -> Frames:

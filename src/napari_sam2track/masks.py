@@ -162,6 +162,35 @@ def deepest_pixel(mask_yx: NDArray[np.bool_]) -> tuple[int, int]:
     return int(y), int(x)
 
 
+def polygon_pixels(
+    corners: NDArray[np.float64], shape: tuple[int, ...]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return indices of the pixels whose centres are in a polygon, within a frame of (Y, X).
+
+    By the even-odd rule: each row is filled between its first and second crossing with the
+    polygon, its third and fourth, and so on. Takes as long as there are pixels to fill, however
+    large the polygon is.
+    """
+    ends = np.roll(corners, -1, axis=0)
+    low = np.minimum(corners[:, 0], ends[:, 0])
+    high = np.maximum(corners[:, 0], ends[:, 0])
+    first = np.maximum(np.ceil(low), 0).astype(np.intp)
+    # A row through a corner crosses one of the two sides that meet there.
+    last = np.minimum(np.ceil(high), shape[0]).astype(np.intp)
+    counts = np.maximum(last - first, 0)
+    side = np.repeat(np.arange(len(corners)), counts)
+    rows = np.arange(len(side)) - np.repeat(np.cumsum(counts) - counts, counts) + first[side]
+    (y0, x0), (y1, x1) = corners[side].T, ends[side].T
+    crossings = x0 + (rows - y0) * (x1 - x0) / (y1 - y0)
+    order = np.lexsort((crossings, rows))
+    begins = np.maximum(np.ceil(crossings[order[::2]]), 0).astype(np.intp)
+    stops = np.minimum(np.floor(crossings[order[1::2]]) + 1, shape[1]).astype(np.intp)
+    lengths = np.maximum(stops - begins, 0)
+    filled = np.repeat(rows[order[::2]], lengths)
+    offsets = np.arange(len(filled)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return filled, np.repeat(begins, lengths) + offsets
+
+
 #: Two discs in touch are 2.2 times as long as wide, by the spread of their pixels.
 LEAST_LENGTH = 1.6
 

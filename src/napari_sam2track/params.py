@@ -8,9 +8,9 @@ a form's label; a description is one sentence that reads well after an option's 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from napari_sam2track.errors import UsageError
 from napari_sam2track.parsing.sizes import parsed_sizes
@@ -331,6 +331,16 @@ class OutputParams(Params):
     )
 
 
+def _checked_sizes(text: str | None) -> str | None:
+    """Refuse what is not one to three sizes."""
+    if text is not None:
+        parsed_sizes(text)
+    return text
+
+
+_PixelSize = Annotated[str | None, AfterValidator(_checked_sizes)]
+
+
 class LabelsParams(Params):
     """Choice of what is read of files of labels."""
 
@@ -385,20 +395,13 @@ class ReadParams(LabelsParams):
         description="Meaning of columns of a table of tracks, such as frame=T,track=cell_id,y=cy; "
         "also x, z, id, parent, parent_track, parent_id and area.",
     )
-    pixel_size: str | None = Field(
+    pixel_size: _PixelSize = Field(
         default=None,
         title="Pixel size",
+        coerce_numbers_to_str=True,
         description="Size of a pixel, where places are in a physical unit: 0.065, or y,x, or "
         "z,y,x, in the unit of the file.",
     )
-
-    @field_validator("pixel_size")
-    @classmethod
-    def _sizes(cls, text: str | None) -> str | None:
-        """Refuse what is not one to three sizes."""
-        if text is not None:
-            parsed_sizes(text)
-        return text
 
     def pixel_sizes(self) -> tuple[float, float, float] | None:
         """Return the size of a pixel along z, y and x; None if it was not given."""
@@ -475,6 +478,34 @@ class SuspectParams(Params):
         title="Least score",
         description="Suspects with a lower score, from 0 (nothing) to 1 (surely wrong), are left "
         "out.",
+    )
+
+
+class PromptParams(Params):
+    """Reading of prompts from files of other programs."""
+
+    pixel_size: _PixelSize = Field(
+        default=None,
+        title="Pixel size",
+        coerce_numbers_to_str=True,
+        description="Size of a pixel in the unit of the places in a table of prompts (--prompts), "
+        "or its height,width, such as 0.65 or 0.65,0.7; if not given, they are in pixels.",
+    )
+
+    @property
+    def pixel_size_yx(self) -> tuple[float, float] | None:
+        """Height and width of a pixel; None if places are in pixels."""
+        return None if self.pixel_size is None else parsed_sizes(self.pixel_size)[1:]
+
+
+class MaskPromptParams(Params):
+    """Reading of masks as prompts."""
+
+    void: Literal["auto", "keep"] = Field(
+        default="auto",
+        title="Void",
+        description="What 255 is in masks (--mask-prompts) whose other labels are few and small, "
+        "as in DAVIS: no object, left out with a note (auto), or object 255 (keep).",
     )
 
 

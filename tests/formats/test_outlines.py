@@ -10,8 +10,8 @@ from napari_sam2track.formats.outlines import (
     DrawnObject,
     ball_pixels,
     outline,
-    polygon_pixels,
 )
+from napari_sam2track.masks import polygon_pixels
 
 
 @given(seed=st.integers(0, 10**6))

@@ -30,6 +30,7 @@ from napari_sam2track.errors import Sam2TrackError, UsageError
 from napari_sam2track.models.registry import ModelInfo
 from napari_sam2track.params import EngineParams
 from napari_sam2track.prompts import PromptSet, masks_from_labels
+from napari_sam2track.prompts.from_labels import VOID, void_in
 from napari_sam2track.prompts.values import Key
 from napari_sam2track.session.runner import RunStep
 from napari_sam2track.workspace.annotations import Annotations
@@ -127,6 +128,7 @@ class MovieProject(Project):
         self.status = RunStatus()
         self._run: Job | None = None
         self._lost: RunLost | None = None
+        self._told_refused: tuple[str, ...] = ()
         name = image.name
         if labels is None:
             labels = viewer.add_labels(
@@ -145,13 +147,15 @@ class MovieProject(Project):
         self._connect()
         if earlier is not None:
             self.prompts.show(self.work.annotations.prompts)
-        elif points is not None:
+        elif points is not None or boxes is not None:
             self.read_prompts()
         self.set_current(min(self.work.objects, default=1))
         self.work.refresh()
         self._look_at(self.work.unseen())
         self._told_damage: str | None = None
+        self._told_refused = ()
         self.pump.later("damage", 100, self._tell_damage)  # when its listeners are connected
+        self.pump.later("refused", 100, self._tell_refused)
         self.labels.events.metadata()  # for readers of the layer's metadata
 
     # -- life ----------------------------------------------------------------------------------
@@ -301,6 +305,15 @@ class MovieProject(Project):
             return
         keys = self.work.set_prompts(self.prompts.read(self.work.annotations.prompts), "prompts")
         self._look_at(keys)
+        self._tell_refused()
+
+    def _tell_refused(self) -> None:
+        """Report points and shapes that do not count, once."""
+        found, told = self.prompts.refused, self._told_refused
+        self._told_refused = found
+        if found and found != told:
+            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            self.tell("warning", found[0] + more)
 
     def say_prompts(self, prompts: PromptSet) -> None:
         """Replace all prompts at once."""
@@ -349,6 +362,12 @@ class MovieProject(Project):
         except Sam2TrackError as error:
             self.fail(error)
             return
+        if void_in(given.objects):
+            self.tell(
+                "warning",
+                f"the value {VOID} of {layer.name!r} is taken for object {VOID}; if it is no "
+                "object, as in DAVIS, delete that one",
+            )
         self._look_at(self.work.put_prompts(given, "masks"))
 
     def accept(self, frames: Iterable[int] | None = None) -> None:
@@ -385,6 +404,7 @@ class MovieProject(Project):
         until_lost: bool = False,
     ) -> bool:
         """Follow objects in the background; return False, with a message, if not possible."""
+        self._told_refused = ()  # so that it is said again, before it takes long
         self.read_prompts()
         try:
             ids = None if only is None else list(only)

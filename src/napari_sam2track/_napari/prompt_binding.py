@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_sam2track._napari.adopted_prompts import adopt_points, adopt_shapes, feature_table
 from napari_sam2track._napari.geometry import Geometry
 from napari_sam2track._napari.prompt_layers import (
     LABELS,
@@ -17,23 +19,29 @@ from napari_sam2track._napari.prompt_layers import (
     box_rows,
     boxes_layer,
     clicks,
-    ids_of,
-    labels_of,
     point_rows,
     points_layer,
+    read_features,
     with_layers,
 )
-from napari_sam2track.prompts import PromptSet
+from napari_sam2track.errors import PromptError
+from napari_sam2track.prompts import Prompt, PromptSet
+from napari_sam2track.prompts.drawn_shapes import drawn_prompt
+from napari_sam2track.prompts.values import Key
+
+#: Modes of a Shapes layer in which a person draws polygons.
+_POLYGON_MODES = ("add_polygon", "add_polygon_lasso")
 
 Colours = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 
 
-def _table(columns: dict[str, Any]) -> Any:
-    """Features, as napari takes them; of no rows too, where a list would become floats."""
-    import pandas as pd
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """A shape on our plane: its number, and what it is a prompt for; None for what is refused."""
 
-    kinds: dict[str, Any] = {"object_id": np.int64, "label": object}
-    return pd.DataFrame({name: np.array(column, kinds[name]) for name, column in columns.items()})
+    number: int
+    key: Key
+    prompt: Prompt | None
 
 
 class PromptBinding:
@@ -50,10 +58,13 @@ class PromptBinding:
     colours
         (N,) object ids to (N, 4) colours.
     points, boxes
-        A Points and a Shapes layer of the person's to take; None for new ones.
+        A Points and a Shapes layer of the person's to take, which `adoption_notes` accepts; None
+        for new ones.
 
     Attributes
     ----------
+    refused
+        What is wrong with points and shapes that do not count, as of the last reading.
     clicked
         Emitted when a person has just put a point into its layer and waits for its mask.
     edited
@@ -77,17 +88,20 @@ class PromptBinding:
         self._quiet = 0
         self._shown: tuple[list[int], list[str]] | None = None
         self.current, self.label = 1, LABELS[0]
+        self.refused: tuple[str, ...] = ()
         size = float(np.clip(min(geometry.frame_shape) / 45, 3, 40))
         like = geometry.transform
         if boxes is None:
             drawn = boxes_layer(prompts, f"{name} [boxes]", like, geometry.to_layer)
             boxes = viewer.add_shapes(drawn[0] or None, **drawn[1])
+        else:
+            adopt_shapes(boxes, geometry)
         self.boxes = boxes
         if points is None:
             made = points_layer(prompts, f"{name} [prompts]", like, geometry.to_layer, size)
             points = viewer.add_points(made[0], **made[1])
         else:
-            self._adopt(points, prompts)
+            adopt_points(points, geometry, self.current)
         self.points = points
         self._connected = [
             (self.points.events.data, self._on_data),
@@ -110,8 +124,10 @@ class PromptBinding:
         """Set the object of the next point, and whether it is a positive or a negative click."""
         self.current, self.label = object_id, label
         with self._silence():
-            self.points.feature_defaults = _table({"object_id": [object_id], "label": [label]})
-            self.boxes.feature_defaults = _table({"object_id": [object_id]})
+            self.points.feature_defaults = feature_table(
+                {"object_id": [object_id], "label": [label]}
+            )
+            self.boxes.feature_defaults = feature_table({"object_id": [object_id]})
             if not self.points.selected_data:  # else napari repaints the selected ones
                 self.points.current_border_color = border_colours([label])[0]
                 self.points.current_face_color = self._colours(np.array([object_id]))[0]
@@ -128,61 +144,94 @@ class PromptBinding:
         self.edited.emit()
 
     def read(self, prompts: PromptSet) -> PromptSet:
-        """Return the prompts with clicks and boxes of the layers in place of theirs."""
+        """Return the prompts with those of the layers in place of theirs; sets `refused`."""
         tyx, here = self.geometry.from_layer(self.points.data)
-        ids = np.array(ids_of(self.points.features, self.current), np.int64)
-        labels = np.array(labels_of(self.points.features), object)
+        found = read_features(self.points.features, self.current)
+        refused = []
+        for row, text in found.wrong.items():
+            if here[row]:
+                refused.append(f"point {row} of {self.points.name!r} does not count: {text}")
+                here[row] = False
+        ids, labels = np.array(found.ids, np.int64), np.array(found.labels, object)
         height, width = self.geometry.frame_shape
         inside = (tyx[:, 1:] >= -0.5).all(axis=1)
         inside &= (tyx[:, 1] < height - 0.5) & (tyx[:, 2] < width - 0.5)
         here &= inside  # a click beside the image does not count
         points = clicks(tyx[here], ids[here].tolist(), labels[here].tolist())
-        return with_layers(prompts, points, self._boxes())
+        shapes, wrong = self._drawn()
+        self.refused = (*refused, *wrong)
+        drawn = {one.key: one.prompt for one in shapes if one.prompt is not None}
+        return with_layers(prompts, points, drawn)
 
-    def _boxes(self) -> dict[tuple[int, int], tuple[float, float, float, float]]:
-        out = {}
-        ids = ids_of(self.boxes.features, self.current)
-        for shape, i in zip(self.boxes.data, ids, strict=True):
-            tyx, here = self.geometry.from_layer(shape)
-            if here.all():
-                most = np.array(self.geometry.frame_shape) - 1.0
-                corners = np.clip(tyx[:, 1:], 0, most)
-                (y0, x0), (y1, x1) = corners.min(axis=0), corners.max(axis=0)
-                if y1 > y0 and x1 > x0:
-                    out[i, int(tyx[0, 0])] = (float(y0), float(x0), float(y1), float(x1))
-        return out
+    def _drawn(self) -> tuple[list[_Drawn], list[str]]:
+        """Return all shapes on our plane, and what is wrong with those that do not count."""
+        layer, out, refused = self.boxes, [], []
+        known: set[Key] = set()
+        found = read_features(layer.features, self.current)
+        kinds = list(layer.shape_type)
+        if str(layer.mode) in _POLYGON_MODES and kinds and str(kinds[-1]) == "path":
+            kinds.pop()  # napari keeps a polygon as a path until it has a second corner
+        for k, kind in enumerate(kinds):
+            tyx, here = self.geometry.from_layer(layer.data[k])
+            if not here.all():
+                continue
+            key = found.ids[k], int(tyx[0, 0])
+            prompt, what = None, f"shape {k} of {layer.name!r}"
+            try:
+                if k in found.wrong:
+                    raise PromptError(f"does not count: {found.wrong[k]}")
+                if len(np.unique(tyx[:, 0])) > 1:
+                    raise PromptError("lies on several frames; draw it on one")
+                prompt = drawn_prompt(str(kind), tyx[:, 1:], self.geometry.frame_shape)
+            except PromptError as error:
+                refused.append(f"{what} {error}")
+            if prompt is not None and key in known:
+                refused.append(
+                    f"{what} counts alone for object {key[0]} on frame {key[1]}; delete the "
+                    "others, or change their object_id"
+                )
+            known |= set() if prompt is None else {key}
+            out.append(_Drawn(k, key, prompt))
+        return out, refused
 
     def show(self, prompts: PromptSet) -> None:
-        """Show the prompts in the layers; points of other planes stay."""
+        """Show the prompts in the layers; points and shapes of other planes stay."""
         if self.read(prompts) == prompts:
             return
         rows, ids, labels = point_rows(prompts)
         layer = self.points
         _, here = self.geometry.from_layer(layer.data)
         data = np.concatenate([np.asarray(layer.data)[~here], self.geometry.to_layer(rows)])
-        others = layer.features[~here]
-        features = _table(
-            {
-                "object_id": [*ids_of(others, self.current), *ids],
-                "label": [*labels_of(others), *labels],
-            }
+        others = read_features(layer.features[~here], self.current)
+        features = feature_table(
+            {"object_id": [*others.ids, *ids], "label": [*others.labels, *labels]}
         )
         with self._silence():
             layer.selected_data = set()
             layer.data = data
             layer.features = features
-            corners, owners = box_rows(prompts)
-            kept = [k for k, c in enumerate(self.boxes.data) if not self._is_here(c)]
-            old_ids = ids_of(self.boxes.features, self.current)
-            old = [np.asarray(self.boxes.data[k]) for k in kept]
-            self.boxes.selected_data = set()
-            self.boxes.data = [*old, *(self.geometry.to_layer(c) for c in corners)]
-            self.boxes.features = _table({"object_id": [*(old_ids[k] for k in kept), *owners]})
+            self._show_shapes(prompts)
         self.recolour()
         self.set_current(self.current, self.label)
 
-    def _is_here(self, corners: Any) -> bool:
-        return bool(self.geometry.from_layer(corners)[1].all())
+    def _show_shapes(self, prompts: PromptSet) -> None:
+        """Show the boxes; shapes of other planes, of masks that hold, and refused ones stay."""
+        layer = self.boxes
+        corners, owners = box_rows(prompts)
+        shapes, _ = self._drawn()
+        gone = {
+            one.number
+            for one in shapes
+            if one.prompt is not None
+            and (one.prompt.mask is None or prompts.get(one.key) != one.prompt)
+        }
+        kept = [k for k in range(len(layer.data)) if k not in gone]
+        old_ids = read_features(layer.features, self.current).ids
+        old = [(np.asarray(layer.data[k]), str(layer.shape_type[k])) for k in kept]
+        boxes = [(self.geometry.to_layer(part), "rectangle") for part in corners]
+        layer.selected_data = set()
+        layer.data = [*old, *boxes]
+        layer.features = feature_table({"object_id": [*(old_ids[k] for k in kept), *owners]})
 
     def recolour(self) -> None:
         """Set the colours of all points and boxes from their objects and labels."""
@@ -192,44 +241,13 @@ class PromptBinding:
                 self.points.border_color = border_colours(labels)
                 self.points.face_color = self._colours(np.array(owners, np.int64))
             if len(self.boxes.data):
-                ids = np.array(ids_of(self.boxes.features, self.current), np.int64)
-                self.boxes.edge_color = self._colours(ids)
+                ids = read_features(self.boxes.features, self.current).ids
+                self.boxes.edge_color = self._colours(np.array(ids, np.int64))
 
     def _annotations(self) -> tuple[list[int], list[str]]:
         """Return ids and labels of all points."""
-        features = self.points.features
-        return list(ids_of(features, self.current)), list(labels_of(features))
-
-    def _adopt(self, points: Any, prompts: PromptSet) -> None:
-        """Give a Points layer of others the features of ours; it must have the axes of the image.
-
-        Its points stay where they are in the world, and are counted in pixels of the image.
-        """
-        self._lay_on_image(points)
-        points.features = _table(
-            {
-                "object_id": np.array(ids_of(points.features, self.current), np.int64),
-                "label": labels_of(points.features),
-            }
-        )
-
-    def _lay_on_image(self, points: Any) -> None:
-        from napari.layers import Points
-
-        like = self.geometry.transform
-        image = Points(ndim=self.geometry.ndim, **like)
-        corners = np.concatenate([np.zeros((1, image.ndim)), np.eye(image.ndim)])
-        moved = [image.world_to_data(points.data_to_world(corner)) for corner in corners]
-        if np.allclose(moved, corners):
-            return
-        data = [image.world_to_data(points.data_to_world(point)) for point in points.data]
-        y, x = self.geometry._yx
-        steps = np.array(moved[1:]) - moved[0]
-        size = np.linalg.norm(steps[[y, x]], axis=1).mean() * np.asarray(points.size)
-        points.data = np.array(data).reshape(-1, image.ndim)
-        for name, value in like.items():
-            setattr(points, name, value)
-        points.size = size
+        found = read_features(self.points.features, self.current)
+        return found.ids, found.labels
 
     @contextmanager
     def _silence(self) -> Iterator[None]:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.errors import FormatError
+from napari_sam2track.errors import PromptError
 from napari_sam2track.labels import checked_id
 from napari_sam2track.prompts import Point, Prompt, PromptSet
-from napari_sam2track.prompts.syntax import parse_label
+from napari_sam2track.prompts.prompt_words import (
+    LABEL_COLUMNS,
+    OBJECT_COLUMNS,
+    columns_of,
+    has_value,
+    parse_label,
+    unknown_label,
+)
 from napari_sam2track.prompts.values import Key
 
 if TYPE_CHECKING:
     import pandas as pd
     from napari.types import LayerData
 
-GREEN, RED = (0.2, 0.85, 0.3, 1.0), (0.95, 0.2, 0.2, 1.0)
+GREEN, RED, GREY = (0.2, 0.85, 0.3, 1.0), (0.95, 0.2, 0.2, 1.0), (0.5, 0.5, 0.5, 1.0)
 LABELS = ("positive", "negative")
 ToLayer = Callable[[NDArray[Any]], NDArray[Any]]
 
@@ -105,37 +113,94 @@ def boxes_layer(
 
 
 def border_colours(labels: Sequence[str]) -> NDArray[np.float64]:
-    """Return (N, 4) green for positive, red for negative clicks."""
-    return np.array([GREEN if is_positive(label) else RED for label in labels]).reshape(-1, 4)
+    """Return (N, 4) green for positive, red for negative clicks, grey for what is neither."""
+    colours = {LABELS[0]: GREEN, LABELS[1]: RED}
+    return np.array([colours.get(label, GREY) for label in labels]).reshape(-1, 4)
 
 
-def is_positive(label: Any) -> bool:
-    """Return whether a label is positive, as an unknown one is."""
-    annotations = parse_label(str(label))
-    return True if annotations is None else annotations
+@dataclass(frozen=True, eq=False)
+class PromptFeatures:
+    """What the features of a layer, maybe of another program, say of its points or shapes.
+
+    Attributes
+    ----------
+    ids
+        The object of each row.
+    labels
+        ``positive`` or ``negative`` for each row; another text as it is.
+    wrong
+        What is wrong with the rows that cannot be used, by row.
+    names
+        Features that were read.
+    """
+
+    ids: list[int]
+    labels: list[str]
+    wrong: dict[int, str] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
 
 
-def ids_of(features: pd.DataFrame, default: int) -> list[int]:
+def read_features(features: pd.DataFrame, default: int | Sequence[int]) -> PromptFeatures:
+    """Return what features say, by the names that are known of many programs.
+
+    Parameters
+    ----------
+    features
+        A row for each point or shape; files hold numbers as text, and new rows may hold nothing.
+    default
+        The object of all rows, or of each one, that says none.
+    """
+    n = len(features)
+    ids = [default] * n if isinstance(default, int) else list(default)
+    labels, wrong = [LABELS[0]] * n, {}
+    objects = columns_of(features.columns, OBJECT_COLUMNS)[:1]
+    signs = columns_of(features.columns, LABEL_COLUMNS)[:1]
+    for name in objects:
+        for k, value in enumerate(features[name].tolist()):
+            if has_value(value):
+                try:
+                    ids[k] = checked_id(_as_number(value), name, PromptError)
+                except PromptError as error:
+                    wrong[k] = str(error)
+    for name in signs:
+        for k, value in enumerate(features[name].tolist()):
+            positive = parse_label(value) if has_value(value) else True
+            if positive is None:
+                labels[k], wrong[k] = str(value), unknown_label(value, name)
+            elif not positive:
+                labels[k] = LABELS[1]
+    return PromptFeatures(ids, labels, wrong, (*objects, *signs))
+
+
+def ids_of(features: pd.DataFrame, default: int | Sequence[int]) -> list[int]:
     """Return the object of each row; `default` where there is none.
 
-    Files hold numbers as text, and new rows may hold nothing.
+    Raises
+    ------
+    PromptError
+        If an id or a label is none; with its row.
     """
-    if "object_id" not in features:
-        return [default] * len(features)
-    ids = []
-    for value in features["object_id"].tolist():
-        try:
-            ids.append(checked_id(float(value), "an object_id"))
-        except (TypeError, ValueError, FormatError):
-            ids.append(default)
-    return ids
+    return _all_right(read_features(features, default)).ids
 
 
 def labels_of(features: pd.DataFrame) -> list[str]:
-    """Return ``positive`` or ``negative`` for each row."""
-    if "label" not in features:
-        return [LABELS[0]] * len(features)
-    return [LABELS[0] if is_positive(v) else LABELS[1] for v in features["label"].tolist()]
+    """Return ``positive`` or ``negative`` for each row; raises as `ids_of`."""
+    return _all_right(read_features(features, 1)).labels
+
+
+def _all_right(found: PromptFeatures) -> PromptFeatures:
+    if found.wrong:
+        row, text = next(iter(sorted(found.wrong.items())))
+        more = f" (and {len(found.wrong) - 1} more)" if len(found.wrong) > 1 else ""
+        raise PromptError(f"row {row}: {text}{more}")
+    return found
+
+
+def _as_number(value: Any) -> Any:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return value
 
 
 def clicks(
@@ -144,23 +209,27 @@ def clicks(
     """Return the clicks of a layer by object and frame, in their order."""
     out: dict[Key, list[Point]] = {}
     for (t, y, x), i, label in zip(points_tyx.tolist(), ids, labels, strict=True):
-        out.setdefault((i, int(t)), []).append(Point(y, x, is_positive(label)))
+        out.setdefault((i, int(t)), []).append(Point(y, x, label == LABELS[0]))
     return {key: tuple(points) for key, points in out.items()}
 
 
 def with_layers(
-    prompts: PromptSet,
-    points: Mapping[Key, tuple[Point, ...]],
-    boxes: Mapping[Key, tuple[float, float, float, float]],
+    prompts: PromptSet, points: Mapping[Key, tuple[Point, ...]], drawn: Mapping[Key, Prompt]
 ) -> PromptSet:
-    """Return prompts with the clicks and boxes of the layers in place of theirs.
+    """Return prompts with the clicks, boxes and drawn masks of the layers in place of theirs.
 
     The latest prompt wins: where clicks or a box are new, a mask
     of that object on that frame gives way; where a mask was drawn later it stays.
     """
     out: dict[Key, Prompt] = {}
-    for key in {*prompts, *points, *boxes}:
-        old = prompts.get(key) or Prompt()
-        new = Prompt(points.get(key, ()), boxes.get(key))
+    for key in {*prompts, *points, *drawn}:
+        old, shape = prompts.get(key) or Prompt(), drawn.get(key) or Prompt()
+        clicked = points.get(key, ())
+        if shape.mask is None:
+            new = Prompt(clicked, shape.box)
+        elif clicked and old == shape:  # it was there before the clicks
+            new = Prompt(clicked)
+        else:
+            new = shape
         out[key] = new if new or old.mask is None else old
     return PromptSet(out)

@@ -68,6 +68,11 @@ class ImagePanel(QWidget):
         self.points_choice.setToolTip(
             "Where you click: a new Points layer, or one of yours, whose points become prompts"
         )
+        self.boxes_choice = LayerChoice(viewer, ("shapes",), none_text="a new layer")
+        self.boxes_choice.setToolTip(
+            "Where you draw: a new Shapes layer, or one of yours. Rectangles are boxes, ellipses "
+            "and polygons masks; each is an object, if no feature says which (object_id)"
+        )
         self._see = QCheckBox("show what SAM2 sees")
         self._see.setToolTip(
             "The 8-bit picture that the model is shown: what is black and white in it are the "
@@ -98,6 +103,7 @@ class ImagePanel(QWidget):
         layout.addRow("Plane", self.plane_spin)
         layout.addRow("Labels", self.labels_choice)
         layout.addRow("Prompts", self.points_choice)
+        layout.addRow("Shapes", self.boxes_choice)
         layout.addRow(self._see)
         layout.addRow(self._picture)
         layout.addRow(self.offer_label)
@@ -126,6 +132,10 @@ class ImagePanel(QWidget):
     def points(self) -> Any:
         """The Points layer to take; None for a new one."""
         return self.points_choice.value()
+
+    def boxes(self) -> Any:
+        """The Shapes layer to take; None for a new one."""
+        return self.boxes_choice.value()
 
     def value(self) -> FramesParams:
         """Return axes, channel, intensity and plane of the image."""
@@ -162,7 +172,7 @@ class ImagePanel(QWidget):
             self.plane_spin,
         ):
             widget.setEnabled(not started)
-        for widget in (self.labels_choice, self.points_choice):
+        for widget in (self.labels_choice, self.points_choice, self.boxes_choice):
             widget.setEnabled(not started)
         self._start.setVisible(not started)
         if started:
@@ -194,7 +204,7 @@ class ImagePanel(QWidget):
 
     def close_panel(self) -> None:
         """Disconnect from the viewer."""
-        for choice in (self._image, self.labels_choice, self.points_choice):
+        for choice in (self._image, self.labels_choice, self.points_choice, self.boxes_choice):
             choice.leave()
 
     def _new_image(self) -> None:
@@ -208,6 +218,7 @@ class ImagePanel(QWidget):
         if known is not None:  # a session was opened: resume its work
             self.labels_choice.set_value(known.labels)
             self.points_choice.set_value(known.points)
+            self.boxes_choice.set_value(known.boxes)
             self.set_value(known.frames)
             return
         self._new_axes()

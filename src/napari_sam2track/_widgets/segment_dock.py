@@ -10,11 +10,11 @@ from typing import Any
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_sam2track._napari.adopted_layers import (
-    in_work,
     layers_of_work,
     leave_with,
     restored_layers,
 )
+from napari_sam2track._napari.adopted_prompts import adoption_notes
 from napari_sam2track._napari.background import Background, Job
 from napari_sam2track._napari.movie_project import MovieProject
 from napari_sam2track._napari.project_setup import Found, Ready, find_work
@@ -196,13 +196,9 @@ class SegmentDock(DockBase):
         """Begin work."""
         layer, labels = request.layer, request.labels
         self.image.setEnabled(True)
-        points = self.image.points()
-        if points is not None and points.ndim != ready.found.geometry.ndim:
-            self.say("warning", f"{points.name!r} has {points.ndim} axes and was not taken")
-            points = None
-        if points is not None and in_work(points):
-            self.say("warning", f"{points.name!r} holds the prompts of other work: not taken")
-            points = None
+        said: list[tuple[str, str]] = []
+        points = self._taken(self.image.points(), ready, said)
+        boxes = self._taken(self.image.boxes(), ready, said)
         if ready.aside is not None:
             leave_with(self.viewer, ready.found.folder, ready.aside)
         restored = restored_layers(self.viewer, layer)
@@ -217,7 +213,7 @@ class SegmentDock(DockBase):
             self.pump,
             labels or left.get("labels"),
             points or left.get("points"),
-            left.get("boxes") if restored is None else restored.boxes,
+            boxes or left.get("boxes"),
         )
         self.project = project
         project.told.connect(self.say)
@@ -233,10 +229,24 @@ class SegmentDock(DockBase):
         self.viewer.layers.selection.active = project.prompts.points
         project.prompts.points.mode = "add"
         self.message.say("Click on an object.")
+        if said:
+            level = "warning" if any(each == "warning" for each, _ in said) else "info"
+            self.say(level, ". ".join(text for _, text in said))
         if restored is not None and not ready.going_on:
             project.say_prompts(restored.prompts)  # with masks, which no layer shows
         if request.then is not None:
             request.then(project)
+
+    def _taken(self, layer: Any, ready: Ready, said: list[tuple[str, str]]) -> Any:
+        """Return a layer of prompts that was chosen, if it can be taken; add what is to be said."""
+        if layer is None:
+            return None
+        try:
+            said += [("info", text) for text in adoption_notes(layer, ready.found.geometry)]
+        except Sam2TrackError as error:
+            said.append(("warning", f"Not taken: {error}"))
+            return None
+        return layer
 
     def _fail(self, error: BaseException) -> None:
         if self.setup.state is not StartState.CLOSED:

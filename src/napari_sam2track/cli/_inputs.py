@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_sam2track.errors import FormatError, UsageError
-from napari_sam2track.params import FramesParams
+from napari_sam2track.params import FramesParams, MaskPromptParams, PromptParams
 
 if TYPE_CHECKING:
+    from napari_sam2track.formats.labels.label_stack import LabelStack
     from napari_sam2track.frames import Frames
     from napari_sam2track.models.registry import ModelInfo
     from napari_sam2track.prompts import PromptSet
@@ -40,7 +41,8 @@ MaskPrompts = Annotated[
     typer.Option(
         "--mask-prompts",
         help="A label image, each label an object: labels.tif is for frame 0, labels.tif@12 for "
-        "frame 12. Of a movie of labels, the frame of that number is taken.",
+        "frame 12. Of a movie of labels, the frame of that number is taken; of a folder, all masks "
+        "by the numbers in their names, where no frame is named.",
         show_default=False,
     ),
 ]
@@ -48,7 +50,8 @@ PromptsFile = Annotated[
     Path | None,
     typer.Option(
         "--prompts",
-        help="Prompts as JSON, or a Points layer as napari saves it (CSV).",
+        help="Prompts as JSON, or a table (CSV): a Points or Shapes layer as napari saves it, or "
+        "columns x, y and frame.",
         show_default=False,
     ),
 ]
@@ -81,18 +84,28 @@ FromFormat = Annotated[
 ]
 
 
+def check_pixel_size(params: PromptParams, file: Path | None) -> None:
+    """Refuse a pixel size without the file that it is about."""
+    if params.pixel_size is not None and file is None:
+        raise UsageError(
+            f"--pixel-size {params.pixel_size} is about a table of prompts; give one with --prompts"
+        )
+
+
 def collect_prompts(
     points: Sequence[str] | None,
     boxes: Sequence[str] | None,
     masks: Sequence[str] | None,
     file: Path | None,
-    height: int,
-    width: int,
-    frame: int = 0,
+    shape: tuple[int, int],
+    params: tuple[PromptParams, MaskPromptParams],
+    z: int | None = None,
+    frame: int | None = None,
 ) -> PromptSet:
-    """Return all prompts of a command as one set.
+    """Return all prompts of a command as one set, and print notes on their files.
 
-    Label images that name no frame are those of ``frame``.
+    Label images that name no frame are those of ``frame``, or else of frame 0, and in a folder
+    those of the numbers in their names.
 
     Points and boxes get the ids 1, 2, ... in the order given, after those of masks and files.
     A single box and a single set of points belong to the same object.
@@ -105,11 +118,15 @@ def collect_prompts(
         read_prompts,
     )
 
-    prompts = PromptSet() if file is None else read_prompts(file)
+    prompts, (of_tables, of_masks) = PromptSet(), params
+    if file is not None:
+        found = read_prompts(file, shape, of_tables, z)
+        tell_notes(file, found.notes)
+        prompts = found.prompts
     for text in masks or ():
         path, at = parse_mask_source(text)
-        at = frame if path == Path(text) else at
-        prompts = prompts.merge(_masks_of(path, at, height, width))
+        at = frame if at is None else at
+        prompts = prompts.merge(_masks_of(path, at, shape, of_masks))
     first = max(prompts.objects, default=0) + 1
     clicked = prompts_from_texts(points or (), first_id=first)
     together = len(points or ()) == 1 and len(boxes or ()) == 1
@@ -132,29 +149,70 @@ def model_files(info: ModelInfo) -> list[Path]:
     return [model_path(info), *([] if info.config is None else [Path(info.config)])]
 
 
-def _masks_of(path: Path, frame: int, height: int, width: int) -> PromptSet:
-    """Return the labels of one frame as mask prompts."""
+def _masks_of(
+    path: Path, frame: int | None, shape: tuple[int, int], params: MaskPromptParams
+) -> PromptSet:
+    """Return the labels of one frame, or of all in a folder, as mask prompts; print notes."""
     from napari_sam2track.formats.labels.label_stack import plane_stack
     from napari_sam2track.formats.labels.open_labels import open_labels
-    from napari_sam2track.prompts import masks_from_labels
+    from napari_sam2track.prompts import PromptSet, masks_from_labels
+    from napari_sam2track.prompts.from_labels import VOID, void_in
 
-    with open_labels(path) as stack:
+    prompts = PromptSet()
+    with open_labels(path, gaps=True) as stack:
         plane_stack(stack, "a mask prompt")
-        if stack.n_frames == 1:
-            at = 0
-        elif frame in stack.frame_numbers:
-            at = stack.frame_numbers.index(frame)
-        else:
-            raise UsageError(
-                f"--mask-prompts {path}@{frame}: the labels have frames {stack.frame_numbers[0]} "
-                f"to {stack.frame_numbers[-1]}; choose one of them"
-            )
-        if (stack.height, stack.width) != (height, width):
+        if (stack.height, stack.width) != shape:
             raise FormatError(
                 f"the labels {path} are {stack.width} x {stack.height} pixels, but the image is "
-                f"{width} x {height}; give labels of the same size"
+                f"{shape[1]} x {shape[0]}; give labels of the same size"
             )
-        return masks_from_labels(stack.read(at), frame)
+        chosen = _chosen_masks(stack, path, frame)
+        for at, number in chosen.items():
+            prompts = prompts.merge(masks_from_labels(stack.read(at), number))
+        notes = list(stack.notes)
+    if frame is None and len(chosen) > 1:
+        notes.append(
+            f"the masks of {len(chosen)} frames ({_shortened(list(chosen.values()))}) are prompts; "
+            f"{path}@{min(chosen.values())} takes those of one frame"
+        )
+    if params.void == "auto" and void_in(prompts.objects):
+        prompts = prompts.remove(VOID)
+        notes.append(
+            f"the value {VOID} is taken for no object, as in DAVIS, and left out; --void keep "
+            f"makes it object {VOID}"
+        )
+    elif prompts.objects == (VOID,):
+        notes.append(f"the only value is {VOID}, so there is one object, with the id {VOID}")
+    tell_notes(path, notes)
+    return prompts
+
+
+def _chosen_masks(stack: LabelStack, path: Path, frame: int | None) -> dict[int, int]:
+    """Return which frames of a stack are taken, and the frame of the movie that each is for."""
+    from napari_sam2track.frames.file_names import last_number
+    from napari_sam2track.frames.zarr_store import is_zarr
+
+    if stack.n_frames == 1:  # the only file of a folder may have a number as well
+        number = last_number(Path(stack.frame_name(0))) if path.is_dir() else None
+        return {0: number or 0 if frame is None else frame}
+    if frame is None and path.is_dir() and not is_zarr(path):
+        return dict(enumerate(stack.frame_numbers))
+    wanted = frame or 0
+    if wanted not in stack.frame_numbers:
+        raise UsageError(
+            f"--mask-prompts {path}@{wanted}: the labels have frames "
+            f"{_shortened(stack.frame_numbers)}; choose one of them"
+        )
+    return {stack.frame_numbers.index(wanted): wanted}
+
+
+def _shortened(numbers: Sequence[int], most: int = 6) -> str:
+    """Return numbers in ascending order as text; of many, the first and the last."""
+    first, last = numbers[0], numbers[-1]
+    if len(numbers) == last - first + 1 > 1:
+        return f"{first} to {last}"
+    some = ", ".join(map(str, numbers[:most]))
+    return some if len(numbers) <= most else f"{some}, ... {last}"
 
 
 def open_movie(path: Path, params: FramesParams) -> Frames:

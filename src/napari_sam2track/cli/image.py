@@ -17,6 +17,7 @@ from napari_sam2track.cli._inputs import (
     Points,
     PromptsFile,
     Threads,
+    check_pixel_size,
     collect_prompts,
     model_files,
     open_movie,
@@ -25,7 +26,7 @@ from napari_sam2track.cli._inputs import (
 )
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.errors import UsageError
-from napari_sam2track.params import FramesParams, MaskParams
+from napari_sam2track.params import FramesParams, MaskParams, MaskPromptParams, PromptParams
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +45,9 @@ EXAMPLES = """\
 """
 
 
-@with_params(frames=FramesParams, mask=MaskParams)
+@with_params(
+    frames=FramesParams, mask=MaskParams, of_tables=PromptParams, of_masks=MaskPromptParams
+)
 def image(
     *,
     image: Annotated[
@@ -89,11 +92,14 @@ def image(
     overwrite: Overwrite = False,
     frames: FramesParams,
     mask: MaskParams,
+    of_tables: PromptParams,
+    of_masks: MaskPromptParams,
 ) -> None:
     """Outline objects in one image from clicks, boxes or masks."""
     from napari_sam2track.storage.apart import check_apart
     from napari_sam2track.storage.output import check_output
 
+    check_pixel_size(of_tables, prompts)
     _check_suffix("--out", out, (".png", ".tif", ".tiff"))
     for path in (out, overlay):
         if path is not None:
@@ -109,8 +115,8 @@ def image(
                 f"--frame {frame} is outside {image}, which has {movie.n_frames} frames; choose "
                 f"one from 0 to {movie.n_frames - 1}"
             )
-        size = movie.height, movie.width
-        wanted = collect_prompts(points, box, mask_prompts, prompts, *size, frame)
+        size, params = (movie.height, movie.width), (of_tables, of_masks)
+        wanted = collect_prompts(points, box, mask_prompts, prompts, size, params, frames.z, frame)
         wanted = _on_frame(wanted, frame)
         if not wanted:
             raise UsageError(

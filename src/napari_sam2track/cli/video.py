@@ -21,6 +21,7 @@ from napari_sam2track.cli._inputs import (
     Points,
     PromptsFile,
     Threads,
+    check_pixel_size,
     collect_prompts,
     model_files,
     open_movie,
@@ -37,7 +38,15 @@ from napari_sam2track.errors import (
     Sam2TrackError,
     UsageError,
 )
-from napari_sam2track.params import AutoParams, EngineParams, FramesParams, OutputParams
+from napari_sam2track.params import (
+    AutoParams,
+    EngineParams,
+    FramesParams,
+    MaskPromptParams,
+    OutputParams,
+    PromptParams,
+)
+from napari_sam2track.parsing.guard import quoted
 
 if TYPE_CHECKING:
     from napari_sam2track.frames import Frames
@@ -66,7 +75,14 @@ EXAMPLES = """\
 """
 
 
-@with_params(output=OutputParams, frames=FramesParams, engine=EngineParams, auto=AutoParams)
+@with_params(
+    output=OutputParams,
+    frames=FramesParams,
+    engine=EngineParams,
+    auto=AutoParams,
+    of_tables=PromptParams,
+    of_masks=MaskPromptParams,
+)
 def video(
     ctx: typer.Context,
     *,
@@ -144,6 +160,8 @@ def video(
     frames: FramesParams,
     engine: EngineParams,
     auto: AutoParams,
+    of_tables: PromptParams,
+    of_masks: MaskPromptParams,
 ) -> None:
     """Follow objects through a movie: per-frame labels, a table, an overlay video.
 
@@ -151,6 +169,7 @@ def video(
     prompts they are looked for (see the auto options). Ctrl-C keeps what is
     finished, and --resume goes on from there.
     """
+    check_pixel_size(of_tables, prompts)
     said = (points, box, mask_prompts, prompts)
     going_on = resume or undo
     changes = bool(correct or forget)
@@ -187,7 +206,8 @@ def video(
         held.enter_context(movie)
         told = movie.notes
         if replay is None:
-            wanted = collect_prompts(points, box, mask_prompts, prompts, movie.height, movie.width)
+            shape, params = (movie.height, movie.width), (of_tables, of_masks)
+            wanted = collect_prompts(points, box, mask_prompts, prompts, shape, params, frames.z)
             if going_on and not any(said):  # only the movie was given, or other settings
                 wanted = run_in(out_dir).prompt_set()
             find = auto if auto.discover or not (wanted or any(said)) else None
@@ -313,13 +333,14 @@ def _changed(prompts: PromptSet, correct: list[str] | None, forget: list[str] | 
     for text in forget or ():
         object_id, _, frame = text.partition("@")
         if not _NUMBER.fullmatch(object_id) or not (_NUMBER.fullmatch(frame) or not frame):
-            raise UsageError(f"--forget {text!r}: write ID@FRAME, such as 2@30, or ID")
+            raise UsageError(f"--forget {quoted(text)}: write ID@FRAME, such as 2@30, or ID")
         prompts = prompts.remove(int(object_id), int(frame) if frame else None)
     for text in correct or ():
         object_id, equals, clicks = text.partition("=")
         if not equals or not _NUMBER.fullmatch(object_id.strip()):
             raise UsageError(
-                f'--correct {text!r}: write ID=t@x,y:pos, such as "2=30@140,90:neg 150,92:pos"'
+                f"--correct {quoted(text)}: write ID=t@x,y:pos, such as "
+                '"2=30@140,90:neg 150,92:pos"'
             )
         for t, points in parse_object_points(clicks).items():
             prompts = prompts.add(int(object_id), t, Prompt(points=points))

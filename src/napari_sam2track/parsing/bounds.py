@@ -42,6 +42,11 @@ def checked_frame(number: Any, what: str, error: type[Sam2TrackError] = FormatEr
     return value
 
 
+def frame_in_text(digits: str, what: str, error: type[Sam2TrackError] = FormatError) -> int:
+    """Return a frame number of its digits, however many; see `checked_frame`."""
+    return checked_frame(int(digits) if len(digits) < 40 else float(digits), what, error)
+
+
 def require_memory(n_bytes: int, what: str, error: type[Sam2TrackError] = FormatError) -> None:
     """Refuse what needs more memory than is free.
 

@@ -70,6 +70,8 @@ def reason_of(error: BaseException) -> str:
         return "it is nested too deep"
     if isinstance(error, struct.error | EOFError):
         return "it ends too early"
+    if "set_int_max_str_digits" in text:  # Python's advice is for programmers
+        return "a number in it has thousands of digits"
     if isinstance(error, KeyError):
         return f"{text or 'a part'} is missing"
     if isinstance(error, UnicodeDecodeError):
@@ -79,3 +81,8 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, _STUMBLES) or not text:
         return "its parts do not fit together"
     return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON].rstrip() + " ..."
+
+
+def quoted(text: str, most: int = 60) -> str:
+    """Return a person's text as it stands in a message: quoted, and not without end."""
+    return repr(text if len(text) <= most else f"{text[:most]}...")

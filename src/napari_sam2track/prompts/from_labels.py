@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from napari_sam2track.errors import PromptError
 from napari_sam2track.labels import checked_ids
 from napari_sam2track.masks import Mask
 from napari_sam2track.prompts.values import Prompt, PromptSet
+
+#: Value of the pixels of no object in DAVIS-like masks; and what their objects go up to.
+VOID, _MOST_BESIDE_VOID = 255, 32
 
 
 def masks_from_labels(labels_yx: NDArray[Any], frame: int = 0) -> PromptSet:
@@ -56,3 +60,13 @@ def masks_from_labels(labels_yx: NDArray[Any], frame: int = 0) -> PromptSet:
         mask = Mask(compact_yx[where] == number, rows.start, columns.start)
         prompts[int(ids[number - 1]), frame] = Prompt(mask=mask)
     return PromptSet(prompts)
+
+
+def void_in(objects: Collection[int]) -> bool:
+    """Return whether the value 255 of masks with these objects is no object, as in DAVIS.
+
+    It is taken for none if the others are few and small: labels that are counted would not leave
+    out all the numbers between.
+    """
+    others = [object_id for object_id in objects if object_id != VOID]
+    return VOID in objects and bool(others) and max(others) <= _MOST_BESIDE_VOID

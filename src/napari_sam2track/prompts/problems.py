@@ -7,6 +7,7 @@ from enum import IntEnum
 
 from napari_sam2track.errors import PromptError
 from napari_sam2track.masks import Mask
+from napari_sam2track.parsing.bounds import MAX_SIDE
 from napari_sam2track.prompts.values import Box, Prompt, PromptSet
 
 
@@ -93,6 +94,8 @@ def _of_box(
     named = f"box x0={x0:g}, y0={y0:g}, x1={x1:g}, y1={y1:g} of {where}"
     if not (y0 < y1 and x0 < x1):
         yield _Rank.BOX, f"{named} has no area; x0 must be below x1 and y0 below y1"
+    elif max(map(abs, box)) > MAX_SIDE:
+        yield _Rank.BOX, f"{named} goes beyond any image; draw it round the object, in {size}"
     elif y1 <= -0.5 or x1 <= -0.5 or y0 >= height - 0.5 or x0 >= width - 0.5:
         yield _Rank.BOX, f"{named} lies outside {size}; draw it around the object"
 

@@ -7,14 +7,17 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from napari_sam2track.labels import id_in_model
+from napari_sam2track.parsing.bounds import MAX_FRAMES, MAX_SIDE
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=0)]
+_Frame = Annotated[int, Field(ge=0, lt=MAX_FRAMES)]
+_Pixel = Annotated[int, Field(gt=-MAX_SIDE, lt=MAX_SIDE)]
+_Side = Annotated[int, Field(ge=0, le=MAX_SIDE)]
 _Id = Annotated[int, BeforeValidator(id_in_model)]
 
-# More pixels than any frame: a damaged file must not ask for all the memory.
-_MAX_SIDE = 2**20
-_MAX_AREA = 2**30
+#: More pixels than any frame: a damaged file must not ask for all the memory.
+_MAX_AREA = 2**28
 
 
 class _Strict(BaseModel):
@@ -24,10 +27,10 @@ class _Strict(BaseModel):
 class MaskModel(_Strict):
     """A cropped mask as run lengths, row by row, beginning with the pixels outside."""
 
-    y0: int
-    x0: int
-    height: Annotated[int, Field(ge=0, le=_MAX_SIDE)]
-    width: Annotated[int, Field(ge=0, le=_MAX_SIDE)]
+    y0: _Pixel
+    x0: _Pixel
+    height: _Side
+    width: _Side
     runs: tuple[_Count, ...]
 
     @model_validator(mode="after")
@@ -45,7 +48,7 @@ class MaskModel(_Strict):
 class FrameModel(_Strict):
     """Prompts of one object on one frame."""
 
-    frame: _Count
+    frame: _Frame
     points: tuple[tuple[_Finite, _Finite, Literal[0, 1]], ...] = ()
     box: tuple[_Finite, _Finite, _Finite, _Finite] | None = None
     mask: MaskModel | None = None

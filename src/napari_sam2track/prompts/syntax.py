@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from napari_sam2track.errors import PromptError
+from napari_sam2track.parsing.bounds import frame_in_text
+from napari_sam2track.parsing.guard import quoted
+from napari_sam2track.prompts.prompt_words import parse_label
 from napari_sam2track.prompts.values import Box, Point, Prompt, PromptSet
 
-POSITIVE = ("pos", "positive", "+", "1")
-NEGATIVE = ("neg", "negative", "-", "0")
-
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_POINT = re.compile(rf"(?:(\d+)@)?({_NUMBER}),({_NUMBER})(?::(\S+))?")
-_BOX = re.compile(rf"(?:(\d+)@)?({_NUMBER}),({_NUMBER}),({_NUMBER}),({_NUMBER})")
-_MASK_SOURCE = re.compile(r"(.+)@(\d+)", re.DOTALL)
+# Possessive: a text of 100,000 digits is looked at once.
+_NUMBER = r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?"
+_POINT = re.compile(rf"(?:([0-9]++)@)?({_NUMBER}),({_NUMBER})(?::(\S+))?")
+_BOX = re.compile(rf"(?:([0-9]++)@)?({_NUMBER}),({_NUMBER}),({_NUMBER}),({_NUMBER})")
 _POINT_EXAMPLE = 'write x,y:pos or x,y:neg, for example "120,80:pos 40,40:neg"'
 _FRAME_EXAMPLE = 'write frame@x,y:pos, for example "0@120,80:pos 12@130,85:pos"'
 _BOX_EXAMPLE = 'write x0,y0,x1,y1, for example "10,20,110,90" or, on frame 5, "5@10,20,110,90"'
@@ -29,7 +29,7 @@ def parse_points(text: str) -> tuple[Point, ...]:
     text
         ``x,y`` or ``x,y:label`` in pixels, separated by white space or semicolons. Labels are
         ``pos``, ``positive``, ``+``, ``1`` (also if left out), and ``neg``, ``negative``, ``-``,
-        ``0``.
+        ``0``, and others (`parse_label`).
 
     Returns
     -------
@@ -45,7 +45,8 @@ def parse_points(text: str) -> tuple[Point, ...]:
         frame, point = _point(piece, _POINT_EXAMPLE)
         if frame is not None:
             raise PromptError(
-                f"point {piece!r} names frame {frame}, but this is for one image; {_POINT_EXAMPLE}"
+                f"point {quoted(piece)} names frame {frame}, but this is for one image; "
+                f"{_POINT_EXAMPLE}"
             )
         points.append(point)
     return tuple(points)
@@ -97,11 +98,12 @@ def parse_box(text: str) -> tuple[int, Box]:
     """
     match = _BOX.fullmatch(_tight(text).strip())
     if match is None:
-        raise PromptError(f"box {text!r} cannot be read; {_BOX_EXAMPLE}")
+        raise PromptError(f"box {quoted(text)} cannot be read; {_BOX_EXAMPLE}")
     xa, ya, xb, yb = (float(match[k]) for k in (2, 3, 4, 5))
     if xa == xb or ya == yb:
-        raise PromptError(f"box {text!r} has no area; {_BOX_EXAMPLE}")
-    return int(match[1] or 0), (min(ya, yb), min(xa, xb), max(ya, yb), max(xa, xb))
+        raise PromptError(f"box {quoted(text)} has no area; {_BOX_EXAMPLE}")
+    frame = _frame(match[1] or "0", f"box {quoted(text)}")
+    return frame, (min(ya, yb), min(xa, xb), max(ya, yb), max(xa, xb))
 
 
 def prompts_from_texts(texts: Iterable[str], first_id: int = 1) -> PromptSet:
@@ -141,24 +143,25 @@ def prompts_from_boxes(texts: Iterable[str], first_id: int = 1) -> PromptSet:
     return PromptSet(boxes)
 
 
-def parse_mask_source(text: str) -> tuple[Path, int]:
+def parse_mask_source(text: str) -> tuple[Path, int | None]:
     """Read the source of a mask prompt: ``"labels.tif@12"`` is that file, for frame 12.
 
     Only digits after the last @ count, so that folders may have one in their names; without
-    them it is frame 0.
+    them no frame is named (None).
 
     Raises
     ------
     PromptError
         If no file is named.
     """
-    match = _MASK_SOURCE.fullmatch(text.strip())
-    name, frame = (match[1], int(match[2])) if match else (text.strip(), 0)
+    name, at, digits = text.strip().rpartition("@")
+    if not (name and at and digits.isascii() and digits.isdigit()):
+        name, digits = text.strip(), ""
     if not name or name.startswith("@"):
         raise PromptError(
-            f'mask {text!r} names no file; write file@frame, for example "labels.tif@12"'
+            f'mask {quoted(text)} names no file; write file@frame, for example "labels.tif@12"'
         )
-    return Path(name), frame
+    return Path(name), _frame(digits, f"mask {quoted(text)}") if digits else None
 
 
 def format_points(points: Iterable[Point]) -> str:
@@ -174,37 +177,34 @@ def format_object_points(points: Mapping[int, Iterable[Point]]) -> str:
     return " ".join(f"{frame}@{format_points(of_frame)}" for frame, of_frame in points.items())
 
 
-def parse_label(text: str) -> bool | None:
-    """Return whether a label is positive, in any case of letters; None if it is neither."""
-    label = text.strip().lower()
-    if label in POSITIVE:
-        return True
-    return False if label in NEGATIVE else None
-
-
 def _pieces(text: str, example: str) -> list[str]:
     pieces = re.split(r"[\s;]+", _tight(text).strip(" \t\r\n;"))
     if pieces == [""]:
-        raise PromptError(f"no point was given in {text!r}; {example}")
+        raise PromptError(f"no point was given in {quoted(text)}; {example}")
     return pieces
 
 
 def _tight(text: str) -> str:
     """Remove the spaces that people put after commas."""
-    return re.sub(r"\s*([,:@])\s*", r"\1", text)
+    return re.sub(r" ?([,:@]) ?", r"\1", re.sub(r"\s+", " ", text))
 
 
 def _point(piece: str, example: str) -> tuple[int | None, Point]:
     match = _POINT.fullmatch(piece)
     if match is None:
-        raise PromptError(f"point {piece!r} cannot be read; {example}")
+        raise PromptError(f"point {quoted(piece)} cannot be read; {example}")
     positive = True if match[4] is None else parse_label(match[4])
     if positive is None:
         raise PromptError(
-            f"point {piece!r} has the label {match[4]!r}, which is neither pos nor neg; {example}"
+            f"point {quoted(piece)} has the label {quoted(match[4])}, which is neither pos nor "
+            f"neg; {example}"
         )
-    frame = None if match[1] is None else int(match[1])
+    frame = None if match[1] is None else _frame(match[1], f"point {quoted(piece)}")
     return frame, Point(y=float(match[3]), x=float(match[2]), positive=positive)
+
+
+def _frame(digits: str, what: str) -> int:
+    return frame_in_text(digits, f"the frame of {what}", PromptError)
 
 
 def _number(value: float) -> str:

@@ -1,4 +1,5 @@
 import json
+import time
 
 import numpy as np
 import pytest
@@ -6,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_sam2track.errors import EditError
+from napari_sam2track.labels import MAX_ID
+from napari_sam2track.parsing.bounds import MAX_FRAMES
 from napari_sam2track.tracks.editing.edit_syntax import (
     VERBS,
     format_edit,
@@ -25,14 +28,15 @@ from napari_sam2track.tracks.editing.edits import (
 )
 from napari_sam2track.tracks.editing.paint_edits import FillGap, PaintMask
 
-ID = st.integers(0, 2**33)
-MAYBE = st.none() | ID
+ID = st.integers(0, MAX_ID)
+FRAME = st.integers(0, MAX_FRAMES - 1)
+MAYBE = st.none() | FRAME
 EDITS = st.one_of(
     st.builds(Relabel, ID, ID),
     st.builds(Merge, ID, ID, st.sampled_from(["refuse", "union"])),
-    st.builds(Split, ID, ID),
-    st.builds(Divide, ID, ID, ID),
-    st.builds(Swap, ID, ID, ID),
+    st.builds(Split, ID, FRAME),
+    st.builds(Divide, ID, ID, FRAME),
+    st.builds(Swap, ID, ID, FRAME),
     st.builds(Delete, ID, MAYBE, MAYBE),
     st.builds(SetParent, ID, ID),
     st.builds(UnsetParent, ID),
@@ -112,7 +116,7 @@ def test_scripts():
         ("# nothing\n", "e.txt holds no edits"),
         ("[]", "e.txt holds no edits"),
         ("[1]", r"e.txt is not a list of texts such as \["),
-        ("[", "e.txt is not valid JSON"),
+        ("[", r"e.txt is not valid JSON \(.*\); correct it, or write one edit a line"),
     ],
 )
 def test_bad_scripts(text, message):
@@ -123,3 +127,28 @@ def test_bad_scripts(text, message):
 def test_pixels_have_no_text():
     with pytest.raises(EditError, match="PaintMask cannot be written as text; save the labels"):
         format_edit(PaintMask(1, 0, np.ones((1, 1), bool), (0, 0)))
+
+
+@pytest.mark.parametrize(
+    ("verb", "text", "message"),
+    [
+        ("split", "5@" + "9" * 5000, "a frame is inf; frames are whole numbers from 0"),
+        ("split", "5@10000000", "a frame is 10000000; frames are whole numbers from 0"),
+        ("delete", "9" * 5000, r"an id is '999.*\.\.\..*'; ids are whole numbers"),
+        ("relabel", "3=4294967296", "an id is '4294967296'; ids are whole numbers"),
+        ("delete", "²", "delete '²' cannot be read; write it as delete 9"),
+        ("merge", "1" * 100_000, r"merge '1{60}\.\.\.' cannot be read; write it as merge 3,7"),
+        ("swap", "3" + " " * 100_000 + ",4", r"swap '3 {59}\.\.\.' cannot be read"),
+    ],
+)
+def test_numbers_without_end_are_one_sentence(verb, text, message):
+    begin = time.perf_counter()
+    with pytest.raises(EditError, match=message) as refused:
+        parse_edit(verb, text)
+    assert time.perf_counter() - begin < 1
+    assert len(str(refused.value)) < 300
+
+
+def test_a_script_that_is_nested_too_deep():
+    with pytest.raises(EditError, match=r"e.json is not valid JSON \(it is nested too deep\)"):
+        parse_script("[" * 200_000, "e.json")

@@ -25,6 +25,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from napari_sam2track.errors import EditError
+from napari_sam2track.labels import checked_id
+from napari_sam2track.parsing.bounds import frame_in_text
+from napari_sam2track.parsing.guard import quoted
 from napari_sam2track.parsing.json_text import parsed_json
 from napari_sam2track.tracks.editing.edits import (
     Delete,
@@ -56,55 +59,53 @@ def _merge(found: re.Match[str]) -> list[Edit]:
 
 def _fill(found: re.Match[str]) -> list[Edit]:
     start, stop = _frames(found)
-    return [FillGap(int(found["id"]), start, stop, "all" if found["over"] else "background")]
+    return [FillGap(_id(found["id"]), start, stop, "all" if found["over"] else "background")]
 
 
-_FRAMES = r"(?:@(?:(?P<only>\d+)|(?P<start>\d*):(?P<stop>\d*)))?"
+_FRAMES = r"(?:@(?:(?P<only>[0-9]++)|(?P<start>[0-9]*+):(?P<stop>[0-9]*+)))?"
 
 _VERBS = {
-    "merge": _Verb(r"(?P<ids>\d+(?:,\d+)+)(?P<union> union)?", "3,7 or '3,7 union'", _merge),
+    "merge": _Verb(
+        r"(?P<ids>[0-9]++(?:,[0-9]++)+)(?P<union> union)?", "3,7 or '3,7 union'", _merge
+    ),
     "split": _Verb(
-        r"(?P<id>\d+)@(?P<frame>\d+)",
+        r"(?P<id>[0-9]++)@(?P<frame>[0-9]++)",
         "5@12",
-        lambda m: [Split(int(m["id"]), int(m["frame"]))],
+        lambda m: [Split(_id(m["id"]), _frame(m["frame"]))],
     ),
     "divide": _Verb(
-        r"(?P<a>\d+),(?P<b>\d+)@(?P<frame>\d+)",
+        r"(?P<a>[0-9]++),(?P<b>[0-9]++)@(?P<frame>[0-9]++)",
         "5,9@12",
-        lambda m: [Divide(int(m["a"]), int(m["b"]), int(m["frame"]))],
+        lambda m: [Divide(_id(m["a"]), _id(m["b"]), _frame(m["frame"]))],
     ),
     "swap": _Verb(
-        r"(?P<a>\d+),(?P<b>\d+)@(?P<frame>\d+)",
+        r"(?P<a>[0-9]++),(?P<b>[0-9]++)@(?P<frame>[0-9]++)",
         "3,4@10",
-        lambda m: [Swap(int(m["a"]), int(m["b"]), int(m["frame"]))],
+        lambda m: [Swap(_id(m["a"]), _id(m["b"]), _frame(m["frame"]))],
     ),
     "delete": _Verb(
-        rf"(?P<id>\d+){_FRAMES}",
+        rf"(?P<id>[0-9]++){_FRAMES}",
         "9, 9@5 or 9@3:8",
-        lambda m: [Delete(int(m["id"]), *_frames(m))],
+        lambda m: [Delete(_id(m["id"]), *_frames(m))],
     ),
     "relabel": _Verb(
-        r"(?P<old>\d+)=(?P<new>\d+)",
+        r"(?P<old>[0-9]++)=(?P<new>[0-9]++)",
         "3=12",
-        lambda m: [Relabel(int(m["old"]), int(m["new"]))],
+        lambda m: [Relabel(_id(m["old"]), _id(m["new"]))],
     ),
     "parent": _Verb(
-        r"(?P<ids>\d+(?:,\d+)*)=(?P<parent>\d+)",
+        r"(?P<ids>[0-9]++(?:,[0-9]++)*)=(?P<parent>[0-9]++)",
         "8=5 or 8,9=5",
-        lambda m: [SetParent(child, int(m["parent"])) for child in _ids(m["ids"])],
+        lambda m: [SetParent(child, _id(m["parent"])) for child in _ids(m["ids"])],
     ),
     "no-parent": _Verb(
-        r"(?P<ids>\d+(?:,\d+)*)",
+        r"(?P<ids>[0-9]++(?:,[0-9]++)*)",
         "8",
         lambda m: [UnsetParent(child) for child in _ids(m["ids"])],
     ),
-    "fill": _Verb(rf"(?P<id>\d+){_FRAMES}(?P<over> over)?", "5, 5@3:8 or '5 over'", _fill),
+    "fill": _Verb(rf"(?P<id>[0-9]++){_FRAMES}(?P<over> over)?", "5, 5@3:8 or '5 over'", _fill),
 }
 VERBS = tuple(_VERBS)
-
-#: More digits than an id or a frame has.
-_MOST_DIGITS = 18
-_LONG_NUMBER = re.compile(rf"\d{{{_MOST_DIGITS + 1}}}")
 
 
 def parse_edit(verb: str, text: str) -> tuple[Edit, ...]:
@@ -121,17 +122,12 @@ def parse_edit(verb: str, text: str) -> tuple[Edit, ...]:
         If there is no such verb, or the text is not of its form.
     """
     if verb not in _VERBS:
-        raise EditError(f"there is no edit {verb!r}; there are {', '.join(_VERBS)}")
+        raise EditError(f"there is no edit {quoted(verb)}; there are {', '.join(_VERBS)}")
     form = _VERBS[verb]
-    if _LONG_NUMBER.search(text):
-        raise EditError(
-            f"{verb} {text[:40]!r} ... has a number of more than {_MOST_DIGITS} digits; write it "
-            f"as {verb} {form.example}"
-        )
     tidy = re.sub(r"\s*([,@:=])(?:\s+(?=[\d:]))?", r"\1", " ".join(text.split()))
     found = re.fullmatch(form.pattern, tidy)
     if found is None:
-        raise EditError(f"{verb} {text!r} cannot be read; write it as {verb} {form.example}")
+        raise EditError(f"{verb} {quoted(text)} cannot be read; write it as {verb} {form.example}")
     return tuple(form.make(found))
 
 
@@ -157,7 +153,7 @@ def parse_script(text: str, name: str) -> tuple[Edit, ...]:
         If a line cannot be read, or there are none.
     """
     if text.lstrip().startswith("["):
-        lines = parsed_json(text, name, EditError, "correct it")
+        lines = parsed_json(text, name, EditError, "correct it, or write one edit a line")
         if not all(isinstance(line, str) for line in lines):
             raise EditError(f'{name} is not a list of texts such as ["split 5@12", "merge 3,7"]')
         numbered = list(enumerate(lines, start=1))
@@ -206,15 +202,23 @@ def format_edit(edit: Edit) -> str:
 
 
 def _ids(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
+    return [_id(part) for part in text.split(",")]
+
+
+def _id(digits: str) -> int:
+    return checked_id(digits, "an id", EditError, least=0)
+
+
+def _frame(digits: str) -> int:
+    return frame_in_text(digits, "a frame", EditError)
 
 
 def _frames(found: re.Match[str]) -> tuple[int | None, int | None]:
     """First and last frame of a match of `_FRAMES`."""
     if found["only"]:
-        return int(found["only"]), int(found["only"])
+        return _frame(found["only"]), _frame(found["only"])
     start, stop = found["start"], found["stop"]
-    return (int(start) if start else None), (int(stop) if stop else None)
+    return (_frame(start) if start else None), (_frame(stop) if stop else None)
 
 
 def _range(start: int | None, stop: int | None) -> str:

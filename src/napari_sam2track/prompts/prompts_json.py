@@ -1,20 +1,17 @@
-"""Prompts in files: our JSON, and the points that napari saves as CSV."""
+"""Prompts as JSON, in files and sessions."""
 
 from __future__ import annotations
 
-import csv
 import json
-import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2track.errors import FormatError, PromptError
-from napari_sam2track.labels import checked_id
 from napari_sam2track.masks import Mask
-from napari_sam2track.prompts.syntax import parse_label
+from napari_sam2track.parsing.bounds import require_memory
+from napari_sam2track.parsing.json_text import parsed_json
 from napari_sam2track.prompts.values import Point, Prompt, PromptSet
 
 if TYPE_CHECKING:
@@ -75,15 +72,14 @@ def prompts_from_json(content: str | Mapping[str, Any], name: str = "prompts") -
 
     from napari_sam2track.prompts.schema import PromptsModel
 
-    try:
-        decoded = json.loads(content) if isinstance(content, str) else content
-    except ValueError as error:
-        raise FormatError(f"{name} is not JSON ({error}); export the prompts again") from error
+    decoded = content
+    if isinstance(content, str):
+        decoded = parsed_json(content, name, way_out="export the prompts again")
     version = decoded.get("version") if isinstance(decoded, Mapping) else None
     if isinstance(version, int) and version > VERSION:
         raise FormatError(
-            f"{name} has version {version} of the prompts format, this program knows {VERSION}; "
-            "update napari-sam2track"
+            f"{name} has version {str(version)[:20]} of the prompts format, this program knows "
+            f"{VERSION}; update napari-sam2track"
         )
     try:
         model = PromptsModel.model_validate(decoded)
@@ -96,6 +92,9 @@ def prompts_from_json(content: str | Mapping[str, Any], name: str = "prompts") -
             'a file begins with {"format": "sam2track-prompts", "version": 1, "objects": [...]}'
         ) from error
 
+    masks = [of_frame.mask for of_object in model.objects for of_frame in of_object.frames]
+    area = sum(mask.height * mask.width for mask in masks if mask is not None)
+    require_memory(2 * area, f"the masks of {name} ({area} pixels)")  # runs, and their crop
     prompts: dict[tuple[int, int], Prompt] = {}
     for of_object in model.objects:
         for of_frame in of_object.frames:
@@ -106,63 +105,6 @@ def prompts_from_json(content: str | Mapping[str, Any], name: str = "prompts") -
                 )
             prompts[key] = _prompt_from_model(of_frame, f"{name}, object {key[0]}")
     return PromptSet(prompts)
-
-
-def prompts_from_csv(path: Path) -> PromptSet:
-    """Read points that napari saved as CSV from a Points layer.
-
-    Parameters
-    ----------
-    path
-        A file with the columns ``axis-0``, ``axis-1`` (y, x: frame 0) or ``axis-0``, ``axis-1``,
-        ``axis-2`` (frame, y, x), in data pixels. The features ``object_id`` (1 if there is none)
-        and ``label`` (``positive`` or ``negative``; positive if there is none) may follow; other
-        columns are ignored.
-
-    Raises
-    ------
-    FormatError
-        If the file cannot be read; the message names the line.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            rows = [(reader.line_num, row) for row in reader]
-            columns = [name for name in reader.fieldnames or () if name]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(
-            f"{path} cannot be read as CSV ({error}); save the points again in napari"
-        ) from error
-    axes = sorted(name for name in columns if name.startswith("axis-"))
-    if axes not in (["axis-0", "axis-1"], ["axis-0", "axis-1", "axis-2"]):
-        raise FormatError(
-            f"{path} has the columns {', '.join(columns) or 'none'}; needed are axis-0, axis-1, "
-            "axis-2 (frame, y, x) or axis-0, axis-1 (y, x), as napari saves points"
-        )
-    points: dict[tuple[int, int], list[Point]] = {}
-    for line, row in rows:
-        key, point = _point_from_row(row, axes, f"{path}, line {line}")
-        points.setdefault(key, []).append(point)
-    return PromptSet({key: Prompt(points=tuple(found)) for key, found in points.items()})
-
-
-def read_prompts(path: Path) -> PromptSet:
-    """Read a file of prompts: ``.json`` (ours) or ``.csv`` (napari's points).
-
-    Raises
-    ------
-    FormatError
-        If the file is missing, of another kind, or cannot be read.
-    """
-    if path.suffix.lower() == ".csv":
-        return prompts_from_csv(path)
-    if path.suffix.lower() != ".json":
-        raise FormatError(f"{path} is no file of prompts; give .json, or .csv saved by napari")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(f"{path} cannot be read ({error}); check the path") from error
-    return prompts_from_json(text, str(path))
 
 
 def mask_to_runs(mask: Mask) -> list[int]:
@@ -210,32 +152,3 @@ def _prompt_from_model(model: FrameModel, where: str) -> Prompt:
 
 def _mask_from_model(model: MaskModel) -> Mask:
     return mask_from_runs(model.runs, model.height, model.width, model.y0, model.x0)
-
-
-def _point_from_row(
-    row: Mapping[str, str | None], axes: list[str], where: str
-) -> tuple[tuple[int, int], Point]:
-    """Return ((object id, frame), point) from one line of napari's table."""
-    *frame, y, x = (_cell_number(row, axis, where) for axis in axes)
-    object_id = 1
-    if (row.get("object_id") or "").strip().lower() not in ("", "nan"):
-        object_id = checked_id(_cell_number(row, "object_id", where), f"{where}: object_id")
-    t = round(frame[0]) if frame else 0  # napari shows a point on the nearest slice
-    if t < 0:
-        raise FormatError(f"{where}: frame {t}; frames are counted from 0")
-    label = (row.get("label") or "").strip()
-    positive = True if label.lower() in ("", "nan") else parse_label(label)
-    if positive is None:
-        raise FormatError(f"{where}: label {label!r} is neither positive nor negative")
-    return (object_id, t), Point(y, x, positive)
-
-
-def _cell_number(row: Mapping[str, str | None], column: str, where: str) -> float:
-    text = row.get(column)
-    try:
-        value = float(text or "")
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise FormatError(f"{where}: {column} is {text!r}, which is not a finite number")
-    return value

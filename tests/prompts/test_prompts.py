@@ -29,12 +29,10 @@ from napari_sam2track.prompts import (
     parse_object_points,
     parse_points,
     prompts_from_boxes,
-    prompts_from_csv,
     prompts_from_json,
     prompts_from_texts,
     prompts_to_dict,
     prompts_to_json,
-    read_prompts,
     validate_prompts,
 )
 
@@ -326,14 +324,14 @@ def test_a_box_needs_area() -> None:
     ("text", "path", "frame"),
     [
         ("labels.tif@12", "labels.tif", 12),
-        ("labels.tif", "labels.tif", 0),
-        ("me@home/labels.tif", "me@home/labels.tif", 0),
-        ("me@12/labels.tif", "me@12/labels.tif", 0),
+        ("labels.tif", "labels.tif", None),
+        ("me@home/labels.tif", "me@home/labels.tif", None),
+        ("me@12/labels.tif", "me@12/labels.tif", None),
         ("a@1@2", "a@1", 2),
         (r"C:\me@7\labels.tif@3", r"C:\me@7\labels.tif", 3),
     ],
 )
-def test_mask_sources(text: str, path: str, frame: int) -> None:
+def test_mask_sources(text: str, path: str, frame: int | None) -> None:
     assert parse_mask_source(text) == (Path(path), frame)
 
 
@@ -448,7 +446,7 @@ MASK = {"y0": 0, "x0": 0, "height": 2, "width": 2, "runs": [0, 4]}
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", r"p\.json is not JSON"),
+        ("{", r"p\.json is not valid JSON \(.*\); export the prompts again"),
         ("[]", r"p\.json cannot be read as prompts: the whole: .*; a file begins with"),
         ({"format": "other", "version": 1, "objects": []}, r"as prompts: format: Input should be"),
         (
@@ -476,61 +474,3 @@ MASK = {"y0": 0, "x0": 0, "height": 2, "width": 2, "runs": [0, 4]}
 def test_bad_json_names_the_place(content: object, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         prompts_from_json(content, name="p.json")  # type: ignore[arg-type]
-
-
-# --- CSV and files --------------------------------------------------------------------------------
-
-
-def test_napari_points(tmp_path: Path) -> None:
-    path = tmp_path / "points.csv"
-    path.write_text(
-        "index,axis-0,axis-1,axis-2,object_id,label,note\n"
-        "0.0,3.0,20.5,10.25,1,positive,a\n"
-        "1.0,3.0,21.0,11.0,1,negative,b\n"
-        "2.0,0.0,5.0,6.0,2.0,,c\n"
-    )
-    found = prompts_from_csv(path)
-    assert found[1, 3].points == (Point(20.5, 10.25), Point(21, 11, False))
-    assert found[2, 0].points == (Point(5, 6),)
-    assert read_prompts(path) == found
-
-
-def test_napari_points_on_one_image(tmp_path: Path) -> None:
-    path = tmp_path / "points.csv"
-    path.write_text("index,axis-0,axis-1\n0,7.5,8\n")
-    assert prompts_from_csv(path) == PromptSet({(1, 0): Prompt(points=(Point(7.5, 8),))})
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("a,b\n1,2\n", r"has the columns a, b; needed are axis-0"),
-        ("", r"has the columns none; needed"),
-        ("axis-0,axis-1,axis-2,axis-3\n1,2,3,4\n", r"axis-3; needed"),
-        ("axis-0,axis-1\n1,x\n", r"line 2: axis-1 is 'x', which is not a finite number"),
-        ("axis-0,axis-1\n1\n", r"line 2: axis-1 is None"),
-        ("axis-0,axis-1\n1,nan\n", r"line 2: axis-1 is 'nan'"),
-        ("axis-0,axis-1,object_id\n1,2,1\n1,2,0\n", r"line 3: object_id is 0; ids are"),
-        ("axis-0,axis-1,object_id\n1,2,1.5\n", r"line 2: object_id is 1\.5; ids are"),
-        ("axis-0,axis-1,axis-2\n-3,1,2\n", r"line 2: frame -3; frames are counted from 0"),
-        ("axis-0,axis-1,label\n1,2,maybe\n", r"label 'maybe' is neither positive nor negative"),
-    ],
-)
-def test_bad_csv_names_the_line(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "points.csv"
-    path.write_text(text)
-    with pytest.raises(FormatError, match=message):
-        prompts_from_csv(path)
-
-
-def test_files(tmp_path: Path) -> None:
-    found = prompts_from_texts(["1,2"])
-    path = tmp_path / "prompts.json"
-    path.write_text(prompts_to_json(found), encoding="utf-8")
-    assert read_prompts(path) == found
-    with pytest.raises(FormatError, match=r"none\.json cannot be read .*check the path"):
-        read_prompts(tmp_path / "none.json")
-    with pytest.raises(FormatError, match=r"none\.csv cannot be read as CSV"):
-        read_prompts(tmp_path / "none.csv")
-    with pytest.raises(FormatError, match=r"a\.txt is no file of prompts; give \.json"):
-        read_prompts(tmp_path / "a.txt")
