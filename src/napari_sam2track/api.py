@@ -42,12 +42,12 @@ from napari_sam2track.params import (
     MaskParams,
     OutputParams,
     Params,
-    PromptParams,
     ReadParams,
 )
 from napari_sam2track.progress import ProgressHook, checked_hook, no_progress
 from napari_sam2track.prompts import PromptSet
 from napari_sam2track.prompts.from_numbers import Click, prompts_from_numbers
+from napari_sam2track.prompts.prompt_params import PromptParams
 from napari_sam2track.prompts.reading import given_prompts
 from napari_sam2track.session.results_folder import clear_run, session_of_run, writing_to
 from napari_sam2track.session.run import Run

@@ -338,7 +338,8 @@ def _checked_sizes(text: str | None) -> str | None:
     return text
 
 
-_PixelSize = Annotated[str | None, AfterValidator(_checked_sizes)]
+#: Size of a pixel as text: one number, or y,x, or z,y,x.
+PixelSize = Annotated[str | None, AfterValidator(_checked_sizes)]
 
 
 class LabelsParams(Params):
@@ -395,7 +396,7 @@ class ReadParams(LabelsParams):
         description="Meaning of columns of a table of tracks, such as frame=T,track=cell_id,y=cy; "
         "also x, z, id, parent, parent_track, parent_id and area.",
     )
-    pixel_size: _PixelSize = Field(
+    pixel_size: PixelSize = Field(
         default=None,
         title="Pixel size",
         coerce_numbers_to_str=True,
@@ -478,34 +479,6 @@ class SuspectParams(Params):
         title="Least score",
         description="Suspects with a lower score, from 0 (nothing) to 1 (surely wrong), are left "
         "out.",
-    )
-
-
-class PromptParams(Params):
-    """Reading of prompts from files of other programs."""
-
-    pixel_size: _PixelSize = Field(
-        default=None,
-        title="Pixel size",
-        coerce_numbers_to_str=True,
-        description="Size of a pixel in the unit of the places in a table of prompts (--prompts), "
-        "or its height,width, such as 0.65 or 0.65,0.7; if not given, they are in pixels.",
-    )
-
-    @property
-    def pixel_size_yx(self) -> tuple[float, float] | None:
-        """Height and width of a pixel; None if places are in pixels."""
-        return None if self.pixel_size is None else parsed_sizes(self.pixel_size)[1:]
-
-
-class MaskPromptParams(Params):
-    """Reading of masks as prompts."""
-
-    void: Literal["auto", "keep"] = Field(
-        default="auto",
-        title="Void",
-        description="What 255 is in masks (--mask-prompts) whose other labels are few and small, "
-        "as in DAVIS: no object, left out with a note (auto), or object 255 (keep).",
     )
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_sam2track.errors import FormatError, UsageError
-from napari_sam2track.params import FramesParams, MaskPromptParams, PromptParams
+from napari_sam2track.params import FramesParams
+from napari_sam2track.prompts.prompt_params import MaskPromptParams, PromptParams
 
 if TYPE_CHECKING:
     from napari_sam2track.formats.labels.label_stack import LabelStack
