@@ -19,7 +19,7 @@ from napari_sam2track.frames import open_frames
 from napari_sam2track.labels import ArrayLabels
 from napari_sam2track.params import ReadParams
 from napari_sam2track.prompts import Point, Prompt, PromptSet, read_prompts
-from napari_sam2track.prompts.files import prompts_to_json
+from napari_sam2track.prompts.prompts_json import prompts_to_json
 from napari_sam2track.session.session_file import read_session
 from napari_sam2track.tracks.editing.edit_syntax import parse_script
 from napari_sam2track.tracks.tracked_movie import TrackedMovie, table_of
