@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import FramesError, Sam2TrackError
 from napari_sam2track.frames.axes import Layout, resolve_layout
+from napari_sam2track.parsing.bounds import require_memory
 from napari_sam2track.parsing.guard import reason_of
 
 
@@ -147,6 +148,9 @@ def from_array(
     layout = resolve_layout(
         tuple(int(size) for size in array.shape), dtype, name, axes=axes, known=known, z=z
     )
+    n_bytes = layout.height * layout.width * layout.n_channels * dtype.itemsize
+    size = f"a frame of {name} ({layout.width} x {layout.height} pixels)"
+    require_memory(n_bytes, size, FramesError)
     return ArraySource(array, layout, name, close, notes)
 
 

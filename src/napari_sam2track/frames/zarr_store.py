@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2track.errors import FramesError
 from napari_sam2track.frames.pixel_scale import ome_scale
 from napari_sam2track.frames.stored_array import ReadRequest, StoredArray, chosen_image
+from napari_sam2track.parsing.bounds import require_memory
 from napari_sam2track.parsing.guard import parsing
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ _MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 _IMAGE_KEYS = {"multiscales", "image-label", "plate", "well"}
 _TYPES = {"time": "T", "channel": "C"}
 
-#: So many frames need no look at how many of them were ever written.
-_FEW_FRAMES = 10_000
+#: So many chunks need no look at how many of them were ever written.
+_FEW_CHUNKS = 1_000
 
 
 def is_zarr(path: Path) -> bool:
@@ -195,14 +196,17 @@ def _refuse_outside(place: str, path: object) -> None:
 
 
 def _refuse_empty(array: zarr.Array[Any], path: Path) -> None:
-    """Refuse an array that says far more frames than were ever written.
+    """Refuse an array that says far more than was ever written.
 
-    A damaged or hostile shape would else be gone through frame by frame.
+    A damaged or hostile shape would else be gone through chunk by chunk.
     """
-    if array.ndim < 3 or max(array.shape[:-2]) <= _FEW_FRAMES:
-        return
     sizes = array.shards or array.chunks
     n_files = math.prod(-(-n // size) for n, size in zip(array.shape, sizes, strict=True))
+    require_memory(
+        math.prod(array.chunks) * array.dtype.itemsize, f"a chunk of {path}", FramesError
+    )
+    if n_files <= _FEW_CHUNKS:
+        return
     least = n_files // 100
     written = _count_files(
         path / array.basename if (path / array.basename).is_dir() else path, least

@@ -9,6 +9,9 @@ from napari_sam2track.errors import FormatError, Sam2TrackError
 #: More frames than any movie: at 30 a second, it would last two days.
 MAX_FRAMES = 5_000_000
 
+#: Memory that is always there; asking for what is free takes time.
+_LITTLE = 64_000_000
+
 #: More pixels along a side than any image.
 MAX_SIDE = 2**24
 
@@ -62,6 +65,8 @@ def require_memory(n_bytes: int, what: str, error: type[Sam2TrackError] = Format
     Sam2TrackError
         Of class `error`.
     """
+    if n_bytes <= _LITTLE:
+        return
     import psutil
 
     free = psutil.virtual_memory().available

@@ -20,12 +20,12 @@ from napari_sam2track.formats.labels.label_notes import (
 from napari_sam2track.formats.labels.label_stack import LabelStack
 from napari_sam2track.frames.axes import resolve_label_layout
 from napari_sam2track.frames.containers import open_container
-from napari_sam2track.frames.folder import BESIDE
+from napari_sam2track.frames.folder import BESIDE, size_text
 from napari_sam2track.frames.pages import AddedAxes
 from napari_sam2track.frames.stored_array import ReadRequest, StoredArray
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import LabelsParams
-from napari_sam2track.parsing.bounds import MAX_FRAMES
+from napari_sam2track.parsing.bounds import MAX_FRAMES, require_memory
 
 
 def open_labels(
@@ -133,6 +133,8 @@ def _stack(stored: StoredArray, path: Path, request: ReadRequest, guess: str | N
             f"{path} says {layout.n_frames} frames, more than any movie has; correct its metadata, "
             "or export it again"
         )
+    size = f"a frame of {path} ({size_text(layout.frame_shape)} pixels)"
+    require_memory(8 * math.prod(layout.frame_shape), size)
     if stored.close is not None:
         weakref.finalize(array, stored.close)  # for those who do not close it
     scale = note.scale or Scale()
