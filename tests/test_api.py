@@ -415,3 +415,47 @@ def test_edited_labels_do_not_become_empty_when_they_are_closed(tmp_path):
     alive = only_labels()
     gc.collect()
     assert alive[1].any()  # they hold their tracks
+
+
+# --- prompts in files -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def table(clicks, tmp_path):
+    """Clicks in micrometers, with columns of another program."""
+    path = tmp_path / "clicks.csv"
+    rows = [f"{y / 2},{x / 2},{i},fg\n" for i, ((_, y, x),) in clicks.items()]
+    path.write_text("axis-0,axis-1,cell,label\n" + "".join(rows))
+    return path
+
+
+def test_a_file_of_prompts_is_followed(sample, clicks, table):
+    with (
+        pytest.warns(UserWarning, match=r"clicks\.csv: read as points of napari: 3 points, 3 obj"),
+        st.follow(sample.images_tyx[:2], prompts=table, pixel_size=0.5) as run,
+    ):
+        assert run.prompts.objects == tuple(clicks)
+        points = {i: (0, p.y, p.x) for (i, _), q in run.prompts.items() for p in q.points}
+        assert {i: [place] for i, place in points.items()} == clicks
+
+
+def test_a_file_of_prompts_outlines_an_image(sample, clicks, table):
+    with pytest.warns(UserWarning, match=r"3 objects \(cell\)"):
+        labels = st.segment(sample.images_tyx[0], prompts=str(table), pixel_size="0.5")
+    assert set(np.unique(labels)) == {0, *clicks}
+    np.testing.assert_array_equal(
+        labels, st.segment(sample.images_tyx[0], {i: [p[1:]] for i, (p,) in clicks.items()})
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"prompts": "nowhere.csv"}, r"nowhere\.csv does not exist; check the spelling"),
+        ({"points": {1: [(0, 3, 3)]}, "pixel_size": 2}, "pixel_size is about a file of prompts"),
+        ({"pixel_size": -1}, "pixel_size=.*it should be one number above 0"),
+    ],
+)
+def test_files_of_prompts_that_are_none(sample, given, message):
+    with pytest.raises(st.Sam2TrackError, match=message):
+        st.follow(sample.images_tyx[:2], **given)

@@ -35,6 +35,7 @@ from napari_sam2track.prompts import (
     prompts_to_json,
     validate_prompts,
 )
+from napari_sam2track.prompts.from_labels import void_in
 
 coordinates = st.floats(-1e6, 1e6) | st.integers(-5000, 5000).map(float)
 points = st.builds(Point, y=coordinates, x=coordinates, positive=st.booleans())
@@ -193,6 +194,7 @@ GOOD = Prompt(points=(Point(5, 5),))
         ((1, 0), Prompt(box=(5, 5, 5, 9)), r"box x0=5, y0=5, x1=9, y1=5 .* has no area"),
         ((1, 0), Prompt(box=(5, 5, 4, 9)), r"has no area; x0 must be below x1"),
         ((1, 0), Prompt(box=(48, 0, 60, 9)), r"box .* lies outside the image"),
+        ((1, 0), Prompt(box=(0, 0, 1e300, 1e300)), r"x1=1e\+300, .* goes beyond any image; draw"),
     ],
 )
 def test_validate_names_the_problem(key: tuple[int, int], prompt: Prompt, message: str) -> None:
@@ -341,6 +343,45 @@ def test_mask_source_without_file(text: str) -> None:
         parse_mask_source(text)
 
 
+@pytest.mark.parametrize("parse", [parse_points, parse_object_points, parse_box])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1" * 100_000,
+        "1." * 50_000,
+        "1e" * 50_000,
+        "," * 100_000,
+        "@" * 100_000,
+        "+" * 100_000,
+        " " * 100_000,
+        ": " * 50_000,
+        "9" * 5000 + "@1,2,3",
+        "1,2:" + "x" * 100_000,
+    ],
+)
+def test_text_without_end_is_one_sentence(parse, text: str) -> None:
+    begin = time.perf_counter()
+    with pytest.raises(PromptError) as refused:
+        parse(text)
+    assert time.perf_counter() - begin < 1
+    assert len(str(refused.value)) < 400
+
+
+def test_spaces_between_points_cost_nothing() -> None:
+    assert parse_points("1,2" + " " * 100_000 + "3 ,\t 4") == (Point(2, 1), Point(4, 3))
+
+
+def test_frames_beyond_any_movie() -> None:
+    for text in ("10000000@1,2", "9" * 5000 + "@1,2"):
+        with pytest.raises(PromptError, match=r"the frame of point '.*' is .*; frames are whole"):
+            parse_object_points(text)
+    with pytest.raises(PromptError, match=r"the frame of box '10000000@.*' is 10000000; frames"):
+        parse_box("10000000@1,2,3,4")
+    with pytest.raises(PromptError, match=r"the frame of mask 'a@10000000' is 10000000; frames"):
+        parse_mask_source("a@10000000")
+    assert parse_mask_source("a@²") == (Path("a@²"), None)
+
+
 # --- label images ---------------------------------------------------------------------------------
 
 
@@ -383,6 +424,14 @@ def test_odd_labels() -> None:
         masks_from_labels(np.full((3, 3), -2))
     with pytest.raises(PromptError, match=r"a label is 4294967296; ids are"):
         masks_from_labels(np.full((3, 3), 2**32))
+
+
+@pytest.mark.parametrize(
+    ("ids", "void"),
+    [({1, 2, 255}, True), ({3, 255}, True), ({255}, False), ({1, 254}, False), ({40, 255}, False)],
+)
+def test_the_value_255_among_few_small_labels_is_no_object(ids: set[int], void: bool) -> None:
+    assert void_in(ids) == void
 
 
 def test_real_labels(shared_data: Path) -> None:
@@ -449,6 +498,12 @@ MASK = {"y0": 0, "x0": 0, "height": 2, "width": 2, "runs": [0, 4]}
         ("{", r"p\.json is not valid JSON \(.*\); export the prompts again"),
         ("[]", r"p\.json cannot be read as prompts: the whole: .*; a file begins with"),
         ({"format": "other", "version": 1, "objects": []}, r"as prompts: format: Input should be"),
+        ("[" * 200_000, r"p\.json is not valid JSON \(it is nested too deep\)"),
+        (
+            '{"version": ' + "9" * 5000 + "}",
+            r"not valid JSON \(a number in it has thousands of dig",
+        ),
+        ('{"version": ' + "9" * 400 + "}", r"has version 9{20} of the prompts format"),
         (
             {"format": "sam2track-prompts", "version": 2},
             r"has version 2 .* update napari-sam2track",
@@ -464,6 +519,13 @@ MASK = {"y0": 0, "x0": 0, "height": 2, "width": 2, "runs": [0, 4]}
         (_file(mask={**MASK, "runs": [5]}), r"mask: .*runs add up to 5 pixels, not to 2 x 2"),
         (_file(mask={**MASK, "height": 2**20, "width": 2**20}), r"is too large"),
         (_file(mask={**MASK, "runs": [-1, 5]}), r"mask\.runs\.0"),
+        (_file(mask={**MASK, "x0": 10**30}), r"mask\.x0: Input should be less than 16777216"),
+        (_file(points=[[10**400, 1, 1]]), r"points\.0\.0: Input should be a valid number"),
+        (_file(points=[[float("inf"), 1, 1]]), r"points\.0\.0: Input should be a finite number"),
+        (
+            {**_file(), "objects": [{"id": 1, "frames": [{"frame": 10**7}]}]},
+            r"frames\.0\.frame: Input should be less than 10000000",
+        ),
         (_file(mask=MASK, points=[[1, 1, 1]]), r"p.json, object 1, frame 0: a mask and points"),
         (
             {**_file(box=[0, 0, 1, 1]), "objects": _file(box=[0, 0, 1, 1])["objects"] * 2},

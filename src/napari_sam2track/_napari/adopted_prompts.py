@@ -46,6 +46,8 @@ def adoption_notes(layer: Any, geometry: Geometry) -> list[str]:
         raise UsageError(f"{layer.name!r} has {layer.ndim} axes, and the image {geometry.ndim}")
     if in_work(layer):
         raise UsageError(f"{layer.name!r} holds the prompts of other work")
+    if not len(layer.data):
+        return []
     drawn = _is_shapes(layer)
     try:
         ids = ids_of(layer.features, _numbered(layer) if drawn else 1)

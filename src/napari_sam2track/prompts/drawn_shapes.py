@@ -56,7 +56,8 @@ def drawn_prompt(kind: str, corners_yx: NDArray[np.float64], shape: tuple[int, i
             f"lies outside the image ({shape[1]} wide, {shape[0]} high), at y {low[0]:g} to "
             f"{high[0]:g}, x {low[1]:g} to {high[1]:g}; draw it round the object"
         )
-    if kind == "rectangle" and _is_upright(corners_yx):
+    flat = not (low < high).all()
+    if kind == "rectangle" and (flat or _is_upright(corners_yx)):
         most = np.array(shape) - 1.0
         (y0, x0), (y1, x1) = np.clip(low, 0, most).tolist(), np.clip(high, 0, most).tolist()
         if not (y0 < y1 and x0 < x1):
