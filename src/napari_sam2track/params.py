@@ -388,20 +388,23 @@ class ReadParams(LabelsParams):
     pixel_size: str | None = Field(
         default=None,
         title="Pixel size",
-        description="Size of a pixel, where places are in a physical unit: 0.065, or y,x, or "
-        "z,y,x, in the unit of the file.",
+        description="Size of a pixel, where places are in a physical unit, in that unit: 0.065, or "
+        "y,x, or z,y,x, as in 1,0.3,0.3 or z=1,y=0.3,x=0.3. Where places are in pixels it is the "
+        "scale.",
     )
 
-    @field_validator("pixel_size")
+    @field_validator("pixel_size", mode="before")
     @classmethod
-    def _sizes(cls, text: str | None) -> str | None:
-        """Refuse what is not one to three sizes."""
-        if text is not None:
-            parsed_sizes(text)
-        return text
+    def _sizes(cls, given: Any) -> Any:
+        """Refuse what is not one to three sizes; in Python one may be a number."""
+        if isinstance(given, int | float) and not isinstance(given, bool):
+            given = str(given)
+        if isinstance(given, str):
+            parsed_sizes(given)
+        return given
 
-    def pixel_sizes(self) -> tuple[float, float, float] | None:
-        """Return the size of a pixel along z, y and x; None if it was not given."""
+    def pixel_sizes(self) -> tuple[float | None, float, float] | None:
+        """Return the size of a pixel along z (None if not given), y, x; None if none was given."""
         return None if self.pixel_size is None else parsed_sizes(self.pixel_size)
 
 

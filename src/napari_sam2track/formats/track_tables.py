@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.conversions import assumed_pixel, extent, point_rows, table_from
+from napari_sam2track.formats.conversions import extent, point_rows, table_from
 from napari_sam2track.formats.graphs import Graph, tracks_of
 from napari_sam2track.formats.table_columns import (
     TableProgram,
@@ -30,7 +31,7 @@ from napari_sam2track.params import ReadParams
 from napari_sam2track.parsing.bounds import checked_frame
 from napari_sam2track.parsing.csv_table import CsvTable, csv_names, read_csv_table
 from napari_sam2track.progress import ProgressHook
-from napari_sam2track.tracks.tracked_movie import TrackedMovie
+from napari_sam2track.tracks.tracked_movie import UNKNOWN_PIXEL, TrackedMovie
 
 _WAY_OUT = "name them with --columns (columns= in Python), as frame=T,track=cell_id,y=cy,x=cx"
 
@@ -77,11 +78,10 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
     reading = _Reading(table, columns, program_of(table.names), list(table.notes))
     _check_columns(reading)
     frames, time = _frames(reading)
-    places, scale, unknown = _places(reading, options, time)
+    places = _places(reading)
+    unit = _unit(reading)
     tracks, parents = _tracks(reading, frames, places, options)
-    area = reading.name_of("area")
-    areas = None if area is None else np.maximum(table.numbers(area, 0), 0)
-    rows = point_rows(tracks, frames, places, areas)
+    rows = point_rows(tracks, frames, places, _areas(reading, unit, options))
     n_frames, shape = extent(rows, "z" in columns and bool(places[:, 0].any()))
     movie = table_from(rows, n_frames, shape, parents, str(path))
     masks = next((m for name in _MASKS_BESIDE if (m := path.with_name(name)).exists()), None)
@@ -90,8 +90,11 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
             f"the masks in {masks.name} beside it are not read; give that for them"
         )
     notes = [_taken_for(reading, movie.n_tracks, len(parents)), *reading.notes]
-    provenance = {"notes": [f"{path}: {text}" for text in notes]}
-    return TrackedMovie(movie, None, scale, provenance, unknown_pixel=unknown)
+    provenance: dict[str, Any] = {"notes": [f"{path}: {text}" for text in notes]}
+    if unit is not None or options.pixel_size is not None:
+        # Whoever gives a size means that places are not in pixels.
+        provenance[UNKNOWN_PIXEL] = unit or "micrometer"
+    return TrackedMovie(movie, None, Scale(time, space_unit=unit), provenance)
 
 
 def _check_columns(reading: _Reading) -> None:
@@ -148,27 +151,26 @@ def _frames(reading: _Reading) -> tuple[NDArray[np.int64], float]:
     return whole.astype(np.int64), step
 
 
-def _places(
-    reading: _Reading, options: ReadParams, time: float
-) -> tuple[NDArray[np.float64], Scale, str | None]:
-    """Return (z, y, x) of each row in pixels, the scale, and the unit if its pixel is unknown."""
-    table = reading.table
-    places = np.zeros((len(table), 3))
+def _places(reading: _Reading) -> NDArray[np.float64]:
+    """Return (z, y, x) of each row, in pixels or the unit of the table."""
+    places = np.zeros((len(reading.table), 3))
     for k, axis in enumerate("zyx"):
         name = reading.name_of(axis)
         if name is not None:
-            places[:, k] = table.numbers(name)
-    unit = _unit(reading)
-    scale, unknown = Scale(time=time), None
-    size = options.pixel_sizes()
-    if size is not None:
-        places /= size
-        scale = Scale(time, *size, None, unit or "micrometer")
-    elif unit is not None:
-        unknown = unit
-        scale = Scale(time, space_unit=unit)
-        reading.notes.append(assumed_pixel(unit))
-    return places, scale, unknown
+            places[:, k] = reading.table.numbers(name)
+    return places
+
+
+def _areas(reading: _Reading, unit: str | None, options: ReadParams) -> NDArray[np.float64] | None:
+    """Return the area of each row in pixels; None if it is not known."""
+    name, sizes = reading.columns.get("area"), options.pixel_sizes()
+    if name is None or (unit is not None and sizes is None):
+        return None  # square micrometers are no pixels
+    reading.used.add(name)
+    areas = np.maximum(reading.table.numbers(name, 0), 0)
+    if sizes is not None and not any(word in normalised(name) for word in ("px", "pixel")):
+        areas /= sizes[1] * sizes[2]
+    return np.rint(areas)
 
 
 def _unit(reading: _Reading) -> str | None:
