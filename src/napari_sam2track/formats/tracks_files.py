@@ -195,7 +195,7 @@ def files_of(path: Path, chosen: Format, option: str = "--out") -> list[tuple[st
 
 def files_read(path: Path) -> list[Path]:
     """Return the files that are read when a path is an input: beside a CSV there may be others."""
-    if path.suffix.lower() != ".csv":
+    if path.suffix.lower() not in (".csv", ".tsv", ".txt"):
         return [path]
     return [path, *(entry.beside(path) for entry in FORMATS if entry.beside is not None)]
 
