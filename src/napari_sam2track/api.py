@@ -421,7 +421,8 @@ def open_tracks(
     progress
         Called as ``progress(frames, n, what)``; it passes the frames on.
     **read
-        Fields of `ReadParams`: ``join``, ``merges``, ``visible``, ``axes``.
+        Fields of `ReadParams`: ``join``, ``merges``, ``visible``, ``axes``, ``columns``,
+        ``pixel_size`` ... What was decided is warned of, and in the tracks' ``notes``.
 
     Raises
     ------

@@ -400,12 +400,13 @@ class ReadParams(LabelsParams):
         default=None,
         title="Pixel size",
         coerce_numbers_to_str=True,
-        description="Size of a pixel, where places are in a physical unit: 0.065, or y,x, or "
-        "z,y,x, in the unit of the file.",
+        description="Size of a pixel, where places are in a physical unit, in that unit: 0.065, or "
+        "y,x, or z,y,x, as in 1,0.3,0.3 or z=1,y=0.3,x=0.3. Where places are in pixels it is the "
+        "scale.",
     )
 
-    def pixel_sizes(self) -> tuple[float, float, float] | None:
-        """Return the size of a pixel along z, y and x; None if it was not given."""
+    def pixel_sizes(self) -> tuple[float | None, float, float] | None:
+        """Return the size of a pixel along z (None if not given), y, x; None if none was given."""
         return None if self.pixel_size is None else parsed_sizes(self.pixel_size)
 
 

@@ -128,10 +128,25 @@ def test_merges_are_cut_and_told(tmp_path, monkeypatch):
     (tmp_path / "graph.json").write_text('{"3": [1, 2]}')
     (tracks,) = read(tmp_path / "tracks.csv")
     assert tracks.graph == {3: [2]}
-    assert len(texts) == 1
-    assert "1 links where tracks merge were cut" in texts[0]
+    assert len(texts) == 2
+    assert "read as napari: 3 tracks, 1 parents" in texts[0]
+    assert "1 links where tracks merge were cut" in texts[1]
     (same,) = read(tmp_path)
     np.testing.assert_array_equal(same.data, tracks.data)
+
+
+def test_a_table_of_another_program_is_known_by_its_columns(tmp_path, monkeypatch):
+    texts = []
+    monkeypatch.setattr(tracks_to_layers, "tell", texts.append)
+    table = "TrackID\tt\tx\ty\tz\tparentTrackID\n1\t0\t9\t8\t0\t-1\n2\t1\t9\t8\t0\t1\n"
+    (tmp_path / "cells.tsv").write_text(table)
+    (tracks,) = read(tmp_path / "cells.tsv")
+    assert tracks.graph == {2: [1]}
+    assert tracks.data.tolist() == [[1, 0, 8, 9], [2, 1, 8, 9]]
+    assert "read as inTRACKtive: 2 tracks, 1 parents" in texts[0]
+    points = "index,axis-0,axis-1,axis-2,track_id\n0,0,8,9,1\n"
+    (tmp_path / "points.csv").write_text(points)
+    assert get_reader(str(tmp_path / "points.csv")) is None
 
 
 @pytest.mark.parametrize("place", ["bacteria/01_GT", "bacteria/01_GT/TRA"])

@@ -78,6 +78,35 @@ TABLES: dict[str, tuple[str, str]] = {
         "parent_ID_tree,generation_num_tree\n0,0,1,10,10,80,1,-1,1\n1,60,1,11,10,81,1,-1,1\n"
         "2,120,2,12,8,40,2,1,2\n2,120,3,12,13,41,3,1,2\n",
     ),
+    "traccuracy, by ids of a segmentation": (
+        "traccuracy",
+        "t,y,x,segmentation_id,parent\n0,10,10,1,\n1,10,11,2,1\n2,8,12,3,2\n2,13,12,4,2\n",
+    ),
+    "ids that are words": (
+        "motile",
+        "t,y,x,id,parent_id\n0,10,10,a-1,\n1,10,11,b-1,a-1\n2,8,12,c-1,b-1\n2,13,12,c-2,b-1\n",
+    ),
+    "ids that are hashes": (
+        "motile",
+        "t,y,x,id,parent_id\n0,10,10,18446744073709551557,\n"
+        "1,10,11,18446744073709551533,18446744073709551557\n"
+        "2,8,12,18446744073709551521,18446744073709551533\n"
+        "2,13,12,18446744073709551437,18446744073709551533\n",
+    ),
+    "tracks that are words": (
+        "a table of tracks",
+        "frame,track,parent_track,y,x\n0,A,,10,10\n1,A,,10,11\n2,A.a,A,8,12\n2,A.b,A,13,12\n",
+    ),
+    "centroids of scikit-image": (
+        "a table of tracks",
+        "frame,track_id,centroid-0,centroid-1,parent_track\n0,1,10,10,\n1,1,10,11,\n"
+        "2,2,8,12,1\n2,3,13,12,1\n",
+    ),
+    "times with a unit": (
+        "a table of tracks",
+        "time [s],track_id,parent_track,y,x\n0,1,,10,10\n300,1,,10,11\n600,2,1,8,12\n"
+        "600,3,1,13,12\n",
+    ),
     "a parent in the first row of a track only": (
         "a table of tracks",
         "frame,track,parent,y,x\n0,1,,10,10\n1,1,,10,11\n2,2,1,8,12\n2,3,1,13,12\n",
@@ -191,6 +220,142 @@ def test_trackpy_and_laptrack(tmp_path: Path) -> None:
     assert any("all ids are one higher" in note for note in notes)
 
 
+MASTODON = """\
+Label,ID,Spot N links,Spot frame,Spot position,Spot position,Spot position,Spot radius,Spot track ID
+,,,,X,Y,Z,,
+,,,,({unit}),({unit}),({unit}),({unit}),
+a,0,1,0,10,10,0,5,0
+b,1,3,1,11,10,0,5,0
+c,2,1,2,12,8,0,5,0
+d,3,1,2,12,13,0,5,0
+"""
+MASTODON_LINKS = """\
+Label,ID,Link displacement,Link target IDs,Link target IDs
+,,,Source spot id,Target spot id
+,,(pixel),,
+0 - 1,0,1.0,0,1
+1 - 2,1,2.2,1,2
+1 - 3,2,3.2,1,3
+"""
+
+
+def test_mastodon_with_its_links(tmp_path: Path) -> None:
+    (tmp_path / "run-Link.csv").write_text(MASTODON_LINKS)
+    movie, notes = read(tmp_path / "run-Spot.csv", MASTODON.format(unit="pixel"))
+    assert content(movie) == EXPECTED
+    assert notes[0].startswith("read as Mastodon: 3 tracks, 2 parents; columns not used: Label")
+    assert "links were read from run-Link.csv" in notes
+    _, notes = read(tmp_path / "run-Spot.csv", MASTODON.format(unit="µm"))
+    assert any("places are in micrometer" in note for note in notes)
+    with pytest.raises(FormatError, match="holds links without places"):
+        open_tracks(tmp_path / "run-Link.csv")
+    (tmp_path / "run-Link.csv").unlink()
+    with pytest.raises(FormatError, match=r"Spot track ID 0 is more than once in frame 2, and the"):
+        read(tmp_path / "run-Spot.csv", MASTODON.format(unit="pixel"))
+
+
+def test_laptrack_with_its_divisions(tmp_path: Path) -> None:
+    table = "frame,index,x,y,track_id,tree_id\n0,0,10,10,0,0\n1,0,11,10,0,0\n2,0,12,8,1,0\n"
+    (tmp_path / "split_df.csv").write_text(",parent_track_id,child_track_id\n0,0,1\n1,0,2\n")
+    movie, notes = read(tmp_path / "track_df.csv", f"{table}2,1,12,13,2,0\n")
+    assert content(movie) == EXPECTED
+    assert "parents were read from split_df.csv" in notes
+    with pytest.raises(FormatError, match=r"split_df.csv: track 2 is said to come from 0, and one"):
+        read(tmp_path / "track_df.csv", table)
+
+
+def test_trackmate_with_columns_that_a_person_chose(tmp_path: Path) -> None:
+    (tmp_path / "edges.csv").write_text(EDGES)
+    rows = ("11,0,10,10,0", "12,0,11,10,1", "13,0,12,8,2", "14,0,12,13,2")
+    text = "\n".join(["ID,TRACK_ID,POSITION_X,POSITION_Y,FRAME", *rows])
+    movie, notes = read(tmp_path / "spots.csv", text)
+    assert content(movie) == EXPECTED
+    assert notes[0] == "read as TrackMate: 3 tracks, 2 parents"
+
+
+def test_imaris_and_cellprofiler_say_that_a_lineage_divides(tmp_path: Path) -> None:
+    head = "Position X,Position Y,Position Z,Unit,Category,Collection,Time,TrackID,ID,\n"
+    rows = "1,2,3,um,Spot,Position,1,1000000000,0,\n"
+    twice = rows + rows.replace(",0,\n", ",1,\n")
+    with pytest.raises(FormatError, match=r"TrackID 1000000000 is more than once in frame 0, and"):
+        read(tmp_path / "a.csv", head + twice)
+    head = "ImageNumber,ObjectNumber,Location_Center_X,Location_Center_Y,TrackObjects_Label_50\n"
+    movie, notes = read(tmp_path / "a.csv", f"{head}1,1,5,6,3\n2,2,5,7,3\n")
+    assert content(movie) == {3: (None, [0, 1])}
+    assert notes[0].startswith("read as CellProfiler")
+    with pytest.raises(FormatError, match="TrackObjects_Label_50 3 is more than once in frame 1"):
+        read(tmp_path / "a.csv", f"{head}1,1,5,6,3\n2,1,5,7,3\n2,2,5,7,3\n")
+
+
+def test_buds_of_cell_acdc_have_their_mothers(tmp_path: Path) -> None:
+    head = "frame_i,Cell_ID,x_centroid,y_centroid,relative_ID,relationship\n"
+    rows = "0,1,1,1,-1,mother\n1,1,1,1,2,mother\n1,2,4,1,1,bud\n2,1,1,1,2,mother\n2,2,4,1,1,bud\n"
+    movie, notes = read(tmp_path / "a_acdc_output.csv", head + rows)
+    assert content(movie) == {1: (None, [0, 1, 2]), 2: (1, [1, 2])}
+    assert notes == ["read as Cell-ACDC: 2 tracks, 1 parents"]
+    movie, notes = read(tmp_path / "a_acdc_output.csv", f"{head}0,1,1,1,2,mother\n0,2,4,1,1,bud\n")
+    assert movie.table.parents == {}
+    assert any("1 buds begin as early as their parents" in note for note in notes)
+
+
+def test_parents_of_objects_may_not_contradict_those_of_tracks(tmp_path: Path) -> None:
+    text = TABLES["ultrack"][1].replace("3,2,0,13,12,3000002,1,2000001", "4,1,0,9,9,7,-1,-1")
+    text += "3,2,0,13,12,3000002,1,7\n"
+    with pytest.raises(FormatError, match=r"line 6: the parent of track 3 is 1 by parent_track_id"):
+        read(tmp_path / "a.csv", text)
+    movie, _ = read(tmp_path / "a.csv", text, columns="parent_track=parent_track_id")
+    assert movie.table.parents == {2: 1, 3: 1}
+    movie, _ = read(tmp_path / "a.csv", text, columns="parent=")
+    assert movie.table.parents == {}
+
+
+def test_what_is_one_throughout_is_a_plane(tmp_path: Path) -> None:
+    movie, notes = read(tmp_path / "a.csv", "ID,t,x,y,z\n1,0,9,8,5\n1,1,9,8,5\n")
+    assert movie.table.frame_shape == (9, 10)
+    assert "z is 5 throughout: read as planes" in notes
+
+
+def test_times_are_kept(tmp_path: Path) -> None:
+    movie, notes = read(tmp_path / "a.csv", TABLES["times with a unit"][1])
+    assert (movie.scale.time, movie.scale.time_unit) == (300, "second")
+    assert "time [s] is in steps of 300 second, which are the frames" in notes
+    text = TABLES["times with a unit"][1].replace("time [s]", "frame")
+    assert read(tmp_path / "a.csv", text)[0].table.n_frames == 601  # frames are frames
+
+
+def test_two_columns_of_one_name_are_asked_about(tmp_path: Path) -> None:
+    text = "track_id,Track ID,frame,x,y\n1,7,0,1,1\n1,7,1,1,1\n"
+    with pytest.raises(FormatError, match="the columns track_id and Track ID, and each may be the"):
+        read(tmp_path / "a.csv", text)
+    movie, _ = read(tmp_path / "a.csv", text, columns="track=Track ID")
+    assert movie.table.ids.tolist() == [7]
+
+
+def test_objects_that_nothing_links_are_said(tmp_path: Path) -> None:
+    _, notes = read(tmp_path / "a.csv", "ID,t,x,y\n1,0,1,1\n2,1,1,1\n")
+    assert any("each ID is there once, so each track has one frame" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a.parquet", "is Parquet, which is not read; save it as CSV"),
+        ("a.csv.gz", "is compressed; unpack it"),
+        ("a.xlsx", "is a workbook; save the sheet with the tracks as CSV"),
+        ("a.txt", "is no kind of file with tracks"),
+    ],
+)
+def test_tables_in_other_files(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / name).write_text("a\tb\n1\t2\n")
+    with pytest.raises(FormatError, match=message):
+        open_tracks(tmp_path / name)
+
+
+def test_tabs_and_a_name_that_ends_in_txt(tmp_path: Path) -> None:
+    movie, _ = read(tmp_path / "a.txt", "track_id\tframe\tx\ty\n1\t0\t9\t8\n")
+    assert len(movie.table) == 1
+
+
 def test_volumes_keep_their_planes(tmp_path: Path) -> None:
     rows = ["1,0,10,10,4,-1", "1,1,11,10,4,-1", "2,2,12,8,6,1", "3,2,12,13,6,1"]
     text = "\n".join(["TrackID,t,x,y,z,parentTrackID", *rows])
@@ -230,6 +395,9 @@ def test_a_graph_beside_may_not_contradict_the_table(tmp_path: Path) -> None:
     (tmp_path / "graph.json").write_text('{"2": [1], "3": [1]}')
     movie, _ = read(tmp_path / "a.csv", TABLES["btrack"][1])
     assert content(movie) == EXPECTED
+    (tmp_path / "graph.json").write_text("[1]")
+    with pytest.raises(FormatError, match=r"is no graph of tracks, .*; correct it, or move"):
+        read(tmp_path / "a.csv", TABLES["btrack"][1])
     (tmp_path / "graph.json").write_text('{"3": [2]}')
     with pytest.raises(FormatError, match="track 3 has the parent 1 in the table, and 2 in the"):
         read(tmp_path / "a.csv", TABLES["btrack"][1])

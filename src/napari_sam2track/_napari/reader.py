@@ -28,7 +28,7 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
     """Return the reader of a file or folder, or None if it is not ours.
 
     Ours are sessions, folders of results, and files of tracks: Cell Tracking Challenge folders,
-    GEFF, TrackMate, ``*.tracks.json``, ``*.tracks.csv``, and labels that we wrote.
+    GEFF, TrackMate, ``*.tracks.json``, tables of tracks of any program, and labels that we wrote.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def _of_file(path: Path) -> Reader | None:
         if _is_session(path):
             return read_session
         return read_tracks if b'"sam2track-tracks"' in _head(path) else None
-    if name.endswith(".csv"):
+    if name.endswith((".csv", ".tsv")):
         return read_tracks if has_track_columns(path) else None
     if name.endswith(".xml"):
         return read_tracks if b"<TrackMate" in _head(path) else None

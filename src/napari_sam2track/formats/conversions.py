@@ -35,14 +35,6 @@ def notes(movie: TrackedMovie) -> list[str]:
     return [str(note) for note in movie.provenance.get("notes", ())]
 
 
-def assumed_pixel(unit: str) -> str:
-    """Return the note on places in a unit, where nothing says how large a pixel is."""
-    return (
-        f"places are in {unit}, and nothing says how large a pixel is; 1 {unit} is assumed, "
-        "--pixel-size (pixel_size=) says it"
-    )
-
-
 def detections(t: int, frame: NDArray[np.uint32]) -> NDArray[np.void]:
     """Return rows of a `TrackTable` for the objects of a frame; the label is the track."""
     regions = measure_regions(frame)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError, UsageError
+from napari_sam2track.formats.conversions import notes
 from napari_sam2track.formats.tracks_csv import table_to_pandas
 from napari_sam2track.formats.tracks_files import Format, format_of_output, losses, write_tracks
 from napari_sam2track.frames.lazy_array import LazyFrames, lazy_labels
@@ -98,6 +99,11 @@ class Tracks(Closing):
     def parents(self) -> dict[int, int]:
         """Parent of each daughter."""
         return dict(self.current.table.parents)
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on what the tracks were read as, what was assumed, and what was not used."""
+        return notes(self._movie)
 
     @cached_property
     def history(self) -> History:

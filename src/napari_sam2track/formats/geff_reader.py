@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import warnings
 from dataclasses import dataclass, replace
@@ -14,7 +15,6 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.conversions import (
-    assumed_pixel,
     extent,
     measured,
     point_rows,
@@ -25,11 +25,17 @@ from napari_sam2track.formats.graphs import Graph, tracks_of
 from napari_sam2track.formats.labels.label_notes import TRACKS, read_note
 from napari_sam2track.formats.labels.label_stack import LabelStack
 from napari_sam2track.formats.labels.open_labels import open_labels
+from napari_sam2track.formats.pixel_sizes import given_sizes
 from napari_sam2track.frames.pixel_scale import unit_of
 from napari_sam2track.labels import LabelFrames, Scale, checked_ids
 from napari_sam2track.params import ReadParams
 from napari_sam2track.progress import ProgressHook
-from napari_sam2track.tracks.tracked_movie import TrackedMovie, relabelled, relabelled_frames
+from napari_sam2track.tracks.tracked_movie import (
+    UNKNOWN_PIXEL,
+    TrackedMovie,
+    relabelled,
+    relabelled_frames,
+)
 
 _KNOWN_MAJOR = 1
 
@@ -95,7 +101,8 @@ def _movie(
                 f"{stack.n_frames} frames"
             )
         n_frames, shape = stack.n_frames, stack.frame_shape
-        notes += _measure(rows, _label_values(seg_ids, source), stack, progress, source)
+        wanted = _label_values(seg_ids, source)
+        notes += _measure(rows, wanted, stack, progress, source, places.unknown is not None)
     elif note.shape and note.shape[0] >= n_frames and len(note.shape) == 3 + places.deep:
         n_frames, shape = note.shape[0], note.shape[1:]
     table = table_from(rows, n_frames, shape, parents, source)
@@ -104,15 +111,16 @@ def _movie(
         seen = replace(table, detections=rows[rows["area"] > 0], parents={})
         labels = stack if same else relabelled_frames(stack, seen)
         table = relabelled(table)
-    if places.unknown is not None:
-        notes.append(assumed_pixel(places.unknown))
     provenance = dict(note.provenance)
+    if places.unknown is not None and labels is None:
+        provenance[UNKNOWN_PIXEL] = places.unknown
+    elif places.unknown is not None:
+        notes.append(f"places are in {places.unknown}: those of the masks were taken instead")
+    notes = [*places.notes, *notes]
     if notes:
         provenance["notes"] = [*provenance.get("notes", ()), *(f"{source}: {t}" for t in notes)]
     close = None if stack is None else stack.close
-    return TrackedMovie(
-        table, labels, places.scale, provenance, close, unknown_pixel=places.unknown
-    )
+    return TrackedMovie(table, labels, places.scale, provenance, close)
 
 
 def _valid(path: Path) -> Any:
@@ -169,6 +177,7 @@ class _Places:
     scale: Scale
     deep: bool
     unknown: str | None
+    notes: tuple[str, ...]
 
 
 def _places(
@@ -198,19 +207,26 @@ def _places(
     centroids = np.zeros((n, 3))
     sizes = {"z": 1.0, "y": 1.0, "x": 1.0}
     unit, unknown = None, None
-    given = dict(zip("zyx", options.pixel_sizes() or (), strict=False))
+    notes: list[str] = []
+    given: dict[str, float] = {}
+    sizes_given = options.pixel_sizes()
+    if sizes_given is not None:
+        many = "z" in found and len(np.unique(props[found["z"].name])) > 1
+        given = dict(zip("zyx", given_sizes(sizes_given, many, str(path)), strict=True))
     for k, letter in enumerate("zyx"):
         if letter not in found:
             continue
         axis = found[letter]
+        physical = unit_of(axis.unit) is not None
+        size, unit, known = _size(axis, letter, stack)
         if given:
-            size = divisor = given[letter]
-            unit = unit_of(axis.unit) or unit_of(axis.scaled_unit) or "micrometer"
-        else:
-            size, divisor, unit, known = _size(axis, letter, stack)
-            unknown = unknown if known or letter == "z" else unit
+            size = given[letter]
+        elif not known and letter != "z":
+            unknown = unit
+        elif physical and stack is None and letter == "x":
+            notes.append(f"{size:g} {unit}, the scale of the axes, was taken for that of a pixel")
         sizes[letter] = size
-        centroids[:, k] = props[axis.name] / divisor
+        centroids[:, k] = props[axis.name] / (size if physical else 1.0)
     if not np.isfinite(centroids).all():
         raise FormatError(f"{path} has nodes whose place is no number (NaN or infinite)")
     depth = stack is not None and len(stack.frame_shape) == 3
@@ -220,7 +236,7 @@ def _places(
     time_unit = unit_of(found["t"].scaled_unit or found["t"].unit)
     scale = Scale(time, sizes["z"], sizes["y"], sizes["x"], time_unit, unit)
     scale = note.scale_near(scale, depth="z" in found)
-    return _Places(frames, centroids, scale, deep, unknown)
+    return _Places(frames, centroids, scale, deep, unknown, tuple(notes))
 
 
 def _frames(values: NDArray[Any], axis: Any, path: Path) -> tuple[NDArray[np.int64], float]:
@@ -241,17 +257,19 @@ def _frames(values: NDArray[Any], axis: Any, path: Path) -> tuple[NDArray[np.int
     return frames.astype(np.int64), size
 
 
-def _size(
-    axis: Any, letter: str, stack: LabelStack | None
-) -> tuple[float, float, str | None, bool]:
-    """Return the size of a pixel along an axis, the divisor of places, the unit, if it is known."""
+def _size(axis: Any, letter: str, stack: LabelStack | None) -> tuple[float, str | None, bool]:
+    """Return the size of a pixel along an axis, its unit, and whether the file says it."""
     unit = unit_of(axis.unit)
+    scale = float(axis.scale or 0)
+    scale = scale if 0 < scale < math.inf else 0.0
     if unit is None:
-        return float(axis.scale or 1.0), 1.0, unit_of(axis.scaled_unit), True
+        return scale or 1.0, unit_of(axis.scaled_unit), True
     if stack is not None and stack.scale.space_unit is not None:
-        size = float(getattr(stack.scale, letter))
-        return size, size, unit, True
-    return 1.0, 1.0, unit, False
+        return float(getattr(stack.scale, letter)), unit, True
+    if scale and unit_of(axis.scaled_unit) in (None, unit):
+        # No change of units, so it is what GEFF means first of all: from pixels to the world.
+        return scale, unit, True
+    return 1.0, unit, False
 
 
 def _edges(memory: Any, node_ids: NDArray[np.int64], source: str) -> NDArray[np.int64]:
@@ -294,8 +312,12 @@ def _measure(
     stack: LabelStack,
     progress: ProgressHook,
     source: str,
+    places: bool,
 ) -> list[str]:
-    """Put labels, areas and boxes of the masks into the rows; those without get the area 0."""
+    """Put labels, areas and boxes of the masks into the rows; those without get the area 0.
+
+    Also centroids, if `places` says so.
+    """
     key = rows["frame"] * 2**32 + seg_ids
     kept = seg_ids > 0
     names, counts = np.unique(key[kept], return_counts=True)
@@ -310,7 +332,7 @@ def _measure(
     at = np.minimum(np.searchsorted(where[order], key), max(len(where) - 1, 0))
     found = kept & (where[order][at] == key) if len(where) else np.zeros(len(rows), bool)
     rows["area"] = 0
-    for name in ("area", "bbox"):
+    for name in ("area", "bbox", "centroid") if places else ("area", "bbox"):
         rows[name][found] = masks[name][order][at[found]]
     rows["label"] = np.where(found, seg_ids, rows["track"])
     lost = len(rows) - int(found.sum())

@@ -18,6 +18,9 @@ from napari_sam2track.progress import ProgressHook
 from napari_sam2track.storage.output import atomic_path, atomic_paths
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
+#: Columns of a table of volumes; that of planes has no z.
+WITH_DEPTH = ("ID", "t", "z", "y", "x", "area")
+
 
 def graph_path(path: Path) -> Path:
     """Return the path of the graph of a CSV: ``a_graph.json`` for ``a.csv``.
@@ -54,7 +57,7 @@ def _write_table(path: Path, movie: TrackedMovie) -> None:
     deep = movie.ndim == 4
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("ID", "t", *(("z",) if deep else ()), "y", "x", "area"))
+        writer.writerow(WITH_DEPTH if deep else [name for name in WITH_DEPTH if name != "z"])
         for track, frame, _, area, (z, y, x), _, _ in movie.table.detections.tolist():
             writer.writerow((track, frame, *((z,) if deep else ()), y, x, area))
 

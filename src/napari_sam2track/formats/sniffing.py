@@ -11,6 +11,15 @@ from napari_sam2track.parsing.csv_table import csv_names
 #: Labels in the folder of a run's results, best first.
 _RESULTS = ("labels.tif", "labels.zarr", "labels")
 _CTC_TEXTS = ("res_track.txt", "man_track.txt")
+#: Tables that are not read, and the way out.
+_UNREAD = {
+    ".parquet": "Parquet, which is not read; save it as CSV, with pandas: "
+    "read_parquet(...).to_csv(..., index=False)",
+    ".gz": "compressed; unpack it (gunzip), and give what is in it",
+    ".xlsx": "a workbook; save the sheet with the tracks as CSV",
+    ".xls": "a workbook; save the sheet with the tracks as CSV",
+    ".ods": "a workbook; save the sheet with the tracks as CSV",
+}
 
 
 def format_of_input(path: Path) -> tuple[str, Path]:
@@ -80,16 +89,16 @@ def _has_palette(path: Path) -> bool:
 
 
 def _of_file(path: Path) -> tuple[str, Path]:
+    from napari_sam2track.formats.track_tables import has_track_columns
     from napari_sam2track.frames.tiff import is_tiff
 
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
         return _of_csv(path), path
-    if suffix == ".parquet":
-        raise FormatError(
-            f"{path} is Parquet, which is not read; save it as CSV, with pandas: "
-            "read_parquet(...).to_csv(..., index=False)"
-        )
+    if suffix in _UNREAD:
+        raise FormatError(f"{path} is {_UNREAD[suffix]}")
+    if suffix == ".txt" and path.name not in _CTC_TEXTS and has_track_columns(path):
+        return _of_csv(path), path
     if suffix == ".json":
         return _of_json(path), path
     if suffix == ".txt" and path.name in _CTC_TEXTS:

@@ -28,6 +28,15 @@ class TableProgram:
         Meaning of columns that differs from the dictionary, `MEANINGS`.
     first_frame
         Number of the first frame.
+    without
+        Meanings that none of its columns has, whatever their names.
+    lineages
+        True if a track of its table is a cell with all its descendants.
+    links
+        What stands in the name of a table of links beside, by what it replaces in the name of
+        this one.
+    parents_where
+        Column of parents, and another column and its value in rows that name one.
     not_kept
         What its files hold and tracks have no place for, for the documentation.
     """
@@ -37,6 +46,10 @@ class TableProgram:
     marks: frozenset[str]
     columns: Mapping[str, str] = field(default_factory=dict)
     first_frame: int = 0
+    without: frozenset[str] = frozenset()
+    lineages: bool = False
+    links: Mapping[str, str] = field(default_factory=dict)
+    parents_where: tuple[str, str, str] | None = None
     not_kept: str = "features but area"
 
 
@@ -54,16 +67,22 @@ MEANINGS: dict[str, tuple[str, ...]] = {
         *("cellidtree", "tracknumber", "trackname", "cellid", "objectid", "trajectory"),
         *("trajectoryid", "spottrackid", "trackobjectslabel"),
     ),
-    "id": ("id", "nodeid", "spotid", "node", "detectionid", "objectnumber"),
+    "id": ("id", "nodeid", "spotid", "node", "detectionid", "segmentationid"),
     "parent_track": (
         *("parenttrackid", "parenttrack", "parenttrackletid", "parenttracklet", "parentidtree"),
-        *("mothertrack", "mothertrackid", "trackparent", "trackparentid"),
+        *("mothertrack", "mothertrackid", "trackparent", "trackparentid", "relativeid"),
     ),
     "parent_id": ("parentnodeid", "parentnode", "parentspotid", "predecessor", "predecessorid"),
     "parent": ("parent", "parentid", "mother", "motherid"),
-    "z": ("z", "positionz", "centroidz", "zcentroid", "cellz", "poszpx", "axisz"),
-    "y": ("y", "positiony", "centroidy", "ycentroid", "celly", "locationcentery", "spotpositiony"),
-    "x": ("x", "positionx", "centroidx", "xcentroid", "cellx", "locationcenterx", "spotpositionx"),
+    "z": ("z", "positionz", "centroidz", "zcentroid", "cellz", "posz", "spotpositionz"),
+    "y": (
+        *("y", "positiony", "centroidy", "ycentroid", "celly", "locationcentery", "spotpositiony"),
+        "posy",
+    ),
+    "x": (
+        *("x", "positionx", "centroidx", "xcentroid", "cellx", "locationcenterx", "spotpositionx"),
+        "posx",
+    ),
     "area": ("area", "cellareapxl", "areapx", "areashapearea", "npixels", "size"),
 }
 
@@ -72,8 +91,10 @@ PROGRAMS: tuple[TableProgram, ...] = (
     TableProgram(
         "TrackMate",
         "spots.csv, with edges.csv beside it",
-        frozenset({"trackid", "positionx", "positiony", "positiont", "frame", "quality"}),
+        frozenset({"trackid", "positionx", "positiony", "frame"}),
         {"frame": "frame", "track": "trackid", "id": "id"},
+        lineages=True,
+        links={"Spots": "Links", "allspots": "edges", "spots": "edges"},
         not_kept="features but area; masks (they are in its XML)",
     ),
     TableProgram(
@@ -82,6 +103,9 @@ PROGRAMS: tuple[TableProgram, ...] = (
         frozenset({"positionx", "positiony", "time", "category", "id"}),
         {"track": "trackid"},
         first_frame=1,
+        without=frozenset({"id", "parent"}),
+        lineages=True,
+        not_kept="features; divisions, as its links are not in this table",
     ),
     TableProgram(
         "ultrack",
@@ -95,45 +119,83 @@ PROGRAMS: tuple[TableProgram, ...] = (
         "tracks.csv, with graph.json beside it",
         frozenset({"id", "t", "parent", "root", "generation"}),
         {"track": "id"},
+        without=frozenset({"id"}),
     ),
     TableProgram(
         "motile or funtracks", "CSV of tracks", frozenset({"id", "parentid", "trackletid"})
     ),
-    TableProgram("motile", "CSV of tracks", frozenset({"t", "id", "parentid", "trackid"})),
+    TableProgram("motile", "CSV of tracks", frozenset({"t", "id", "parentid"})),
     TableProgram("traccuracy", "CSV of a tracking graph", frozenset({"t", "id", "parent"})),
+    TableProgram(
+        "traccuracy",
+        "CSV of a tracking graph, by ids of a segmentation",
+        frozenset({"t", "segmentationid", "parent"}),
+    ),
     TableProgram(
         "Cell-ACDC",
         "acdc_output.csv",
         frozenset({"framei", "cellid"}),
+        parents_where=("relativeid", "relationship", "bud"),
         not_kept="the cell cycle but parents; features but area; masks (_segm.npz holds them)",
     ),
     TableProgram(
-        "Mastodon", "table of spots", frozenset({"spotframe", "label"}), not_kept="tags, features"
+        "CellProfiler",
+        "table of objects, with TrackObjects",
+        frozenset({"imagenumber", "objectnumber", "trackobjectslabel"}),
+        {"track": "trackobjectslabel"},
+        first_frame=1,
+        without=frozenset({"id", "parent", "parent_id", "parent_track"}),
+        lineages=True,
+        not_kept="features but area; divisions",
+    ),
+    TableProgram(
+        "Mastodon",
+        "table of spots (-Spot.csv), with that of links (-Link.csv) beside it",
+        frozenset({"spotframe"}),
+        lineages=True,
+        links={"Spot": "Link", "spot": "link", "Vertex": "Edge"},
+        not_kept="tags, features",
     ),
     TableProgram("trackpy", "table of trajectories", frozenset({"particle", "frame"})),
     TableProgram(
-        "laptrack", "table of tracks", frozenset({"trackid", "treeid"}), not_kept="its split table"
+        "laptrack",
+        "table of tracks (track_df.csv), with that of divisions (split_df.csv) beside it",
+        frozenset({"trackid", "treeid"}),
+        links={"track": "split"},
+        not_kept="merges",
     ),
     TableProgram("napari", "Tracks as CSV, with graph.json beside it", frozenset({"id", "t"})),
 )
 
 #: Names for `--columns`, in its order in messages.
+_PARENTS = {"parent", "parent_track", "parent_id"}
 KEYS = ("frame", "track", "id", "parent", "parent_track", "parent_id", "z", "y", "x", "area")
 
 _BRACKETS = re.compile(r"[(\[].*?[)\]]")
 _SEPARATORS = re.compile(r"[\s_\-.#:]+")
 _UNIT = re.compile(r"[(\[]\s*(.*?)\s*[)\]]")
+#: Units that end a name, as in x_um and time_s.
+_UNIT_END = re.compile(
+    r"(?<=[_\s])(um|µm|μm|microns?|micrometers?|nm|mm|px|pxl|pixels?)$"
+    r"|(?:(?<=^t[_\s])|(?<=^time[_\s]))(ms|s|secs?|seconds?|min|minutes?|h|hours?)$",
+    re.IGNORECASE,
+)
+#: What CellProfiler puts behind names: the largest distance, in pixels.
+_DISTANCE = re.compile(r"(?<=^trackobjectslabel)[0-9]+$")
 
 
 def normalised(name: str) -> str:
-    """Return a name in lower case, without units in brackets, spaces, hyphens or underscores."""
-    return _SEPARATORS.sub("", _BRACKETS.sub("", name)).lower()
+    """Return a name in lower case, without units at its end, spaces, hyphens or underscores."""
+    plain = _UNIT_END.sub("", _BRACKETS.sub("", name).strip())
+    return _DISTANCE.sub("", _SEPARATORS.sub("", plain).lower())
 
 
 def unit_in(name: str) -> str:
-    """Return what stands in brackets in a name, such as "µm"; "" if nothing does."""
+    """Return the unit in a name, such as µm of "X (µm)" and um of x_um; "" if there is none."""
     found = _UNIT.search(name)
-    return found[1] if found else ""
+    if found is None:
+        found = _UNIT_END.search(name.strip())
+    return next((text for text in found.groups() if text), "") if found else ""
 
 
 def program_of(names: Iterable[str]) -> TableProgram | None:
@@ -168,13 +230,27 @@ def columns_of(names: tuple[str, ...], asked: str | None) -> dict[str, str]:
             if name in by_name:
                 found[meaning] = by_name[name]
                 break
-    if program is not None and program.name == "btrack":
-        found.pop("id", None)
-    return found | asked_columns(names, asked)
+    for meaning in program.without if program else ():
+        found.pop(meaning, None)
+    found = {**_numbered(by_name), **found}
+    wishes = asked_columns(names, asked)
+    if wishes.keys() & _PARENTS:  # then the others are not meant
+        found = {meaning: name for meaning, name in found.items() if meaning not in _PARENTS}
+    return {meaning: name for meaning, name in (found | wishes).items() if name}
+
+
+def _numbered(by_name: Mapping[str, str]) -> dict[str, str]:
+    """Return places in columns that are numbered by axis, as scikit-image names them."""
+    for stem in ("centroid", "weightedcentroid", "centroidweighted"):
+        axes = "zyx" if f"{stem}2" in by_name else "yx"
+        names = [f"{stem}{k}" for k in range(len(axes))]
+        if all(name in by_name for name in names):
+            return {axis: by_name[name] for axis, name in zip(axes, names, strict=True)}
+    return {}
 
 
 def asked_columns(names: tuple[str, ...], asked: str | None) -> dict[str, str]:
-    """Return the columns that a person named, by their meaning.
+    """Return the columns that a person named, by their meaning; "" for one to leave out.
 
     Raises
     ------
@@ -191,7 +267,7 @@ def asked_columns(names: tuple[str, ...], asked: str | None) -> dict[str, str]:
                 f"--columns {asked!r}: {part.strip()!r} is not MEANING=COLUMN; the meanings are "
                 f"{', '.join(KEYS)}, as in frame=T,track=cell_id"
             )
-        if name not in names:
+        if name and name not in names:
             raise UsageError(
                 f"--columns {asked!r}: there is no column {name!r}; the columns are "
                 f"{', '.join(names)}"

@@ -87,17 +87,16 @@ def graph_beside(
 def _pairs(source: Path) -> dict[int, list[int]]:
     """Return child to parents as the file has them."""
     graph = read_json(source)
-    what = f"{source}: a track"
-    try:
-        return {
-            checked_id(child, what, least=0): [
-                checked_id(parent, what, least=0)
-                for parent in (found if isinstance(found, list) else [found])
-            ]
-            for child, found in graph.items()
-        }
-    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+    if not isinstance(graph, dict):
         raise FormatError(
             f"{source} is no graph of tracks, child to list of parents, such as "
-            f'{{"3": [1]}}: {error}'
-        ) from error
+            '{"3": [1]}; correct it, or move it away'
+        )
+    what = f"{source}: a track"
+    return {
+        checked_id(child, what, least=0): [
+            checked_id(parent, what, least=0)
+            for parent in (found if isinstance(found, list) else [found])
+        ]
+        for child, found in graph.items()
+    }

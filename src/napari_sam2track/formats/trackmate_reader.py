@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.conversions import (
     FAR,
-    assumed_pixel,
     detections,
     extent,
     point_rows,
@@ -28,12 +27,13 @@ from napari_sam2track.formats.conversions import (
 from napari_sam2track.formats.graphs import Graph, tracks_of
 from napari_sam2track.formats.labels.label_notes import LabelNote, note_in_text
 from napari_sam2track.formats.outlines import DrawnFrames, DrawnObject
+from napari_sam2track.formats.pixel_sizes import given_sizes
 from napari_sam2track.frames.pixel_scale import unit_of
 from napari_sam2track.labels import MAX_ID, Scale
 from napari_sam2track.params import ReadParams
 from napari_sam2track.parsing.bounds import MAX_FRAMES, checked_frame
 from napari_sam2track.progress import ProgressHook
-from napari_sam2track.tracks.tracked_movie import TrackedMovie
+from napari_sam2track.tracks.tracked_movie import UNKNOWN_PIXEL, TrackedMovie
 
 #: The feature of spots in which we keep our track ids.
 OWN_ID = "SAM2TRACK_ID"
@@ -77,9 +77,8 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
     """
     file = _parsed(path)
     notes = _hide(file, options.visible)
-    sizes, scale, unknown = _scale(file, path, options)
-    if unknown is not None:
-        notes.append(assumed_pixel(unknown))
+    note = note_in_text(file.log)
+    sizes, scale, unknown = _scale(file, note, path, options)
     ids = np.array(list(file.spots), np.int64)
     spots = list(file.spots.values())
     at = {spot: k for k, spot in enumerate(file.spots)}
@@ -96,12 +95,11 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
     own = np.array(named, np.uint32) if spots and len(named) == len(spots) else None
     graph = Graph(frames, places, edges, ids)
     tracks, parents, cut = tracks_of(graph, str(path), options.merges, own)
-    rows = point_rows(tracks, frames, places, _areas(spots, sizes))
-    note = note_in_text(file.log)
+    rows = point_rows(tracks, frames, places, None if unknown else _areas(spots, sizes))
     n_frames, shape, known = _size(file, rows, note)
     labels = None
     shapes = _shapes(spots, tracks, places, sizes, len(shape), n_frames)
-    if known and any(shapes):
+    if known and any(shapes) and unknown is None:
         labels = DrawnFrames(shape, shapes)
         rows, hidden = _drawn(rows, labels, progress)
         cut += hidden
@@ -110,7 +108,9 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
     found = [f"{path}: {text}" for text in (*notes, *cut)]
     if found:
         provenance["notes"] = [*provenance.get("notes", ()), *found]
-    return TrackedMovie(table, labels, scale, provenance, unknown_pixel=unknown)
+    if unknown is not None:
+        provenance[UNKNOWN_PIXEL] = unknown
+    return TrackedMovie(table, labels, scale, provenance)
 
 
 def _parsed(path: Path) -> _File:
@@ -245,7 +245,7 @@ def _hide(file: _File, hide: bool) -> list[str]:
 
 
 def _scale(
-    file: _File, path: Path, options: ReadParams
+    file: _File, note: LabelNote, path: Path, options: ReadParams
 ) -> tuple[NDArray[np.float64], Scale, str | None]:
     """Return the size of a pixel along z, y, x, the scale, and the unit if its pixel is unknown."""
     names = ("timeinterval", "voxeldepth", "pixelheight", "pixelwidth")
@@ -255,10 +255,14 @@ def _scale(
         raise FormatError(f"{path}: a size in ImageData is no number: {error}") from error
     time, z, y, x = (n if math.isfinite(n) and n > 0 else 1.0 for n in (time, z, y, x))
     units = unit_of(file.units.get("timeunits")), unit_of(file.units.get("spatialunits"))
-    given = options.pixel_sizes()
-    if given is not None:
-        z, y, x = given
-    unknown = units[1] if given is None and "pixelwidth" not in file.image else None
+    given, unknown = options.pixel_sizes(), None
+    if UNKNOWN_PIXEL in note.provenance:  # written by us, of places in a unit; see `sized`
+        unknown = str(note.provenance[UNKNOWN_PIXEL])
+    elif given is not None:
+        deep = any(spot.place[0] for spot in file.spots.values())
+        z, y, x = given_sizes(given, deep, str(path))
+    elif "pixelwidth" not in file.image:
+        unknown = units[1]
     return np.array([z, y, x]), Scale(time, z, y, x, *units), unknown
 
 

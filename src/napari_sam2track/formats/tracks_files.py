@@ -16,6 +16,7 @@ from napari_sam2track.formats.catalogue import (
     format_named,
 )
 from napari_sam2track.formats.conversions import checked_lineage, drawn_movie, renumbered
+from napari_sam2track.formats.pixel_sizes import sized
 from napari_sam2track.labels import Scale
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.progress import ProgressHook, no_progress
@@ -130,13 +131,14 @@ def open_tracks(
         raise UsageError(
             f"the format {chosen.name} can be written, not read; choose one of {names}"
         )
-    movie = chosen.read(path, options or ReadParams(), progress)
+    options = options or ReadParams()
+    movie = chosen.read(path, options, progress)
     try:
         checked_lineage(movie.table, str(path))
+        return sized(movie, options, str(path))
     except FormatError:
         movie.close()
         raise
-    return movie
 
 
 def write_tracks(
@@ -193,7 +195,7 @@ def files_of(path: Path, chosen: Format, option: str = "--out") -> list[tuple[st
 
 def files_read(path: Path) -> list[Path]:
     """Return the files that are read when a path is an input: beside a CSV there may be others."""
-    if path.suffix.lower() != ".csv":
+    if path.suffix.lower() not in (".csv", ".tsv", ".txt"):
         return [path]
     return [path, *(entry.beside(path) for entry in FORMATS if entry.beside is not None)]
 

@@ -13,6 +13,9 @@ from napari_sam2track.labels import Closing, LabelFrames, MappedFrames, Scale
 from napari_sam2track.tracks.regions import Regions, measure_regions
 from napari_sam2track.tracks.table import DETECTION, TrackTable
 
+#: Key of a provenance: the unit of places of which nobody knows how large a pixel is.
+UNKNOWN_PIXEL = "unknown_pixel"
+
 
 @dataclass(frozen=True, eq=False)
 class TrackedMovie(Closing):
@@ -31,9 +34,6 @@ class TrackedMovie(Closing):
         Size of a frame and of a pixel.
     provenance
         Origin of the tracks, ready for JSON; empty if it is not known.
-    unknown_pixel
-        Unit of the places, where nothing says how large a pixel is and one unit was assumed; else
-        None. Masks cannot be drawn from such places.
     """
 
     table: TrackTable
@@ -41,7 +41,15 @@ class TrackedMovie(Closing):
     scale: Scale = field(default_factory=Scale)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     _close: Callable[[], object] | None = field(default=None, repr=False)
-    unknown_pixel: str | None = None
+
+    @property
+    def unknown_pixel(self) -> str | None:
+        """Unit of the places, where nothing says how large a pixel is; else None.
+
+        One unit is assumed, and masks cannot be drawn from such places.
+        """
+        unit = self.provenance.get(UNKNOWN_PIXEL)
+        return None if unit is None else str(unit)
 
     @property
     def ndim(self) -> int:
