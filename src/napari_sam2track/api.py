@@ -42,12 +42,12 @@ from napari_sam2track.params import (
     MaskParams,
     OutputParams,
     Params,
-    PromptParams,
     ReadParams,
 )
 from napari_sam2track.progress import ProgressHook, checked_hook, no_progress
 from napari_sam2track.prompts import PromptSet
 from napari_sam2track.prompts.from_numbers import Click, prompts_from_numbers
+from napari_sam2track.prompts.prompt_params import PromptParams
 from napari_sam2track.prompts.reading import given_prompts
 from napari_sam2track.session.results_folder import clear_run, session_of_run, writing_to
 from napari_sam2track.session.run import Run
@@ -397,6 +397,8 @@ def linked(
         frames=stack.frame_numbers,
         parameters={**params.model_dump(), "split_binary": split, "locked_links": len(locked)},
     )
+    if stack.notes:
+        note["notes"] = [f"{stack.source}: {text}" for text in stack.notes]
     labels = relabelled_frames(frames, table)
     return Tracks(TrackedMovie(table, labels, stack.scale, note, stack.close)), split
 

@@ -8,12 +8,12 @@ a form's label; a description is one sentence that reads well after an option's 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from napari_sam2track.errors import UsageError
-from napari_sam2track.parsing.pixel_sizes import pixel_sizes
+from napari_sam2track.parsing.sizes import parsed_sizes
 
 
 class Params(BaseModel):
@@ -331,6 +331,17 @@ class OutputParams(Params):
     )
 
 
+def _checked_sizes(text: str | None) -> str | None:
+    """Refuse what is not one to three sizes."""
+    if text is not None:
+        parsed_sizes(text)
+    return text
+
+
+#: Size of a pixel as text: one number, or y,x, or z,y,x.
+PixelSize = Annotated[str | None, AfterValidator(_checked_sizes)]
+
+
 class LabelsParams(Params):
     """Choice of what is read of files of labels."""
 
@@ -379,6 +390,23 @@ class ReadParams(LabelsParams):
         title="Visible only",
         description="TrackMate: leave out spots and tracks that its filters hide.",
     )
+    columns: str | None = Field(
+        default=None,
+        title="Columns",
+        description="Meaning of columns of a table of tracks, such as frame=T,track=cell_id,y=cy; "
+        "also x, z, id, parent, parent_track, parent_id and area.",
+    )
+    pixel_size: PixelSize = Field(
+        default=None,
+        title="Pixel size",
+        coerce_numbers_to_str=True,
+        description="Size of a pixel, where places are in a physical unit: 0.065, or y,x, or "
+        "z,y,x, in the unit of the file.",
+    )
+
+    def pixel_sizes(self) -> tuple[float, float, float] | None:
+        """Return the size of a pixel along z, y and x; None if it was not given."""
+        return None if self.pixel_size is None else parsed_sizes(self.pixel_size)
 
 
 class WriteParams(Params):
@@ -451,41 +479,6 @@ class SuspectParams(Params):
         title="Least score",
         description="Suspects with a lower score, from 0 (nothing) to 1 (surely wrong), are left "
         "out.",
-    )
-
-
-class PromptParams(Params):
-    """Reading of prompts from files of other programs."""
-
-    pixel_size: str | None = Field(
-        default=None,
-        title="Pixel size",
-        coerce_numbers_to_str=True,
-        description="Size of a pixel in the unit of the places in a table of prompts (--prompts), "
-        "or its height,width, such as 0.65 or 0.65,0.7; if not given, they are in pixels.",
-    )
-
-    @field_validator("pixel_size")
-    @classmethod
-    def _is_a_size(cls, text: str | None) -> str | None:
-        if text is not None:
-            pixel_sizes(text)
-        return text
-
-    @property
-    def pixel_size_yx(self) -> tuple[float, float] | None:
-        """Height and width of a pixel; None if places are in pixels."""
-        return None if self.pixel_size is None else pixel_sizes(self.pixel_size)
-
-
-class MaskPromptParams(Params):
-    """Reading of masks as prompts."""
-
-    void: Literal["auto", "keep"] = Field(
-        default="auto",
-        title="Void",
-        description="What 255 is in masks (--mask-prompts) whose other labels are few and small, "
-        "as in DAVIS: no object, left out with a note (auto), or object 255 (keep).",
     )
 
 

@@ -317,6 +317,20 @@ def test_planes_and_channels_in_names(tmp_path: Path) -> None:
         open_labels(tmp_path)
 
 
+def test_channels_by_words_in_names(tmp_path: Path) -> None:
+    """Micro-Manager's single files, and others with the stain in the name."""
+    stack = movie(3, 2, 8, 9)
+    for t in range(3):
+        for c, word in enumerate(("DAPI", "GFP")):
+            tifffile.imwrite(tmp_path / f"img_{t:09d}_{word}_000.tif", stack[t, c])
+    with open_frames(tmp_path, channel="1") as frames:
+        assert len(frames) == 3
+        assert "its channels are DAPI, GFP, by the names of the files" in frames.notes
+        np.testing.assert_array_equal(frames.read(2)[..., 0], stack[2, 1])
+    with pytest.raises(FormatError, match="labels of several channels"):
+        open_labels(tmp_path)
+
+
 def test_positions_in_names_are_not_one_movie(tmp_path: Path) -> None:
     for s in (1, 2):
         for t in range(3):
@@ -422,6 +436,16 @@ def test_a_picture_that_lies_about_its_size(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(FramesError, match="says 60000 x 60000 pixels, and is too small a file"):
         open_frames(tmp_path / "a.png")
+
+
+def test_animations_and_photos_of_telephones(tmp_path: Path) -> None:
+    frames = [Image.fromarray(image) for image in movie(3, 6, 8)]
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
+    with open_frames(tmp_path / "a.png") as found:
+        assert found.notes == ("it holds 3 pictures, of which the first is used",)
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    with pytest.raises(FramesError, match=r"a\.heic is a HEIF or AVIF picture, .* save it as PNG"):
+        open_frames(tmp_path / "a.heic")
 
 
 def test_types_that_differ_are_found_at_once(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_several_videos_in_a_file(tmp_path: Path) -> None:
 
 
 def test_a_recording_that_begins_between_key_frames(tmp_path: Path) -> None:
-    """A camera that was switched on late: the stream begins with pictures that need earlier ones."""
+    """A camera that was switched on late: the first pictures need others that are not there."""
     frames = np.repeat(scene(24)[..., None], 3, axis=3)
     whole = tmp_path / "whole.ts"
     options = {"g": "8", "keyint_min": "8", "bf": "0", "sc_threshold": "0"}

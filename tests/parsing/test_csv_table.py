@@ -78,7 +78,6 @@ def test_lines_are_those_of_the_file_where_values_have_breaks(table):
     [
         ("id,y\n1,2,5\n", "line 2 has 3 values, more than the 2 columns.*decimal commas"),
         ("id,y\n1\n", "line 2 has 1 values, fewer than the 2 columns"),
-        ("id,id\n1,1\n", "column 'id' 2 times"),
         ("", "empty table"),
         ("\n\n", "empty table"),
         (b"id,y\n\0\0\0", "no text"),
@@ -87,6 +86,23 @@ def test_lines_are_those_of_the_file_where_values_have_breaks(table):
 def test_a_table_that_does_not_hold_together_is_refused(table, text, reason):
     with pytest.raises(FormatError, match=reason):
         table(text)
+
+
+def test_names_that_are_there_twice_matter_where_they_are_used(table):
+    found = table("id,y,id\n1,2,3\n")
+    np.testing.assert_array_equal(found.numbers("y"), [2])
+    with pytest.raises(FormatError, match="column 'id' 2 times"):
+        found.numbers("id")
+
+
+def test_titles_above_and_words_below_the_names(table):
+    found = table("\nPosition \n=====\n\nPosition X,Time,ID,\n1.5,1,7,\n2.5,2,7,\n")
+    assert found.names == ("Position X", "Time", "ID")
+    np.testing.assert_array_equal(found.numbers("Position X"), [1.5, 2.5])
+    found = table("FRAME,Position,\nFrame,X,Y\n,(micron),(micron)\n3,1.5,2\n")
+    assert found.names == ("FRAME", "Position X", "Position Y")
+    assert found.subheaders[1] == ("", "(micron)", "(micron)")
+    np.testing.assert_array_equal(found.whole_numbers("FRAME"), [3])
 
 
 def test_whole_numbers_are_whole(table):

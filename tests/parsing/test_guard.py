@@ -14,7 +14,7 @@ from napari_sam2track.parsing.json_text import parsed_json, read_json
 @pytest.mark.parametrize(
     ("cause", "reason"),
     [
-        (struct.error("unpack requires a buffer of 4 bytes"), "unpack requires"),
+        (struct.error("unpack requires a buffer of 4 bytes"), "it ends too early"),
         (AttributeError("'NoneType' object has no attribute 'x'"), "parts do not fit together"),
         (KeyError("shape"), "'shape' is missing"),
         (RecursionError("maximum recursion depth"), "nested too deep"),

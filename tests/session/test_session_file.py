@@ -52,7 +52,7 @@ def test_missing_and_broken_files(tmp_path):
     with pytest.raises(FormatError, match="there is no session file"):
         read_session(tmp_path / "no.json")
     (tmp_path / "cut.json").write_text('{"format": ')
-    with pytest.raises(FormatError, match="it is not JSON"):
+    with pytest.raises(FormatError, match="is not valid JSON"):
         read_session(tmp_path / "cut.json")
 
 

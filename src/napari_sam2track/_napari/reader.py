@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2track.formats.sniffing import ctc_folder
+from napari_sam2track.formats.track_tables import has_track_columns
 from napari_sam2track.frames.folder import NOTE_NAME
 from napari_sam2track.storage.recovery import recover
 
@@ -85,7 +86,7 @@ def _of_file(path: Path) -> Reader | None:
             return read_session
         return read_tracks if b'"sam2track-tracks"' in _head(path) else None
     if name.endswith(".csv"):
-        return read_tracks if _has_tracks(path) else None
+        return read_tracks if has_track_columns(path) else None
     if name.endswith(".xml"):
         return read_tracks if b"<TrackMate" in _head(path) else None
     if name.endswith((".tif", ".tiff")):
@@ -107,11 +108,3 @@ def _has_our_attributes(path: Path) -> bool:
     notes = [path / name for name in ("zarr.json", ".zattrs")]
     texts = [note.read_bytes() for note in notes if note.is_file()]
     return any(sign in text for text in texts for sign in _ZARR_SIGNS)
-
-
-def _has_tracks(path: Path) -> bool:
-    """Return whether the columns of a CSV are those of tracks: ours, napari's or btrack's."""
-    first = _head(path).partition(b"\n")[0].decode("utf-8-sig", "replace").lower()
-    columns = {name.strip().strip('"') for name in re.split("[,;\t]", first)}
-    track = {"track_id", "trackid", "track id", "track", "id", "particle"}
-    return {"y", "x"} <= columns and bool(columns & track) and bool(columns & {"t", "frame"})

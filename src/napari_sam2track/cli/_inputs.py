@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_sam2track.errors import FormatError, UsageError
-from napari_sam2track.params import FramesParams, MaskPromptParams, PromptParams
+from napari_sam2track.params import FramesParams
+from napari_sam2track.prompts.prompt_params import MaskPromptParams, PromptParams
 
 if TYPE_CHECKING:
     from napari_sam2track.formats.labels.label_stack import LabelStack
     from napari_sam2track.frames import Frames
     from napari_sam2track.models.registry import ModelInfo
     from napari_sam2track.prompts import PromptSet
+    from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
 Points = Annotated[
     list[str] | None,
@@ -228,6 +230,14 @@ def tell_notes(path: Path, notes: Iterable[str], told: Collection[str] = ()) -> 
     for text in notes:
         if text not in told:
             typer.echo(f"Note: {path}: {text}", err=True)
+
+
+def tell_read(movie: TrackedMovie) -> None:
+    """Print what a file of tracks was taken for, and what of it is not used."""
+    from napari_sam2track.formats.conversions import notes
+
+    for text in notes(movie):
+        typer.echo(f"Note: {text}", err=True)
 
 
 def ready_device(name: str, threads: int | None) -> str:

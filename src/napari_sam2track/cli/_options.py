@@ -168,5 +168,5 @@ def _build(model: type[Params], values: dict[str, Any]) -> Params:
         first = error.errors()[0]
         place = first["loc"][0] if first["loc"] else None
         named = f"{option_name(str(place))} {first['input']}" if place else str(values)
-        reason = first["msg"].replace("Input should", "it should", 1)
+        reason = first["msg"].replace("Input should", "it should", 1).removeprefix("Value error, ")
         raise UsageError(f"{named} cannot be used: {reason}") from error

@@ -114,7 +114,7 @@ def _stopped(sentence: str, code: int, given: Collection[str] = ()) -> typer.Exi
 def _is_word(sentence: str, given: Collection[str]) -> bool:
     """Return whether a sentence begins with a word, not with a path or a name with its own case."""
     first = sentence.split(" ", 1)[0]
-    return first.isalpha() and first.islower() and first not in given
+    return first.isalpha() and first.islower() and first not in given and not Path(first).exists()
 
 
 def _os_error(error: OSError) -> str:

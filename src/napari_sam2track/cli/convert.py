@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_sam2track.cli._inputs import FromFormat, Overwrite
+from napari_sam2track.cli._inputs import FromFormat, Overwrite, tell_read
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.cli._progress import counted
 from napari_sam2track.params import ReadParams, WriteParams
@@ -55,7 +55,6 @@ def convert(
 ) -> None:
     """Convert tracks from one format to another, and say what the new one cannot hold."""
     from napari_sam2track.cli._progress import progress
-    from napari_sam2track.formats.conversions import notes
     from napari_sam2track.formats.tracks_files import (
         files_of,
         files_read,
@@ -71,6 +70,7 @@ def convert(
     check_apart(files_of(out, chosen, "OUT"), files_read(source))
     check_output(out, overwrite)
     with open_tracks(source, from_format, options=read, progress=progress) as movie:
+        tell_read(movie)
         lost = losses(movie, chosen)
         write_tracks(
             out,
@@ -86,8 +86,6 @@ def convert(
             f"{counted(len(table.parents), 'parent')} in "
             f"{counted(table.n_frames, 'frame')}: {out} ({chosen.title})"
         )
-        for text in notes(movie):
-            typer.echo(f"Note: {text}")
         for text in lost:
             typer.echo(f"Not kept: {text}")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from napari_sam2track.cli._inputs import FromFormat, Overwrite
+from napari_sam2track.cli._inputs import FromFormat, Overwrite, tell_read
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.errors import EditError, FormatError, UsageError
 from napari_sam2track.params import ReadParams, WriteParams
@@ -152,6 +152,7 @@ def edit(
         check_apart(outputs, [*files_read(source), *(script or ())], ", or say --in-place")
         check_output(target, overwrite)
     with open_tracks(source, from_format, options=read, progress=progress) as movie:
+        tell_read(movie)
         if in_place and format_name in _RICH and "software" not in movie.provenance:
             raise UsageError(
                 f"{source} was written by another program, and may hold what --in-place would "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_sam2track.cli._inputs import Overwrite
+from napari_sam2track.cli._inputs import Overwrite, tell_read
 
 if TYPE_CHECKING:
     from napari_sam2track.evaluation import Score
@@ -57,6 +57,8 @@ def evaluate(
         open_tracks(pred, options=options, progress=progress) as found,
         open_tracks(truth, options=options, progress=progress) as true,
     ):
+        for movie in (found, true):
+            tell_read(movie)
         seg = _seg_folder(truth)
         cut, cut_truth, numbers = on_truth_frames(found, true)
         if numbers:

@@ -26,7 +26,8 @@ from napari_sam2track.cli._inputs import (
 )
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.errors import UsageError
-from napari_sam2track.params import FramesParams, MaskParams, MaskPromptParams, PromptParams
+from napari_sam2track.params import FramesParams, MaskParams
+from napari_sam2track.prompts.prompt_params import MaskPromptParams, PromptParams
 
 if TYPE_CHECKING:
     import numpy as np

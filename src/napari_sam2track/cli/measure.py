@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_sam2track.cli._inputs import FromFormat, Overwrite
+from napari_sam2track.cli._inputs import FromFormat, Overwrite, tell_read
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.errors import FormatError, UsageError
 from napari_sam2track.params import MeasureParams, ReadParams
@@ -96,6 +96,7 @@ def measure(
             check_output(path, overwrite)
             check_output(_beside(path), overwrite)
     with open_tracks(source, from_format, options=read, progress=progress) as movie:
+        tell_read(movie)
         if out is not None:
             n = _measure_objects(out, movie, source, image, image_axes, params, overwrite)
             typer.echo(f"{n} objects in {movie.table.n_frames} frames: {out}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_sam2track.cli._inputs import FromFormat, Overwrite
+from napari_sam2track.cli._inputs import FromFormat, Overwrite, tell_read
 from napari_sam2track.cli._options import with_params
 from napari_sam2track.errors import UsageError
 from napari_sam2track.params import ReadParams, SuspectParams
@@ -62,6 +62,7 @@ def suspects(
         check_apart([("--out", out)], files_read(source))
         check_output(out, overwrite)
     with open_tracks(source, from_format, options=read, progress=progress) as movie:
+        tell_read(movie)
         if movie.labels is None:
             typer.echo(
                 f"{source} holds no masks: overlap, parts and holes are not judged", err=True

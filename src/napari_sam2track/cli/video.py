@@ -38,15 +38,9 @@ from napari_sam2track.errors import (
     Sam2TrackError,
     UsageError,
 )
-from napari_sam2track.params import (
-    AutoParams,
-    EngineParams,
-    FramesParams,
-    MaskPromptParams,
-    OutputParams,
-    PromptParams,
-)
+from napari_sam2track.params import AutoParams, EngineParams, FramesParams, OutputParams
 from napari_sam2track.parsing.guard import quoted
+from napari_sam2track.prompts.prompt_params import MaskPromptParams, PromptParams
 
 if TYPE_CHECKING:
     from napari_sam2track.frames import Frames

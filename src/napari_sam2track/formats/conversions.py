@@ -26,10 +26,21 @@ from napari_sam2track.tracks.tracked_movie import (
 #: Places and frames beyond it are not whole numbers any more, nor those of a movie.
 FAR = 2.0**53
 
+#: Most frames for an object of a file, on average; a wrong number must not make a movie of years.
+_MOST_GAPS = 1000
+
 
 def notes(movie: TrackedMovie) -> list[str]:
     """Return sentences on losses and decisions of reading a movie."""
     return [str(note) for note in movie.provenance.get("notes", ())]
+
+
+def assumed_pixel(unit: str) -> str:
+    """Return the note on places in a unit, where nothing says how large a pixel is."""
+    return (
+        f"places are in {unit}, and nothing says how large a pixel is; 1 {unit} is assumed, "
+        "--pixel-size (pixel_size=) says it"
+    )
 
 
 def detections(t: int, frame: NDArray[np.uint32]) -> NDArray[np.void]:
@@ -77,11 +88,23 @@ def point_rows(
 
 
 def extent(rows: NDArray[np.void], deep: bool) -> tuple[int, tuple[int, ...]]:
-    """Return the smallest movie that holds all rows: number of frames, and (Y, X) or (Z, Y, X)."""
+    """Return the smallest movie that holds all rows: number of frames, and (Y, X) or (Z, Y, X).
+
+    Raises
+    ------
+    FormatError
+        If a frame is so far away from the others that it can only be wrong.
+    """
     if len(rows) == 0:
         return 1, (1, 1, 1) if deep else (1, 1)
     shape = np.maximum(rows["bbox"][:, 3:].max(axis=0), 1).tolist()
-    return int(rows["frame"].max()) + 1, tuple(shape if deep else shape[1:])
+    last = int(rows["frame"].max())
+    if last > _MOST_GAPS * (len(rows) + 100):
+        raise FormatError(
+            f"there is an object in frame {last}, in a file of {len(rows)} objects; correct its "
+            "frame, or remove it"
+        )
+    return last + 1, tuple(shape if deep else shape[1:])
 
 
 def checked_lineage(table: TrackTable, source: str) -> None:

@@ -13,7 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.conversions import extent, measured, point_rows, table_from
+from napari_sam2track.formats.conversions import (
+    assumed_pixel,
+    extent,
+    measured,
+    point_rows,
+    table_from,
+)
 from napari_sam2track.formats.geff_writer import TRACK_PROP, reason
 from napari_sam2track.formats.graphs import Graph, tracks_of
 from napari_sam2track.formats.labels.label_notes import TRACKS, read_note
@@ -43,7 +49,7 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
     props = {name: found["values"] for name, found in memory["node_props"].items()}
     stack, label_prop = _labels(path, metadata)
     try:
-        places = _places(metadata, props, stack, path)
+        places = _places(metadata, props, stack, path, options)
         return _movie(path, memory, places, stack, props.get(label_prop), options, progress, note)
     except BaseException:
         if stack is not None:
@@ -98,11 +104,14 @@ def _movie(
         seen = replace(table, detections=rows[rows["area"] > 0], parents={})
         labels = stack if same else relabelled_frames(stack, seen)
         table = relabelled(table)
+    if places.unknown is not None:
+        notes.append(assumed_pixel(places.unknown))
     provenance = dict(note.provenance)
     if notes:
         provenance["notes"] = [*provenance.get("notes", ()), *(f"{source}: {t}" for t in notes)]
+    close = None if stack is None else stack.close
     return TrackedMovie(
-        table, labels, places.scale, provenance, None if stack is None else stack.close
+        table, labels, places.scale, provenance, close, unknown_pixel=places.unknown
     )
 
 
@@ -140,7 +149,7 @@ def _version(path: Path) -> str:
             content = json.loads((path / name).read_text(encoding="utf-8"))
             attributes = content["attributes"] if name == "zarr.json" else content
             return str(attributes["geff"]["geff_version"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
     raise FormatError(
         f"{path} is not GEFF: it is no zarr group with metadata of a geff_version; give the folder "
@@ -150,16 +159,24 @@ def _version(path: Path) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Places:
-    """Places of nodes, in frames and pixels, and the size of a pixel."""
+    """Places of nodes, in frames and pixels, and the size of a pixel.
+
+    `unknown` is the unit of places, if nothing says how large a pixel is.
+    """
 
     frames: NDArray[np.int64]
     centroids: NDArray[np.float64]
     scale: Scale
     deep: bool
+    unknown: str | None
 
 
 def _places(
-    metadata: Any, props: dict[str, NDArray[Any]], stack: LabelStack | None, path: Path
+    metadata: Any,
+    props: dict[str, NDArray[Any]],
+    stack: LabelStack | None,
+    path: Path,
+    options: ReadParams,
 ) -> _Places:
     """Read the axes: by their type, and by the last letter of their names."""
     found: dict[str, Any] = {}
@@ -180,12 +197,18 @@ def _places(
     frames, time = _frames(props[found["t"].name], found["t"], path)
     centroids = np.zeros((n, 3))
     sizes = {"z": 1.0, "y": 1.0, "x": 1.0}
-    unit = None
+    unit, unknown = None, None
+    given = dict(zip("zyx", options.pixel_sizes() or (), strict=False))
     for k, letter in enumerate("zyx"):
         if letter not in found:
             continue
         axis = found[letter]
-        size, divisor, unit = _size(axis, letter, stack)
+        if given:
+            size = divisor = given[letter]
+            unit = unit_of(axis.unit) or unit_of(axis.scaled_unit) or "micrometer"
+        else:
+            size, divisor, unit, known = _size(axis, letter, stack)
+            unknown = unknown if known or letter == "z" else unit
         sizes[letter] = size
         centroids[:, k] = props[axis.name] / divisor
     if not np.isfinite(centroids).all():
@@ -197,7 +220,7 @@ def _places(
     time_unit = unit_of(found["t"].scaled_unit or found["t"].unit)
     scale = Scale(time, sizes["z"], sizes["y"], sizes["x"], time_unit, unit)
     scale = note.scale_near(scale, depth="z" in found)
-    return _Places(frames, centroids, scale, deep)
+    return _Places(frames, centroids, scale, deep, unknown)
 
 
 def _frames(values: NDArray[Any], axis: Any, path: Path) -> tuple[NDArray[np.int64], float]:
@@ -218,15 +241,17 @@ def _frames(values: NDArray[Any], axis: Any, path: Path) -> tuple[NDArray[np.int
     return frames.astype(np.int64), size
 
 
-def _size(axis: Any, letter: str, stack: LabelStack | None) -> tuple[float, float, str | None]:
-    """Return the size of a pixel along an axis, the divisor of positions, and the unit."""
+def _size(
+    axis: Any, letter: str, stack: LabelStack | None
+) -> tuple[float, float, str | None, bool]:
+    """Return the size of a pixel along an axis, the divisor of places, the unit, if it is known."""
     unit = unit_of(axis.unit)
     if unit is None:
-        return float(axis.scale or 1.0), 1.0, unit_of(axis.scaled_unit)
+        return float(axis.scale or 1.0), 1.0, unit_of(axis.scaled_unit), True
     if stack is not None and stack.scale.space_unit is not None:
         size = float(getattr(stack.scale, letter))
-        return size, size, unit
-    return 1.0, 1.0, unit  # the size of a pixel is unknown: one unit
+        return size, size, unit, True
+    return 1.0, 1.0, unit, False
 
 
 def _edges(memory: Any, node_ids: NDArray[np.int64], source: str) -> NDArray[np.int64]:

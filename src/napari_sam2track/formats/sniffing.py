@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 from napari_sam2track.errors import FormatError
+from napari_sam2track.parsing.csv_table import csv_names
 
 #: Labels in the folder of a run's results, best first.
 _RESULTS = ("labels.tif", "labels.zarr", "labels")
@@ -60,10 +60,11 @@ def _is_geff(path: Path) -> bool:
     for name in ("zarr.json", ".zattrs"):
         try:
             content = json.loads((path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             continue
-        attributes = content.get("attributes", {}) if name == "zarr.json" else content
-        if "geff" in attributes:
+        if isinstance(content, dict) and name == "zarr.json":
+            content = content.get("attributes")
+        if isinstance(content, dict) and "geff" in content:
             return True
     return False
 
@@ -82,8 +83,13 @@ def _of_file(path: Path) -> tuple[str, Path]:
     from napari_sam2track.frames.tiff import is_tiff
 
     suffix = path.suffix.lower()
-    if suffix == ".csv":
+    if suffix in (".csv", ".tsv"):
         return _of_csv(path), path
+    if suffix == ".parquet":
+        raise FormatError(
+            f"{path} is Parquet, which is not read; save it as CSV, with pandas: "
+            "read_parquet(...).to_csv(..., index=False)"
+        )
     if suffix == ".json":
         return _of_json(path), path
     if suffix == ".txt" and path.name in _CTC_TEXTS:
@@ -107,12 +113,8 @@ def _of_file(path: Path) -> tuple[str, Path]:
 
 
 def _of_csv(path: Path) -> str:
-    """Return the format of a CSV, ours or that of napari and btrack, by its columns."""
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            columns = {name.strip().strip('"') for name in re.split("[,;\t]", file.readline())}
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(f"{path} cannot be read as CSV: {error}") from error
+    """Return the format of a CSV, ours or that of another program, by its columns."""
+    columns = set(csv_names(path))
     if {"track_id", "frame", "label", "parent_id", "bbox_y0"} <= columns:
         return "csv"
     if {"state", "score"} <= columns:
@@ -120,7 +122,7 @@ def _of_csv(path: Path) -> str:
             f"{path} is the table of a run, without parents; give the folder of the run, which "
             "holds the masks"
         )
-    return "napari"
+    return "table"
 
 
 def _of_json(path: Path) -> str:

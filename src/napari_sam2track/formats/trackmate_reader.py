@@ -17,13 +17,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.conversions import FAR, detections, extent, point_rows, table_from
+from napari_sam2track.formats.conversions import (
+    FAR,
+    assumed_pixel,
+    detections,
+    extent,
+    point_rows,
+    table_from,
+)
 from napari_sam2track.formats.graphs import Graph, tracks_of
 from napari_sam2track.formats.labels.label_notes import LabelNote, note_in_text
 from napari_sam2track.formats.outlines import DrawnFrames, DrawnObject
 from napari_sam2track.frames.pixel_scale import unit_of
 from napari_sam2track.labels import MAX_ID, Scale
 from napari_sam2track.params import ReadParams
+from napari_sam2track.parsing.bounds import MAX_FRAMES, checked_frame
 from napari_sam2track.progress import ProgressHook
 from napari_sam2track.tracks.tracked_movie import TrackedMovie
 
@@ -69,7 +77,9 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
     """
     file = _parsed(path)
     notes = _hide(file, options.visible)
-    sizes, scale = _scale(file, path)
+    sizes, scale, unknown = _scale(file, path, options)
+    if unknown is not None:
+        notes.append(assumed_pixel(unknown))
     ids = np.array(list(file.spots), np.int64)
     spots = list(file.spots.values())
     at = {spot: k for k, spot in enumerate(file.spots)}
@@ -100,7 +110,7 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
     found = [f"{path}: {text}" for text in (*notes, *cut)]
     if found:
         provenance["notes"] = [*provenance.get("notes", ()), *found]
-    return TrackedMovie(table, labels, scale, provenance)
+    return TrackedMovie(table, labels, scale, provenance, unknown_pixel=unknown)
 
 
 def _parsed(path: Path) -> _File:
@@ -118,6 +128,8 @@ def _parsed(path: Path) -> _File:
             f"{path} defines XML entities ({type(error).__name__}), which TrackMate never does; "
             "it is not read, as entities can unfold without end"
         ) from error
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from error
     except (ParseError, OSError, LookupError) as error:
         raise FormatError(f"{path} cannot be read as XML: {error}") from error
     except (TypeError, ValueError, OverflowError) as error:
@@ -176,7 +188,10 @@ def _take(file: _File, place: str, element: Any) -> None:
 def _number(values: Any, name: str) -> int:
     if name not in values:
         raise ValueError(f"an element has no {name}: {dict(values)}")
-    return int(values[name])
+    number = int(values[name])
+    if abs(number) >= 2**63:
+        raise ValueError(f"{name} is {number}, which is larger than TrackMate's numbers")
+    return number
 
 
 def _spot(number: int, element: Any) -> _Spot:
@@ -185,8 +200,8 @@ def _spot(number: int, element: Any) -> _Spot:
     if missing:
         raise ValueError(f"spot {number} has no {', '.join(missing)}")
     z, y, x = (float(values.get(f"POSITION_{axis}", 0)) for axis in "ZYX")
-    frame = int(float(values["FRAME"]))
-    if not all(abs(place) < FAR for place in (z, y, x)) or frame < 0:
+    frame = checked_frame(float(values["FRAME"]), f"the frame of spot {number}")
+    if not all(abs(place) < FAR for place in (z, y, x)):
         raise ValueError(f"spot {number} is at {x}, {y}, {z} in frame {frame}, which is nowhere")
     corners = None
     n = int(values.get("ROI_N_POINTS", 0))
@@ -229,8 +244,10 @@ def _hide(file: _File, hide: bool) -> list[str]:
     return []
 
 
-def _scale(file: _File, path: Path) -> tuple[NDArray[np.float64], Scale]:
-    """Return the size of a pixel along z, y, x, and the scale."""
+def _scale(
+    file: _File, path: Path, options: ReadParams
+) -> tuple[NDArray[np.float64], Scale, str | None]:
+    """Return the size of a pixel along z, y, x, the scale, and the unit if its pixel is unknown."""
     names = ("timeinterval", "voxeldepth", "pixelheight", "pixelwidth")
     try:
         time, z, y, x = (float(file.image.get(name, 1)) for name in names)
@@ -238,7 +255,11 @@ def _scale(file: _File, path: Path) -> tuple[NDArray[np.float64], Scale]:
         raise FormatError(f"{path}: a size in ImageData is no number: {error}") from error
     time, z, y, x = (n if math.isfinite(n) and n > 0 else 1.0 for n in (time, z, y, x))
     units = unit_of(file.units.get("timeunits")), unit_of(file.units.get("spatialunits"))
-    return np.array([z, y, x]), Scale(time, z, y, x, *units)
+    given = options.pixel_sizes()
+    if given is not None:
+        z, y, x = given
+    unknown = units[1] if given is None and "pixelwidth" not in file.image else None
+    return np.array([z, y, x]), Scale(time, z, y, x, *units), unknown
 
 
 def _areas(spots: list[_Spot], sizes: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -256,8 +277,9 @@ def _size(
     found = []
     for name in ("nframes", "nslices", "height", "width"):
         text = file.image.get(name, "0")
-        found.append(int(text) if text.isdigit() else 0)
+        found.append(int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0)
     n, depth, height, width = found
+    n = n if n < MAX_FRAMES else 0
     deep = depth > 1 or len(note.shape) == 4
     least, shape = extent(rows, deep or bool(len(rows) and rows["bbox"][:, 3].max() > 1))
     if height and width and (len(shape) == 2 or depth):

@@ -15,11 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.conversions import extent
-from napari_sam2track.labels import Scale, checked_id
+from napari_sam2track.labels import MAX_ID, Scale, checked_id
 from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.parsing.bounds import MAX_FRAMES, MAX_SIDE, checked_frame
+from napari_sam2track.parsing.csv_table import CsvTable, read_csv_table
+from napari_sam2track.parsing.guard import parsing
+from napari_sam2track.parsing.json_text import read_json
 from napari_sam2track.progress import ProgressHook
 from napari_sam2track.storage.output import atomic_paths
 from napari_sam2track.tracks.table import DETECTION, TrackTable
@@ -137,73 +142,78 @@ def read_tracks_csv(path: Path) -> tuple[TrackTable, dict[str, Any]]:
 
 def _read(path: Path) -> tuple[TrackTable, dict[str, Any], Scale]:
     """Return tracks, provenance, scale."""
-    parents: dict[int, int] = {}
-    rows: list[tuple[Any, ...]] = []
+    table = read_csv_table(path)
+    missing = [name for name in COLUMNS if name not in table.names]
+    if missing:
+        raise FormatError(
+            f"{path} has no column {', '.join(missing)}; it needs {', '.join(COLUMNS)}"
+        )
+    rows = _rows(table)
+    parents = _parents(table, rows["track"])
+    size, provenance, scale = _note(path, rows)
+    unused = [name for name in table.names if name not in (*COLUMNS, *DEPTH_COLUMNS)]
+    told = [*table.notes, *([f"columns not used: {', '.join(unused)}"] if unused else [])]
+    if told:
+        found = (f"{path}: {text}" for text in told)
+        provenance["notes"] = [*provenance.get("notes", ()), *found]
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:  # Excel puts a mark in front
-            reader = csv.DictReader(file)
-            missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
-            if missing:
-                named = reader.fieldnames or ()
-                other = next((c for c in ";\t|" if len(named) == 1 and c in named[0]), None)
-                if other is not None:
-                    raise FormatError(
-                        f"the columns of {path} are separated by {other!r}, as spreadsheets of "
-                        "some languages save them; save it with commas, and numbers with points"
-                    )
-                raise FormatError(
-                    f"{path} has no column {', '.join(missing)}; it needs {', '.join(COLUMNS)}"
-                )
-            for row in reader:
-                try:
-                    frame, *rest = _seen(row)
-                    track, label, parent = _ids(row, f"{path}, line {reader.line_num}")
-                    rows.append((track, frame, label, *rest))
-                    if parent:
-                        parents[track] = parent
-                except (TypeError, ValueError) as error:
-                    raise FormatError(
-                        f"{path}, line {reader.line_num}: {_wrong(row)}; correct or remove the line"
-                    ) from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(f"{path} cannot be read as CSV: {error}") from error
-    try:
-        detections = np.array(rows, DETECTION)
-        size, provenance, scale = _note(path, detections)
-        return TrackTable(detections, *size, parents), provenance, scale
+        return TrackTable(rows, *size, parents), provenance, scale
     except (ValueError, OverflowError) as error:
         raise FormatError(f"{path} contradicts itself: {error}") from error
 
 
-def _ids(row: Mapping[str, str], where: str) -> tuple[int, int, int]:
-    """Return track, label in the masks, and parent, 0 for none, of a line."""
-    track, label = (checked_id(row[name], f"{where}: {name}") for name in ("track_id", "label"))
-    return track, label, checked_id(row["parent_id"] or 0, f"{where}: parent_id", least=0)
+def _rows(table: CsvTable) -> NDArray[np.void]:
+    """Return the rows of a `TrackTable`; each value is checked, and named with its line."""
+    deep = all(name in table.names for name in DEPTH_COLUMNS)
+    rows = np.zeros(len(table), DETECTION)
+    for field, name in (("track", "track_id"), ("label", "label")):
+        rows[field] = _ids(table, name, least=1)
+    frames = table.whole_numbers("frame")
+    odd = np.flatnonzero((frames < 0) | (frames >= MAX_FRAMES))
+    if len(odd):
+        checked_frame(frames[odd[0]], f"{table.where(int(odd[0]))}: frame")
+    rows["frame"] = frames
+    rows["area"] = _bounded(table, "area")
+    for axis, name in enumerate("zyx"):
+        if deep or name != "z":
+            rows["centroid"][:, axis] = table.numbers(name)
+    rows["bbox"][:, 3] = 1
+    boxes = {**_BOX_COLUMNS, **({0: "z0", 3: "z1"} if deep else {})}
+    for axis, name in boxes.items():
+        rows["bbox"][:, axis] = _bounded(table, f"bbox_{name}", least=-MAX_SIDE)
+    overlap = table.numbers("iou", missing=-1)
+    rows["iou"] = np.where(overlap < 0, np.nan, overlap)
+    return rows
 
 
-def _seen(row: Mapping[str, str]) -> tuple[Any, ...]:
-    """Return frame, area, place, box and overlap of a line, as a `TrackTable` has them."""
-    y0, x0, y1, x1 = (int(row[name]) for name in COLUMNS[6:10])
-    z, z0, z1 = (
-        row.get(name) or default for name, default in zip(DEPTH_COLUMNS, "001", strict=True)
-    )
-    iou = float(row["iou"]) if row["iou"] else math.nan
-    place = float(z), float(row["y"]), float(row["x"])
-    box = int(z0), y0, x0, int(z1), y1, x1
-    return int(row["frame"]), int(row["area"]), place, box, iou
+def _ids(table: CsvTable, name: str, least: int) -> NDArray[np.uint32]:
+    """Return a column of ids."""
+    values = table.whole_numbers(name, missing=None if least else 0)
+    odd = np.flatnonzero((values < least) | (values > MAX_ID))
+    if len(odd):
+        checked_id(int(values[odd[0]]), f"{table.where(int(odd[0]))}: {name}", least=least)
+    return values.astype(np.uint32)
 
 
-def _wrong(row: Mapping[str, str | None]) -> str:
-    """Return the error of a line."""
-    for name, text in row.items():
-        if text is None:
-            return f"there is no {name}, as the line is short"
-        whole = name not in ("y", "x", "z", "iou")
-        try:
-            (int if whole else float)(text or "0")
-        except ValueError:
-            return f"{name} is {text!r}, not a {'whole ' if whole else ''}number"
-    return "a number is missing"
+def _bounded(table: CsvTable, name: str, least: int = 0) -> NDArray[np.int64]:
+    """Return a column of pixels, or of sides of boxes."""
+    values = table.whole_numbers(name)
+    most = MAX_SIDE if least else MAX_SIDE**2
+    odd = np.flatnonzero((values < least) | (values > most))
+    if len(odd):
+        k = int(odd[0])
+        raise FormatError(
+            f"{table.where(k)}: {name} is {values[k]}, which no movie has; correct or remove the "
+            "line"
+        )
+    return values
+
+
+def _parents(table: CsvTable, tracks: NDArray[np.uint32]) -> dict[int, int]:
+    """Return child to parent; the last line of a track counts."""
+    parents = _ids(table, "parent_id", least=0)
+    there = parents > 0
+    return dict(zip(tracks[there].tolist(), parents[there].tolist(), strict=True))
 
 
 def _note(path: Path, rows: Any) -> tuple[tuple[int, tuple[int, ...]], dict[str, Any], Scale]:
@@ -212,13 +222,11 @@ def _note(path: Path, rows: Any) -> tuple[tuple[int, tuple[int, ...]], dict[str,
     if not note.exists():
         deep = bool(len(rows)) and int(rows["bbox"][:, 3].max()) > 1
         return extent(rows, deep), {}, Scale()
-    try:
-        content = json.loads(note.read_text(encoding="utf-8"))
+    way_out = f"delete it to read {path.name} without it"
+    content = read_json(note, way_out=way_out)
+    with parsing(note, "the note beside a CSV", way_out=way_out):
         size = content["size"]
-        numbers = int(size["n_frames"]), tuple(int(n) for n in size["frame_shape"])
+        n_frames = checked_frame(int(size["n_frames"]) - 1, f"{note}: the last frame") + 1
+        shape = tuple(int(n) for n in size["frame_shape"])
         scale = Scale(**content.get("scale", {}))
-        return numbers, dict(content["provenance"]), scale
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FormatError(
-            f"{note} cannot be read ({error}); delete it to read {path.name} without it"
-        ) from error
+        return (n_frames, shape), dict(content["provenance"]), scale

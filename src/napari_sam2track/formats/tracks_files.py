@@ -218,6 +218,12 @@ def prepared(movie: TrackedMovie, chosen: Format, options: WriteParams, path: Pa
                 "tracks are known; choose a format of tables or graphs (json, csv, napari, geff, "
                 "trackmate), or draw discs with --radius"
             )
+        if movie.unknown_pixel is not None:
+            raise OutputError(
+                f"cannot write {path}: the places are in {movie.unknown_pixel}, and nothing says "
+                "how large a pixel is, so masks cannot be drawn; say it with --pixel-size, such as "
+                "--pixel-size 0.065"
+            )
         movie = drawn_movie(movie, options.radius)
     if movie.table.max_id > chosen.max_id:
         if not options.renumber:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from napari_sam2track.errors import FormatError
 from napari_sam2track.labels import Scale, id_in_model
 from napari_sam2track.params import ReadParams, WriteParams
+from napari_sam2track.parsing.json_text import read_json
 from napari_sam2track.progress import ProgressHook
 from napari_sam2track.storage.output import atomic_path
 from napari_sam2track.tracks.table import DETECTION, TrackTable
@@ -165,11 +166,7 @@ def read_tracks_json(path: Path) -> tuple[TrackTable, dict[str, Any]]:
 
 def _parsed(path: Path) -> TracksFile:
     """Return the file, after checks of its form."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        head = json.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
-        raise FormatError(f"{path} cannot be read as JSON: {error}") from error
+    head = read_json(Path(path))
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise FormatError(f"{path} is JSON, but not a file of tracks (no format {FORMAT!r})")
     version = head.get("version")

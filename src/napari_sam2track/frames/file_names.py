@@ -81,6 +81,9 @@ def number_files(files: Sequence[Path], folder: Path) -> NumberedFiles:
                 "files like mask_0001.tif"
             )
     between = {tuple(_DIGITS.split(_stem(file))) for file in files}
+    words = _channel_words(files, parsed, between)
+    if words is not None:
+        return words
     if len(between) > 1 or len(files) == 1:  # names of several kinds: their last numbers
         last = [(_number(digits[-1], f),) for f, digits in zip(files, parsed, strict=True)]
         return _by_frame(files, last, folder)
@@ -107,6 +110,35 @@ def number_files(files: Sequence[Path], folder: Path) -> NumberedFiles:
     _refuse_doubles([files[i] for i in order], keys, folder)
     note = "the numbers in the names are times, so frames are in their order, counted from 0"
     return NumberedFiles(tuple(files[i] for i in order), tuple(range(len(order))), notes=(note,))
+
+
+def _channel_words(
+    files: Sequence[Path], parsed: list[list[str]], between: set[tuple[str, ...]]
+) -> NumberedFiles | None:
+    """Return files whose names differ in a word for the channel, as in t000_DAPI and t000_GFP."""
+    if len(between) < 2 or len({len(texts) for texts in between}) > 1:
+        return None
+    differ = [k for k, each in enumerate(zip(*between, strict=True)) if len(set(each)) > 1]
+    if len(differ) != 1:
+        return None
+    words = sorted(texts[differ[0]] for texts in between)
+    keys = [
+        (tuple(_number(d, f) for d in digits), words.index(_DIGITS.split(_stem(f))[differ[0]]))
+        for f, digits in zip(files, parsed, strict=True)
+    ]
+    numbers = sorted({number for number, _ in keys})
+    varying = [k for k in range(len(numbers[0])) if len({number[k] for number in numbers}) > 1]
+    if len(set(keys)) < len(numbers) * len(words) or len(varying) != 1:
+        return None
+    at = dict(zip(keys, files, strict=True))
+    names = ", ".join(word.strip(" _-.") or "(none)" for word in words)
+    return NumberedFiles(
+        tuple(at[number, k] for number in numbers for k in range(len(words))),
+        tuple(number[varying[0]] for number in numbers),
+        "C",
+        (len(words),),
+        (f"its channels are {names}, by the names of the files",),
+    )
 
 
 def positions_in(files: Sequence[Path]) -> dict[int, list[Path]]:

@@ -101,6 +101,18 @@ def image_header(path: Path) -> ImageHeader:
     return ImageHeader((height, width, bands), np.dtype(dtype), "YXS")
 
 
+def n_pictures(path: Path) -> int:
+    """Return how many pictures a file holds: an animation, or the two of a stereo camera.
+
+    Raises
+    ------
+    FramesError
+        As `opened_image`.
+    """
+    with opened_image(path) as image:
+        return int(getattr(image, "n_frames", 1))
+
+
 def image_pixels(path: Path, like: tuple[int, ...] | None = None) -> NDArray[Any]:
     """Read a picture, turned upright as its EXIF says.
 

@@ -162,18 +162,22 @@ class _NpzMember:
     def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
         self._archive = archive
         self._stream: IO[bytes] = archive.open(name)
-        self.shape, fortran_order, self.dtype = _header(self._stream)
-        if self.dtype.hasobject:
-            raise FramesError(f"{archive.filename} holds Python objects, not numbers")
-        if fortran_order and len(self.shape) > 1:
-            raise FramesError(
-                f"{archive.filename} holds an array in Fortran order; save it with "
-                "np.ascontiguousarray"
-            )
-        self._begin = self._stream.tell()
-        n_bytes = math.prod(self.shape) * self.dtype.itemsize
-        if n_bytes > archive.getinfo(name).file_size:
-            raise EOFError("the array is longer than its file")
+        try:
+            self.shape, fortran_order, self.dtype = _header(self._stream)
+            if self.dtype.hasobject:
+                raise FramesError(f"{archive.filename} holds Python objects, not numbers")
+            if fortran_order and len(self.shape) > 1:
+                raise FramesError(
+                    f"{archive.filename} holds an array in Fortran order; save it with "
+                    "np.ascontiguousarray"
+                )
+            self._begin = self._stream.tell()
+            n_bytes = math.prod(self.shape) * self.dtype.itemsize
+            if n_bytes > archive.getinfo(name).file_size:
+                raise EOFError("the array is longer than its file")
+        except BaseException:
+            self._stream.close()
+            raise
 
     def read(self, k: int, shape: tuple[int, ...]) -> NDArray[Any]:
         """Page `k` of a shape; one call at a time, as `PagedArray` does it."""

@@ -6,8 +6,8 @@ from typing import Any
 
 from napari_sam2track.errors import FormatError, Sam2TrackError
 
-#: More frames than any movie: at one a second, it would last four months.
-MAX_FRAMES = 10_000_000
+#: More frames than any movie: at 30 a second, it would last two days.
+MAX_FRAMES = 5_000_000
 
 #: More pixels along a side than any image.
 MAX_SIDE = 2**24
@@ -34,7 +34,7 @@ def checked_frame(number: Any, what: str, error: type[Sam2TrackError] = FormatEr
     except (TypeError, ValueError, OverflowError):
         value, whole = 0, False
     if not whole or not 0 <= value < MAX_FRAMES:
-        shown = str(number)[:40]
+        shown = f"{number:.15g}" if isinstance(number, float) else str(number)[:40]
         raise error(
             f"{what} is {shown}; frames are whole numbers from 0 to {MAX_FRAMES - 1}: correct it, "
             "or remove the entry"

@@ -21,6 +21,12 @@ from napari_sam2track.parsing.guard import parsing
 
 _SEPARATORS = ",;\t|"
 
+#: Bytes that are enough to see the names of columns.
+_HEAD = 65_536
+
+#: Most lines of a title, and of words below the names.
+_TITLE_LINES, _MOST_SUBHEADERS = 10, 4
+
 #: Spellings of "no value" by pandas, R, Excel and databases, in lower case.
 _MISSING = frozenset({"", "nan", "na", "n/a", "#n/a", "null", "none", "<na>", "-nan"})
 
@@ -46,6 +52,8 @@ class CsvTable:
         Text of each value, by row; as many in each as there are `names`.
     lines
         Line of the file that each row begins in, from 1.
+    subheaders
+        Rows of words below the names, as TrackMate and Mastodon write them: longer names, units.
     notes
         What was found out and may be worth a word: decimal commas, the encoding.
     """
@@ -54,14 +62,26 @@ class CsvTable:
     names: tuple[str, ...]
     rows: list[list[str]] = field(repr=False)
     lines: list[int] = field(repr=False)
+    subheaders: tuple[tuple[str, ...], ...] = ()
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def texts(self, name: str) -> list[str]:
-        """Return the text of a column, without spaces around; "" where there is no value."""
+        """Return the text of a column, without spaces around; "" where there is no value.
+
+        Raises
+        ------
+        FormatError
+            If there are two columns of this name.
+        """
         k = self.names.index(name)
+        if self.names.count(name) > 1:
+            raise FormatError(
+                f"{self.path} has the column {name!r} {self.names.count(name)} times; rename or "
+                "remove one of them"
+            )
         return ["" if is_missing(row[k]) else row[k].strip() for row in self.rows]
 
     def numbers(self, name: str, missing: float | None = None) -> NDArray[np.float64]:
@@ -144,7 +164,7 @@ def is_missing(text: str) -> bool:
 
 
 def read_csv_table(path: Path) -> CsvTable:
-    """Read a table with one line of names.
+    """Read a table with a line of names, and maybe a title above or more words below it.
 
     Commas, semicolons, tabs and bars separate values; where they are not commas, a comma is
     taken for a decimal point. Blank lines are skipped.
@@ -152,11 +172,30 @@ def read_csv_table(path: Path) -> CsvTable:
     Raises
     ------
     FormatError
-        If it cannot be read, has no header, a name is there twice, or a row is longer or shorter
-        than the header.
+        If it cannot be read, has no header, or a row is longer or shorter than the header.
     """
-    text, notes = _text_of(path)
-    first = text.lstrip("\r\n").split("\n", 1)[0]
+    return _parsed(*_text_of(path), path)
+
+
+def csv_names(path: Path) -> tuple[str, ...]:
+    """Return the names of the columns of a table, of which only the beginning is read.
+
+    Raises
+    ------
+    FormatError
+        As `read_csv_table`.
+    """
+    with parsing(path, "CSV"), path.open("rb") as file:
+        raw = file.read(_HEAD)
+    if len(raw) == _HEAD:
+        raw = raw[: raw.rfind(b"\n") + 1] or raw
+    return _parsed(*_decoded(raw, path), path).names
+
+
+def _parsed(text: str, notes: tuple[str, ...], path: Path) -> CsvTable:
+    """Return the table in a text."""
+    head = text[:20_000].splitlines()[:_TITLE_LINES]
+    first = next((line for line in head if any(each in line for each in _SEPARATORS)), "")
     separator = max(_SEPARATORS, key=first.count)
     rows: list[list[str]] = []
     lines: list[int] = []
@@ -170,22 +209,36 @@ def read_csv_table(path: Path) -> CsvTable:
             last = reader.line_num
     if not rows:
         raise FormatError(f"{path} is an empty table; export it again")
-    names = [name.strip().strip('"') for name in rows[0]]
-    while names and not names[-1]:  # a separator at the end of each line
-        names.pop()
-    _check_names(names, path)
+    begin = _header_row(rows)
+    names = [name.strip().strip('"') for name in rows[begin]]
+    while names and not names[-1] and not any(any(row[len(names) - 1 :]) for row in rows[begin:]):
+        names.pop()  # a separator at the end of each line
+    rows, lines = rows[begin + 1 :], lines[begin + 1 :]
     body = [_fitted(row, len(names), path, line) for row, line in zip(rows, lines, strict=True)]
-    body, at = body[1:], lines[1:]
+    n_words = next(
+        (k for k, row in enumerate(body[:_MOST_SUBHEADERS]) if any(map(_is_number, row))),
+        min(len(body), _MOST_SUBHEADERS),
+    )
+    n_words = n_words if n_words < len(body) else 0
+    subheaders = tuple(tuple(value.strip() for value in row) for row in body[:n_words])
+    if subheaders:
+        names = _full_names(names, subheaders[0])
+    body, at = body[n_words:], lines[n_words:]
     if separator != "," and _decimal_commas(body):
         body = [[_with_point(value) for value in row] for row in body]
         notes = (*notes, "numbers have decimal commas")
-    return CsvTable(path, tuple(names), body, at, notes)
+    return CsvTable(path, tuple(names), body, at, subheaders, notes)
 
 
 def _text_of(path: Path) -> tuple[str, tuple[str, ...]]:
-    """Return the text of a file, in the encodings that spreadsheets write."""
+    """Return the text of a file."""
     with parsing(path, "CSV"):
         raw = path.read_bytes()
+    return _decoded(raw, path)
+
+
+def _decoded(raw: bytes, path: Path) -> tuple[str, tuple[str, ...]]:
+    """Return a text in the encodings that spreadsheets write, and a note on an unusual one."""
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         with parsing(path, "text in UTF-16"):
             return raw.decode("utf-16"), ()
@@ -197,13 +250,26 @@ def _text_of(path: Path) -> tuple[str, tuple[str, ...]]:
         return raw.decode("cp1252", errors="replace"), ("the text is not UTF-8, read as Windows'",)
 
 
-def _check_names(names: Sequence[str], path: Path) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise FormatError(
-            f"{path} has the column {twice[0]!r} {names.count(twice[0])} times; rename or remove "
-            "one of them"
-        )
+def _header_row(rows: list[list[str]]) -> int:
+    """Return the row of names, which a title of one word or two may stand above."""
+    filled = [sum(bool(value.strip()) for value in row) for row in rows[:_TITLE_LINES]]
+    widest = max(filled)
+    return next(k for k, n in enumerate(filled) if n > 1 or n == widest) if widest > 2 else 0
+
+
+def _full_names(names: list[str], words: Sequence[str]) -> list[str]:
+    """Return names with the word below them, where one name stands for several columns."""
+    full, last = [], ""
+    for name, after, word in zip(names, [*names[1:], "-"], words, strict=True):
+        last = name or last
+        several = not name or not after or names.count(name) > 1
+        full.append(f"{last} {word}".strip() if several else name)
+    return full
+
+
+def _is_number(text: str) -> bool:
+    """Return whether a text is a number, with a point or a comma."""
+    return bool(_NUMBER.fullmatch(text.strip()) or _COMMA_NUMBER.fullmatch(text.strip()))
 
 
 def _fitted(row: list[str], n: int, path: Path, line: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,6 +68,8 @@ def reason_of(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, RecursionError):
         return "it is nested too deep"
+    if isinstance(error, struct.error | EOFError):
+        return "it ends too early"
     if "set_int_max_str_digits" in text:  # Python's advice is for programmers
         return "a number in it has thousands of digits"
     if isinstance(error, KeyError):

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam2track.errors import FormatError, PromptError, UsageError
-from napari_sam2track.params import PromptParams
 from napari_sam2track.parsing.csv_table import read_csv_table
 from napari_sam2track.parsing.json_text import read_json
 from napari_sam2track.prompts.points_table import prompts_of_points
+from napari_sam2track.prompts.prompt_params import PromptParams
 from napari_sam2track.prompts.prompts_json import prompts_from_json
 from napari_sam2track.prompts.shapes_table import holds_shapes, prompts_of_shapes
 from napari_sam2track.prompts.values import PromptSet

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path, PureWindowsPath
 from typing import Annotated, Any, Literal
 
@@ -15,6 +14,7 @@ from napari_sam2track.params import (
     FramesParams,
     OutputParams,
 )
+from napari_sam2track.parsing.json_text import read_json
 from napari_sam2track.prompts import PromptSet, prompts_from_json
 
 FORMAT = "sam2track-session"
@@ -131,12 +131,9 @@ def read_session(path: Path) -> SessionFile:
     FormatError
         If it is missing, not JSON, or not a session of a known version.
     """
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise FormatError(f"there is no session file {path}; check the path") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise FormatError(f"{path} is not a session file: it is not JSON ({error})") from error
+    if not path.is_file():
+        raise FormatError(f"there is no session file {path}; check the path")
+    content = read_json(path, way_out="give the session.json that a run wrote")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise FormatError(f"{path} is not a session file: it does not say format {FORMAT!r}")
     if content.get("version") != 1:

@@ -9,6 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2track.parsing.bounds import MAX_FRAMES, MAX_SIDE
+
 #: One object in one frame. Pixels are counted from 0, the centre of a pixel is at the integer,
 #: a centroid is (z, y, x), a bounding box (z0, y0, x0, z1, y1, x1) excludes its ends, z is 0 in a
 #: movie of planes, and an IoU that does not exist is NaN.
@@ -58,6 +60,10 @@ class TrackTable:
         rows = self.detections
         if rows.dtype != DETECTION or rows.ndim != 1:
             raise ValueError(f"detections are {rows.dtype} of shape {rows.shape}, not DETECTION")
+        if self.n_frames > MAX_FRAMES or max(self.frame_shape, default=0) > MAX_SIDE:
+            raise ValueError(
+                f"a movie of {self.n_frames} frames of {self.frame_shape} pixels is larger than any"
+            )
         rows = rows[np.lexsort((rows["frame"], rows["track"]))]
         object.__setattr__(self, "detections", rows)
         if len(rows) == 0:

@@ -31,6 +31,9 @@ class TrackedMovie(Closing):
         Size of a frame and of a pixel.
     provenance
         Origin of the tracks, ready for JSON; empty if it is not known.
+    unknown_pixel
+        Unit of the places, where nothing says how large a pixel is and one unit was assumed; else
+        None. Masks cannot be drawn from such places.
     """
 
     table: TrackTable
@@ -38,6 +41,7 @@ class TrackedMovie(Closing):
     scale: Scale = field(default_factory=Scale)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     _close: Callable[[], object] | None = field(default=None, repr=False)
+    unknown_pixel: str | None = None
 
     @property
     def ndim(self) -> int:

@@ -95,7 +95,7 @@ def read_note(content: Any) -> LabelNote:
         time, z, y, x = (float(values[name]) for name in ("time", "z", "y", "x"))
         scale = Scale(time, z, y, x, *units)
         return LabelNote(provenance, parents, scale, tuple(int(n) for n in tracks["shape"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return LabelNote(provenance)
 
 
