@@ -296,6 +296,10 @@ def test_buds_of_cell_acdc_have_their_mothers(tmp_path: Path) -> None:
     movie, notes = read(tmp_path / "a_acdc_output.csv", f"{head}0,1,1,1,2,mother\n0,2,4,1,1,bud\n")
     assert movie.table.parents == {}
     assert any("1 buds begin as early as their parents" in note for note in notes)
+    path = tmp_path / "a_acdc_output.csv"
+    movie, notes = read(path, "frame_i,Cell_ID,relative_ID,x_centroid,y_centroid\n0,1,2,1,1\n")
+    assert "no parents were read, as no column says which cell is the bud" in notes
+    assert read(path, head)[0].table.n_tracks == 0
 
 
 def test_parents_of_objects_may_not_contradict_those_of_tracks(tmp_path: Path) -> None:

@@ -230,10 +230,39 @@ LINKED = (
     "t,y,x,id,parent_id,tracklet_id\n0,10,10,1,,1\n1,10,11,2,1,1\n2,8,12,3,2,2\n2,13,12,4,2,3\n"
 )
 
+WORDS = (
+    "t [s],y_um,x_um,id,parent_id,area\n0,10,10,a,,4\n5,10,11,b,a,4\n10,8,12,c,b,4\n"
+    "10,13,12,d,b,4\n"
+)
+BUDS = (
+    "frame_i,Cell_ID,x_centroid,y_centroid,relative_ID,relationship\n0,1,1,1,-1,mother\n"
+    "1,1,1,1,2,mother\n1,2,4,1,1,bud\n2,2,4,1,1,bud\n"
+)
+SPOTS = (
+    "Label,ID,Spot frame,Spot position,Spot position,Spot track ID\n,,,X,Y,\n,,,(µm),(µm),\n"
+    "a,0,0,10,10,0\nb,1,1,11,10,0\nc,2,2,12,8,0\nd,3,2,12,13,0\n"
+)
+LINKS = "Label,Source spot ID,Target spot ID\na,0,1\nb,1,2\nc,1,3\n"
+
+
+def mastodon(folder: Path) -> Path:
+    (folder / "t").mkdir()
+    (folder / "t" / "a-Spot.csv").write_text(SPOTS)
+    (folder / "t" / "a-Link.csv").write_text(LINKS)
+    return folder / "t"
+
+
+def read_mastodon(path: Path) -> None:
+    read_tracks(path / "a-Spot.csv")
+
+
 READERS: dict[str, FuzzedReader] = {
     "tracks-csv": FuzzedReader(as_format("a.csv"), read_tracks),
     "table-ultrack": FuzzedReader(text("a.csv", ULTRACK), read_tracks),
     "table-linked": FuzzedReader(text("a.csv", LINKED), read_tracks),
+    "table-words": FuzzedReader(text("a.csv", WORDS), read_tracks),
+    "table-buds": FuzzedReader(text("a.csv", BUDS), read_tracks),
+    "table-links": FuzzedReader(mastodon, read_mastodon),
     "napari-csv-and-graph": FuzzedReader(as_format("napari", "napari"), read_tracks),
     "tracks-json": FuzzedReader(as_format("a.json"), read_tracks),
     "ctc": FuzzedReader(as_format("01_RES"), read_tracks),

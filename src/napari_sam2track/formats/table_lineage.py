@@ -169,16 +169,15 @@ def _says(
     """
     name = next((each for each in reading.table.names if normalised(each) == column), None)
     if name is None:
+        reading.notes.append(f"no parents were read, as no column says which cell is the {word}")
         return np.zeros(len(frames), bool)
     reading.used.add(name)
     said = np.array([text.lower() == word for text in reading.table.texts(name)], bool)
     order = np.argsort(-frames, kind="stable")
     begins = dict(zip(tracks[order].tolist(), frames[order].tolist(), strict=True))
-    late = [
-        begins.get(b, -1) < begins[a]
-        for a, b in zip(tracks.tolist(), parents.tolist(), strict=True)
-    ]
-    lost = len(np.unique(tracks[said & ~np.array(late, bool)]))
+    kin = zip(tracks.tolist(), parents.tolist(), strict=True)
+    late = np.array([begins.get(mother, -1) < begins[bud] for bud, mother in kin], bool)
+    lost = len(np.unique(tracks[said & ~late]))
     if lost:
         reading.notes.append(f"{lost} {word}s begin as early as their parents, which are left out")
     named: NDArray[np.bool_] = said & late
