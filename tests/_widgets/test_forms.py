@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QComboBox, QLabel
@@ -69,6 +69,8 @@ def values(annotation, metadata):
         return st.sampled_from(args)
     if annotation is bool:
         return st.booleans()
+    if annotation is str and any(isinstance(m, AfterValidator) for m in metadata):
+        return st.sampled_from(["0.5", "1,0.3", "2,1,0.3", "z=2,y=1,x=0.3"])  # sizes of pixels
     if annotation is str:
         return st.text("TCZYX0123456789,p.", min_size=1)
     if annotation is int:
