@@ -453,7 +453,7 @@ def test_a_file_of_prompts_outlines_an_image(sample, clicks, table):
     [
         ({"prompts": "nowhere.csv"}, r"nowhere\.csv does not exist; check the spelling"),
         ({"points": {1: [(0, 3, 3)]}, "pixel_size": 2}, "pixel_size is about a file of prompts"),
-        ({"pixel_size": -1}, "pixel_size=.*it should be one number above 0"),
+        ({"pixel_size": -1}, "pixel_size=.*a pixel size is one number above 0"),
     ],
 )
 def test_files_of_prompts_that_are_none(sample, given, message):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from napari_sam2track.cli._inputs import collect_prompts
 from napari_sam2track.errors import FormatError, UsageError
-from napari_sam2track.params import MaskPromptParams, PromptParams
+from napari_sam2track.prompts.prompt_params import MaskPromptParams, PromptParams
 from napari_sam2track.samples import centre_pixels
 
 SHAPE = (120, 150)

@@ -71,6 +71,10 @@ def read_tracks(path: Path) -> None:
                 found.labels.read(t)
 
 
+def read_all_prompts(path: Path) -> None:
+    read_prompts(path, (24, 30))
+
+
 def tiff(**options: Any) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         tifffile.imwrite(folder / "a.tif", movie("u2"), photometric="minisblack", **options)
@@ -285,9 +289,9 @@ READERS: dict[str, FuzzedReader] = {
     "frames-mp4": FuzzedReader(video("a.mp4", "libx264"), read_frames),
     "frames-mkv": FuzzedReader(video("a.mkv", "ffv1"), read_frames),
     "frames-ts": FuzzedReader(video("a.ts", "mpeg2video"), read_frames),
-    "prompts-json": FuzzedReader(prompts_json, read_prompts),
-    "prompts-points": FuzzedReader(text("p.csv", POINTS), read_prompts),
-    "prompts-shapes": FuzzedReader(text("p.csv", SHAPES), read_prompts),
+    "prompts-json": FuzzedReader(prompts_json, read_all_prompts),
+    "prompts-points": FuzzedReader(text("p.csv", POINTS), read_all_prompts),
+    "prompts-shapes": FuzzedReader(text("p.csv", SHAPES), read_all_prompts),
     "session": FuzzedReader(session, read_decided),
     "edit-script": FuzzedReader(text("e.txt", SCRIPT), read_script),
     "weights": FuzzedReader(weights, read_weights),

@@ -524,7 +524,7 @@ MASK = {"y0": 0, "x0": 0, "height": 2, "width": 2, "runs": [0, 4]}
         (_file(points=[[float("inf"), 1, 1]]), r"points\.0\.0: Input should be a finite number"),
         (
             {**_file(), "objects": [{"id": 1, "frames": [{"frame": 10**7}]}]},
-            r"frames\.0\.frame: Input should be less than 10000000",
+            r"frames\.0\.frame: Input should be less than \d+",
         ),
         (_file(mask=MASK, points=[[1, 1, 1]]), r"p.json, object 1, frame 0: a mask and points"),
         (
