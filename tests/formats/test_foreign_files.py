@@ -324,6 +324,12 @@ def test_trackmate_without_outlines(tmp_path):
     path = trackmate(tmp_path / "b.xml", spots, [(10, 11)], image="")
     with open_tracks(path) as movie:
         assert movie.labels is None  # how large an image is not known
+        (note,) = movie.provenance["notes"]
+        assert "outlines are not drawn, as the file has no size of the image (height mis" in note
+    path = trackmate(tmp_path / "c.xml", spots, [], image='width="9" height="²" nframes="4"')
+    with open_tracks(path) as movie:
+        assert movie.labels is None
+        assert "(height ², width 9)" in movie.provenance["notes"][0]
 
 
 def test_trackmate_that_overlaps_says_so(tmp_path):

@@ -37,6 +37,8 @@ from napari_sam2track.tracks.tracked_movie import UNKNOWN_PIXEL, TrackedMovie
 
 #: The feature of spots in which we keep our track ids.
 OWN_ID = "SAM2TRACK_ID"
+#: Sizes of the image.
+_SIZES = ("nframes", "nslices", "height", "width")
 
 
 @dataclass
@@ -103,6 +105,9 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
         labels = DrawnFrames(shape, shapes)
         rows, hidden = _drawn(rows, labels, progress)
         cut += hidden
+    elif any(shapes) and unknown is None:
+        said = ", ".join(f"{name} {file.image.get(name, 'missing')[:20]}" for name in _SIZES[-2:])
+        cut.append(f"outlines are not drawn, as the file has no size of the image ({said})")
     table = table_from(rows, n_frames, shape, parents, str(path))
     provenance = dict(note.provenance)
     found = [f"{path}: {text}" for text in (*notes, *cut)]
@@ -279,7 +284,7 @@ def _size(
 ) -> tuple[int, tuple[int, ...], bool]:
     """Return number of frames, shape of a frame, and whether the file has it."""
     found = []
-    for name in ("nframes", "nslices", "height", "width"):
+    for name in _SIZES:
         text = file.image.get(name, "0")
         found.append(int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0)
     n, depth, height, width = found

@@ -121,10 +121,13 @@ def _write_spots(file: TextIO, movie: TrackedMovie, progress: ProgressHook) -> N
     table, scale = movie.table, movie.scale
     rows = table.detections
     order = np.argsort(rows["frame"], kind="stable")
-    bounds = np.searchsorted(rows["frame"][order], np.arange(table.n_frames + 1))
+    frames, firsts = np.unique(rows["frame"][order], return_index=True)
+    ends = [*firsts[1:].tolist(), len(rows)]
+    bounds = list(zip(frames.tolist(), firsts.tolist(), ends[: len(frames)], strict=True))
     file.write(f'    <AllSpots nspots="{len(rows)}">\n')
-    for t in progress(range(table.n_frames), table.n_frames, "Writing"):
-        here = order[bounds[t] : bounds[t + 1]]
+    # A frame without spots needs no element, and a file may claim millions of them.
+    for t, first, end in progress(bounds, len(bounds), "Writing"):
+        here = order[first:end]
         corners = _outlines(movie, t)
         file.write(f'      <SpotsInFrame frame="{t}">\n')
         for k in here.tolist():
