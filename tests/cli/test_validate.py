@@ -168,3 +168,13 @@ def test_a_geff_that_is_spoiled(sam2track, ctc):
     notes.unlink()
     result = sam2track("validate", path)
     assert (result.exit_code, "error: " in result.stdout) == (1, True), result.output
+
+
+def test_what_a_good_table_was_taken_for_is_no_warning(sam2track, tmp_path):
+    path = tmp_path / "tracks.csv"
+    path.write_text("TrackID,t,x,y,z,parentTrackID\n1,0,10,10,0,-1\n1,1,11,10,0,-1\n")
+    result = sam2track("validate", path)
+    assert result.exit_code == 0, result.output
+    assert "note: " in result.stdout
+    assert "read as inTRACKtive: 1 tracks, 0 parents" in result.stdout
+    assert "no problems" in result.stdout

@@ -54,8 +54,8 @@ def validate(
     errors = sum(finding.severity == "error" for finding in found)
     for finding in found:
         typer.echo(f"{finding.severity}: {finding.text}")
-    warnings = len(found) - errors
-    if not found:
+    warnings = sum(finding.severity == "warning" for finding in found)
+    if not errors + warnings:
         typer.echo(f"{path}: no problems")
     else:
         typer.echo(f"{path}: {counted(errors, 'error')}, {counted(warnings, 'warning')}")

@@ -9,9 +9,9 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An error of a file, or something that looks like one, in one sentence."""
+    """An error of a file, something that looks like one, or what it was read as, in a sentence."""
 
-    severity: Literal["error", "warning"]
+    severity: Literal["error", "warning", "note"]
     text: str
 
 

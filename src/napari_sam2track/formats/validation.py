@@ -53,7 +53,12 @@ def check(path: Path, progress: ProgressHook = no_progress) -> list[Finding]:
         found = _check_geff(place) if name == "geff" else []
         if not any(finding.severity == "error" for finding in found):
             found += _opened(place, name, path, progress)
-    return sorted(found, key=lambda finding: finding.severity)
+    order = ("error", "warning", "note")
+    return sorted(found, key=lambda finding: order.index(finding.severity))
+
+
+#: Words of the note on what a table was taken for, which is nothing wrong with it.
+_READ_AS = ": read as "
 
 
 def _is_result(path: Path) -> bool:
@@ -69,7 +74,7 @@ def _opened(place: Path, name: str, path: Path, progress: ProgressHook) -> list[
     except FormatError as problem:
         return [error(str(problem))]
     with movie:
-        found = [warning(text) for text in notes(movie)]
+        found = [Finding("note" if _READ_AS in t else "warning", t) for t in notes(movie)]
         found += [Finding(problem.severity, problem.text) for problem in problems(movie.table)]
         if len(movie.table) == 0:
             found.append(warning(f"{path} holds no objects"))
