@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import pickletools
 import weakref
 import zipfile
 from pathlib import Path
@@ -42,6 +43,10 @@ _HARMLESS = {
     ("_codecs", "encode"),
     ("collections", "OrderedDict"),
 }
+
+
+#: Parts of a pickle that numpy does not write, and that a damaged one trips over.
+_BUFFERS = ("BYTEARRAY8", "NEXT_BUFFER", "READONLY_BUFFER")
 
 
 def read_npy(path: Path, request: ReadRequest) -> StoredArray:
@@ -213,16 +218,19 @@ def _cellpose(path: Path, request: ReadRequest) -> StoredArray:
         require_memory(4 * path.stat().st_size, str(path), FramesError)
         with path.open("rb") as file:
             _header(file)
-            found = _HarmlessUnpickler(io.BytesIO(file.read())).load()
-    content = found.item() if isinstance(found, np.ndarray) and found.ndim == 0 else None
-    masks = content.get("masks") if isinstance(content, dict) else None
+            content = file.read()
+        if any(op.name in _BUFFERS for op, _, _ in pickletools.genops(content)):
+            raise pickle.UnpicklingError("it holds buffers, which numpy's files do not")
+        found = _HarmlessUnpickler(io.BytesIO(content)).load()
+    kept = found.item() if isinstance(found, np.ndarray) and found.ndim == 0 else None
+    masks = kept.get("masks") if isinstance(kept, dict) else None
     if not isinstance(masks, np.ndarray) or masks.dtype.kind not in "bui" or masks.ndim < 2:
         raise FramesError(f"{path} holds Python objects, and no masks of Cellpose; {way_out}")
     if not request.labels:
         raise FramesError(
             f"{path} holds Cellpose's masks, not a movie; give the image that they were made of"
         )
-    keys = sorted(str(key) for key in content or () if key != "masks")
+    keys = sorted(str(key) for key in kept or () if key != "masks")
     note = f"the masks in Cellpose's file are used, not its {', '.join(keys)}"
     axes = None if masks.ndim != 3 else "ZYX"
     return StoredArray(np.asarray(masks), path.name, axes, (note,) if keys else ())
