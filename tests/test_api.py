@@ -459,3 +459,19 @@ def test_a_file_of_prompts_outlines_an_image(sample, clicks, table):
 def test_files_of_prompts_that_are_none(sample, given, message):
     with pytest.raises(st.Sam2TrackError, match=message):
         st.follow(sample.images_tyx[:2], **given)
+
+
+def test_what_of_a_movie_is_not_used_is_warned_of(tmp_path):
+    import tifffile
+
+    path = tmp_path / "a.ome.tif"
+    movie = np.random.default_rng(0).integers(0, 200, (1, 40, 50)).astype(np.uint8)
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        for name in ("left", "right"):
+            metadata = {"axes": "TYX", "Name": name}
+            writer.write(movie, photometric="minisblack", metadata=metadata)
+    with pytest.warns(
+        UserWarning, match=r"a\.ome\.tif: it holds 2 images: 0 \(left\), 1 \(right\)"
+    ):
+        st.segment(path, points=[(20, 20)])
+    st.segment(path, points=[(20, 20)], series="right")

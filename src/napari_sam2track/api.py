@@ -476,7 +476,12 @@ def _path(value: Any, name: str) -> Path:
 
 
 def _opened(movie: Any, params: FramesParams) -> Frames:
-    return open_movie(movie, params, name=_ARRAY)
+    """Open a movie; what a file says and is not used is warned of."""
+    frames = open_movie(movie, params, name=_ARRAY)
+    if isinstance(movie, str | PathLike):
+        for text in frames.notes:
+            warnings.warn(f"{movie}: {text}", stacklevel=3)
+    return frames
 
 
 def _source(movie: Any) -> str:

@@ -120,6 +120,8 @@ def _image_layer(
     frames = None
     try:
         frames = open_movie(where, asked)
+        for text in frames.notes:
+            tell(f"{where}: {text}")
         changed = session.fingerprint not in (None, frames.fingerprint())
         window = frames.intensity[0]
     except Sam2TrackError as error:

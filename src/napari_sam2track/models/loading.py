@@ -109,7 +109,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise ModelError(f"there is no file of weights {path}; check the path")
     with path.open("rb") as file:
         magic = file.read(2)
-    if magic == b"PK" and not zipfile.is_zipfile(path):
+    if magic == b"PK" and not _is_whole_zip(path):
         raise ModelError(f"the weights {path} are cut off; download or copy the file again")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
@@ -129,6 +129,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             "them as {'model': network.state_dict()}"
         )
     return dict(checkpoint)
+
+
+def _is_whole_zip(path: Path) -> bool:
+    """Return whether an archive has the table of contents at its end."""
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # a table that contradicts itself
+        return False
 
 
 def _is_weight(name: object, value: object) -> bool:
