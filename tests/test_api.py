@@ -473,5 +473,5 @@ def test_what_of_a_movie_is_not_used_is_warned_of(tmp_path):
     with pytest.warns(
         UserWarning, match=r"a\.ome\.tif: it holds 2 images: 0 \(left\), 1 \(right\)"
     ):
-        st.segment(path, points=[(20, 20)])
-    st.segment(path, points=[(20, 20)], series="right")
+        st.segment(path, points={1: [(20, 20)]})
+    st.segment(path, points={1: [(20, 20)]}, series="right")
