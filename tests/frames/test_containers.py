@@ -129,6 +129,26 @@ def test_stacks_over_time_are_joined(tmp_path: Path, kind: str) -> None:
         np.testing.assert_array_equal(labels(tmp_path)[0], frames)
 
 
+def test_stacks_of_several_positions_are_not_one_movie(tmp_path: Path) -> None:
+    frames = movie(6, 20, 30)
+    options: dict[str, Any] = {"imagej": True, "metadata": {"axes": "TYX"}}
+    parts = {"Pos0": frames[:2], "Pos0_1": frames[2:4], "Pos1": frames[4:]}
+    for name, part in parts.items():
+        tifffile.imwrite(tmp_path / f"run_MMStack_{name}.tif", part, **options)
+    pixels, notes = raw(tmp_path)
+    np.testing.assert_array_equal(pixels, frames[:4])
+    assert any("2 positions: 0 (0), 1 (1); number 0 is used" in note for note in notes)
+    np.testing.assert_array_equal(raw(tmp_path, series="1")[0], frames[4:])
+    np.testing.assert_array_equal(labels(tmp_path, series="1")[0], frames[4:])
+
+
+def test_a_folder_of_folders_names_them(tmp_path: Path) -> None:
+    (tmp_path / "Pos0").mkdir()
+    (tmp_path / "Pos1").mkdir()
+    with pytest.raises(FramesError, match="it holds the folders Pos0, Pos1: give one of them"):
+        open_frames(tmp_path)
+
+
 def test_stacks_of_planes_are_volumes(tmp_path: Path) -> None:
     volumes = movie(3, 5, 20, 30)
     for t in range(3):

@@ -21,6 +21,11 @@ _TAGS = {
     "P": ("s", "p", "pos", "position", "series", "xy", "m", "site", "field", "fov", "scene"),
 }
 
+#: A position in the name of a stack.
+_POSITION = re.compile(
+    r"(?:pos|position|xy|series|scene|fov|site|field)[ =_-]?(\d+)", re.ASCII | re.IGNORECASE
+)
+
 #: Units behind a number that make it a clock: 00d01h20m.
 _CLOCK_UNITS = re.compile(r"^(?:d|h|hr|m|min|s|sec)(?![A-Za-z])")
 
@@ -157,6 +162,17 @@ def positions_in(files: Sequence[Path]) -> dict[int, list[Path]]:
     found: dict[int, list[Path]] = {}
     for file, digits in zip(files, parsed, strict=True):
         found.setdefault(_number(digits[varying[0]], file), []).append(file)
+    return dict(sorted(found.items()))
+
+
+def stack_positions(files: Sequence[Path]) -> dict[int, list[Path]]:
+    """Return stacks by the position in their names, as in ``_MMStack_Pos1_2``; else one group."""
+    numbers = [_POSITION.search(_stem(file)) for file in files]
+    found: dict[int, list[Path]] = {}
+    for file, number in zip(files, numbers, strict=True):
+        if number is None:
+            return {0: list(files)}
+        found.setdefault(_number(number[1], file), []).append(file)
     return dict(sorted(found.items()))
 
 

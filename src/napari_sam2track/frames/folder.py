@@ -20,6 +20,7 @@ from napari_sam2track.frames.file_names import (
     missing_numbers,
     number_files,
     positions_in,
+    stack_positions,
 )
 from napari_sam2track.frames.image_files import ImageHeader, fits_among, image_header, image_pixels
 from napari_sam2track.frames.pages import JoinedFrames, PagedArray
@@ -87,6 +88,11 @@ def _files(path: Path, request: ReadRequest) -> tuple[list[Path], tuple[str, ...
                 f"the folder {path} holds no TIFF or PNG files; give the folder with the masks, "
                 "one file a frame"
             )
+        inside = sorted(each.name for each in path.iterdir() if each.is_dir())[:8]
+        if inside:
+            raise FramesError(
+                f"{path} has no images; it holds the folders {', '.join(inside)}: give one of them"
+            )
         raise FramesError(f"{path} has no images; known are {', '.join(suffixes)}")
     notes: tuple[str, ...] = ()
     if request.labels:
@@ -122,7 +128,8 @@ def _masks(files: list[Path]) -> list[Path]:
 def _images_of(files: list[Path], path: Path, request: ReadRequest) -> StoredArray:
     """Open images or stacks, files of one movie in their order."""
     if files[0].suffix.lower() in tiff.SUFFIXES:
-        first = tiff.read_tiff(files[0], replace(request, axes=None))
+        series = request.series if len(files) == 1 else None  # of many files, it chooses among them
+        first = tiff.read_tiff(files[0], replace(request, axes=None, series=series))
         letters, shape = first.axes or "", first.array.shape
         if first.close is not None:
             first.close()
@@ -241,10 +248,16 @@ def _set_of_files(
 
 def _joined(files: Sequence[Path], path: Path, request: ReadRequest) -> StoredArray:
     """Join stacks over time, one after another, in the order of the files."""
+    groups = stack_positions(files)
+    names = [str(number) for number in groups]
+    k, chosen = chosen_image(
+        names, request.series if len(groups) > 1 else None, path, 0, "positions"
+    )
+    files = groups[int(names[k])]
     inner = replace(request, series=None)
     lengths: list[int] = []
     first: StoredArray | None = None
-    notes: list[str] = []
+    notes = list(chosen)
     for file in files:
         stored = tiff.read_tiff(file, inner)
         if stored.close is not None:
