@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -309,7 +308,3 @@ def assert_good(name: str, folder: Path) -> Path:
 def files_of(path: Path) -> list[Path]:
     """Files to damage: the file itself, or those in a folder."""
     return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-
-
-def dumps(value: object) -> str:
-    return json.dumps(value, default=str)

@@ -47,8 +47,6 @@ class NumberedFiles:
         Letters of the axes along which the files of one frame are counted: "", "Z", "C" or "ZC".
     sizes
         Length of each of these axes.
-    positions
-        Numbers of the positions, if the names have several; only one of them is in `files`.
     notes
         What was assumed.
     """
