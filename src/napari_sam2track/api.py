@@ -25,6 +25,7 @@ from napari_sam2track.errors import (
     UsageError,
 )
 from napari_sam2track.formats import tracks_files
+from napari_sam2track.formats.conversions import with_notes
 from napari_sam2track.formats.editable_tracks import Tracks
 from napari_sam2track.formats.labels.label_stack import LabelStack, from_arrays
 from napari_sam2track.formats.labels.open_labels import open_labels
@@ -397,8 +398,7 @@ def linked(
         frames=stack.frame_numbers,
         parameters={**params.model_dump(), "split_binary": split, "locked_links": len(locked)},
     )
-    if stack.notes:
-        note["notes"] = [f"{stack.source}: {text}" for text in stack.notes]
+    note = with_notes(note, stack.source, stack.notes)
     labels = relabelled_frames(frames, table)
     return Tracks(TrackedMovie(table, labels, stack.scale, note, stack.close)), split
 

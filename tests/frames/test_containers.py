@@ -129,6 +129,18 @@ def test_stacks_over_time_are_joined(tmp_path: Path, kind: str) -> None:
         np.testing.assert_array_equal(labels(tmp_path)[0], frames)
 
 
+def test_joined_stacks_that_nobody_closes_leave_no_open_file(tmp_path: Path) -> None:
+    import gc
+
+    options: dict[str, Any] = {"imagej": True, "metadata": {"axes": "TYX"}, "compression": "zlib"}
+    for k in range(2):
+        tifffile.imwrite(tmp_path / f"{k}.tif", movie(3, 20, 30), **options)
+    stack = open_labels(tmp_path)
+    stack.read(4)
+    del stack
+    gc.collect()  # an open file would be a ResourceWarning, which is an error here
+
+
 def test_stacks_of_several_positions_are_not_one_movie(tmp_path: Path) -> None:
     frames = movie(6, 20, 30)
     options: dict[str, Any] = {"imagej": True, "metadata": {"axes": "TYX"}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,6 @@ from napari_sam2track.tracks.tracked_movie import (
     relabelled_frames,
 )
 
-#: Places and frames beyond it are not whole numbers any more, nor those of a movie.
-FAR = 2.0**53
-
 #: Most frames for an object of a file, on average; a wrong number must not make a movie of years.
 _MOST_GAPS = 1000
 
@@ -33,6 +30,16 @@ _MOST_GAPS = 1000
 def notes(movie: TrackedMovie) -> list[str]:
     """Return sentences on losses and decisions of reading a movie."""
     return [str(note) for note in movie.provenance.get("notes", ())]
+
+
+def with_notes(
+    provenance: Mapping[str, Any], source: object, texts: Iterable[str]
+) -> dict[str, Any]:
+    """Return a note on origin with sentences on reading a source, behind those that it has."""
+    found = [f"{source}: {text}" for text in texts]
+    if not found:
+        return dict(provenance)
+    return {**provenance, "notes": [*provenance.get("notes", ()), *found]}
 
 
 def detections(t: int, frame: NDArray[np.uint32]) -> NDArray[np.void]:

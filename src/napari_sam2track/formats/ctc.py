@@ -15,7 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError, OutputError
-from napari_sam2track.formats.conversions import measured, renumbered, require_order, table_from
+from napari_sam2track.formats.conversions import (
+    measured,
+    renumbered,
+    require_order,
+    table_from,
+    with_notes,
+)
 from napari_sam2track.formats.ctc_text import Line, read_lines, write_lines
 from napari_sam2track.formats.labels.label_notes import make_note
 from napari_sam2track.formats.labels.label_writers import checked_frames, write_label_image
@@ -66,10 +72,8 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
         if line.parent and {line.label, line.parent} <= known
     }
     table = table_from(rows, stack.n_frames, stack.frame_shape, parents, str(text))
-    note = dict(stack.note)
     found = _disagreements(table, lines, stack.frame_numbers[0])
-    if found:
-        note["notes"] = [*note.get("notes", ()), f"{text}: {found}"]
+    note = with_notes(stack.note, text, [found] if found else [])
     joined = _joined(table, options.join)
     labels: LabelFrames = stack
     if joined is not table:

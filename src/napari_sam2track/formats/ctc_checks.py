@@ -17,8 +17,8 @@ from napari_sam2track.formats.ctc_text import Line, parsed_lines
 from napari_sam2track.formats.findings import Finding, error, shortened, warning
 from napari_sam2track.formats.labels.open_labels import open_frame
 from napari_sam2track.formats.sniffing import ctc_folder
+from napari_sam2track.frames.axes import size_text
 from napari_sam2track.frames.file_names import last_number
-from napari_sam2track.frames.folder import size_text
 from napari_sam2track.progress import ProgressHook, no_progress
 from napari_sam2track.tracks.lineage import lineage_problems
 from napari_sam2track.tracks.regions import cut_mask, measure_regions

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2track.formats.conversions import measured, table_from
+from napari_sam2track.formats.conversions import measured, table_from, with_notes
 from napari_sam2track.formats.labels.label_notes import PROVENANCE, make_note, note_in_text
 from napari_sam2track.formats.labels.label_writers import checked_frames
 from napari_sam2track.formats.labels.open_labels import open_labels
@@ -44,10 +44,7 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
     with Image.open(stack.frame_name(0)) as image:
         text = image.info.get(PROVENANCE, "")
     note = note_in_text(text if isinstance(text, str) else "")
-    provenance = dict(note.provenance)
-    if stack.notes:
-        told = (f"{path}: {text}" for text in stack.notes)
-        provenance["notes"] = [*provenance.get("notes", ()), *told]
+    provenance = with_notes(note.provenance, path, stack.notes)
     return TrackedMovie(table, labels, Scale(), provenance)
 
 

@@ -19,6 +19,7 @@ from napari_sam2track.formats.conversions import (
     measured,
     point_rows,
     table_from,
+    with_notes,
 )
 from napari_sam2track.formats.geff_writer import TRACK_PROP, reason
 from napari_sam2track.formats.graphs import Graph, tracks_of
@@ -111,14 +112,11 @@ def _movie(
         seen = replace(table, detections=rows[rows["area"] > 0], parents={})
         labels = stack if same else relabelled_frames(stack, seen)
         table = relabelled(table)
-    provenance = dict(note.provenance)
+    if places.unknown is not None and labels is not None:
+        notes.append(f"places are in {places.unknown}: those of the masks were taken instead")
+    provenance = with_notes(note.provenance, source, [*places.notes, *notes])
     if places.unknown is not None and labels is None:
         provenance[UNKNOWN_PIXEL] = places.unknown
-    elif places.unknown is not None:
-        notes.append(f"places are in {places.unknown}: those of the masks were taken instead")
-    notes = [*places.notes, *notes]
-    if notes:
-        provenance["notes"] = [*provenance.get("notes", ()), *(f"{source}: {t}" for t in notes)]
     close = None if stack is None else stack.close
     return TrackedMovie(table, labels, places.scale, provenance, close)
 

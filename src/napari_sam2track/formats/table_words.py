@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from napari_sam2track.parsing.bounds import FAR
 from napari_sam2track.parsing.csv_table import CsvTable
 
 #: Columns by meaning, the first of which holds the ids that the others name.
 _GROUPS = (("id", "parent_id", "parent"), ("track", "parent_track", "parent"))
-#: Whole numbers up to this one are exact as floats.
-_EXACT = 2**53
 
 
 def without_words(table: CsvTable, columns: Mapping[str, str], notes: list[str]) -> CsvTable:
@@ -57,7 +56,7 @@ def without_words(table: CsvTable, columns: Mapping[str, str], notes: list[str])
 def _are_words(texts: list[str]) -> bool:
     """Return whether ids are words, or numbers too large to be exact; one among others is wrong."""
     if texts and all(text.isascii() and text.isdigit() for text in texts):
-        return max(map(len, texts)) < 40 and any(int(text) >= _EXACT for text in texts)
+        return max(map(len, texts)) < 40 and any(int(text) >= FAR for text in texts)
     return bool(texts) and not any(_is_number(text) for text in texts)
 
 

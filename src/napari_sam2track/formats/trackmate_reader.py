@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
 from napari_sam2track.formats.conversions import (
-    FAR,
     detections,
     extent,
     point_rows,
     table_from,
+    with_notes,
 )
 from napari_sam2track.formats.graphs import Graph, tracks_of
 from napari_sam2track.formats.labels.label_notes import LabelNote, note_in_text
@@ -31,7 +31,7 @@ from napari_sam2track.formats.pixel_sizes import given_sizes
 from napari_sam2track.frames.pixel_scale import unit_of
 from napari_sam2track.labels import MAX_ID, Scale
 from napari_sam2track.params import ReadParams
-from napari_sam2track.parsing.bounds import MAX_FRAMES, checked_frame
+from napari_sam2track.parsing.bounds import FAR, MAX_FRAMES, checked_frame
 from napari_sam2track.progress import ProgressHook
 from napari_sam2track.tracks.tracked_movie import UNKNOWN_PIXEL, TrackedMovie
 
@@ -109,10 +109,7 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
         said = ", ".join(f"{name} {file.image.get(name, 'missing')[:20]}" for name in _SIZES[-2:])
         cut.append(f"outlines are not drawn, as the file has no size of the image ({said})")
     table = table_from(rows, n_frames, shape, parents, str(path))
-    provenance = dict(note.provenance)
-    found = [f"{path}: {text}" for text in (*notes, *cut)]
-    if found:
-        provenance["notes"] = [*provenance.get("notes", ()), *found]
+    provenance = with_notes(note.provenance, path, (*notes, *cut))
     if unknown is not None:
         provenance[UNKNOWN_PIXEL] = unknown
     return TrackedMovie(table, labels, scale, provenance)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
-from napari_sam2track.formats.conversions import extent
+from napari_sam2track.formats.conversions import extent, with_notes
 from napari_sam2track.labels import MAX_ID, Scale, checked_id
 from napari_sam2track.params import ReadParams, WriteParams
 from napari_sam2track.parsing.bounds import MAX_FRAMES, MAX_SIDE, checked_frame
@@ -153,9 +153,7 @@ def _read(path: Path) -> tuple[TrackTable, dict[str, Any], Scale]:
     size, provenance, scale = _note(path, rows)
     unused = [name for name in table.names if name not in (*COLUMNS, *DEPTH_COLUMNS)]
     told = [*table.notes, *([f"columns not used: {', '.join(unused)}"] if unused else [])]
-    if told:
-        found = (f"{path}: {text}" for text in told)
-        provenance["notes"] = [*provenance.get("notes", ()), *found]
+    provenance = with_notes(provenance, path, told)
     try:
         return TrackTable(rows, *size, parents), provenance, scale
     except (ValueError, OverflowError) as error:

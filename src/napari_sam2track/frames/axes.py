@@ -131,6 +131,11 @@ class Layout:
         return block.transpose([kept.index(axis) for axis in order])
 
 
+def size_text(shape: tuple[int, ...]) -> str:
+    """Return a size as people write it, width first."""
+    return " x ".join(str(n) for n in reversed(shape))
+
+
 def resolve_layout(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],

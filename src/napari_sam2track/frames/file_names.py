@@ -21,9 +21,10 @@ _TAGS = {
     "P": ("s", "p", "pos", "position", "series", "xy", "m", "site", "field", "fov", "scene"),
 }
 
-#: A position in the name of a stack.
+#: A position in the name of a stack: a word, as single letters stand for too much.
 _POSITION = re.compile(
-    r"(?:pos|position|xy|series|scene|fov|site|field)[ =_-]?(\d+)", re.ASCII | re.IGNORECASE
+    rf"(?:{'|'.join(word for word in _TAGS['P'] if len(word) > 1)})[ =_-]?(\d+)",
+    re.ASCII | re.IGNORECASE,
 )
 
 #: Units behind a number that make it a clock: 00d01h20m.

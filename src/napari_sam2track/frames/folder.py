@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_sam2track.errors import FramesError
 from napari_sam2track.frames import image_files, numpy_files, tiff
 from napari_sam2track.frames.arrays import ArrayLike
-from napari_sam2track.frames.axes import resolve_label_layout
+from napari_sam2track.frames.axes import Layout, resolve_label_layout, size_text
 from napari_sam2track.frames.file_names import (
     NumberedFiles,
     missing_numbers,
@@ -103,10 +103,19 @@ def _files(path: Path, request: ReadRequest) -> tuple[list[Path], tuple[str, ...
         files = masks
     positions = positions_in(files)
     if len(positions) > 1:
-        names = [str(number) for number in positions]
-        k, more = chosen_image(names, request.series, path, kind="positions")
-        return positions[int(names[k])], (*notes, *more), replace(request, series=None)
+        files, more = _one_position(positions, path, request)
+        return files, (*notes, *more), replace(request, series=None)
     return files, notes, request
+
+
+def _one_position(
+    positions: dict[int, list[Path]], path: Path, request: ReadRequest
+) -> tuple[list[Path], tuple[str, ...]]:
+    """Return the files of the position that is meant, and a note if there were several."""
+    names = [str(number) for number in positions]
+    asked = request.series if len(positions) > 1 else None
+    k, notes = chosen_image(names, asked, path, kind="positions")
+    return positions[int(names[k])], notes
 
 
 def _masks(files: list[Path]) -> list[Path]:
@@ -129,10 +138,8 @@ def _images_of(files: list[Path], path: Path, request: ReadRequest) -> StoredArr
     """Open images or stacks, files of one movie in their order."""
     if files[0].suffix.lower() in tiff.SUFFIXES:
         series = request.series if len(files) == 1 else None  # of many files, it chooses among them
-        first = tiff.read_tiff(files[0], replace(request, axes=None, series=series))
-        letters, shape = first.axes or "", first.array.shape
-        if first.close is not None:
-            first.close()
+        with tiff.read_tiff(files[0], replace(request, axes=None, series=series)) as first:
+            letters, shape = first.axes or "", first.array.shape
         if first.files:  # an OME-TIFF in several files, of which each knows all
             return _set_of_files(first, files, path, request)
         given = request.axes.strip().upper() if request.axes else None
@@ -212,19 +219,14 @@ def _header(file: Path) -> ImageHeader:
     """Return shape, type and axes from the header alone."""
     if file.suffix.lower() not in tiff.SUFFIXES:
         return image_header(file)
-    stored = tiff.read_tiff(file, ReadRequest())
-    if stored.close is not None:
-        stored.close()
-    return ImageHeader(tuple(stored.array.shape), np.dtype(stored.array.dtype), stored.axes or "")
+    with tiff.read_tiff(file, ReadRequest()) as stored:
+        shape, dtype = tuple(stored.array.shape), np.dtype(stored.array.dtype)
+        return ImageHeader(shape, dtype, stored.axes or "")
 
 
 def _tiff_pixels(file: Path) -> NDArray[Any]:
-    stored = tiff.read_tiff(file, ReadRequest())
-    try:
+    with tiff.read_tiff(file, ReadRequest()) as stored:
         return np.asarray(stored.array[(slice(None),) * len(stored.array.shape)])
-    finally:
-        if stored.close is not None:
-            stored.close()
 
 
 def _set_of_files(
@@ -236,10 +238,8 @@ def _set_of_files(
     rest = [file for file in files if file.name not in first.files]
     while rest:
         firsts.append(rest[0])
-        one = tiff.read_tiff(rest[0], inner)
-        if one.close is not None:
-            one.close()
-        rest = [file for file in rest[1:] if file.name not in one.files]
+        with tiff.read_tiff(rest[0], inner) as one:
+            rest = [file for file in rest[1:] if file.name not in one.files]
     names = [file.name for file in firsts]
     k, notes = chosen_image(names, request.series, path, kind="sets of files")
     chosen = tiff.read_tiff(firsts[k], inner)
@@ -248,21 +248,14 @@ def _set_of_files(
 
 def _joined(files: Sequence[Path], path: Path, request: ReadRequest) -> StoredArray:
     """Join stacks over time, one after another, in the order of the files."""
-    groups = stack_positions(files)
-    names = [str(number) for number in groups]
-    k, chosen = chosen_image(
-        names, request.series if len(groups) > 1 else None, path, 0, "positions"
-    )
-    files = groups[int(names[k])]
+    files, chosen = _one_position(stack_positions(files), path, request)
     inner = replace(request, series=None)
     lengths: list[int] = []
     first: StoredArray | None = None
     notes = list(chosen)
     for file in files:
-        stored = tiff.read_tiff(file, inner)
-        if stored.close is not None:
-            stored.close()
-        letters, shape = _time_first(stored, inner, file)
+        with tiff.read_tiff(file, inner) as stored:
+            letters, shape = _time_first(stored, inner, file)
         if first is None:
             first, frame_shape, frame_letters = stored, shape[1:], letters[1:]
         elif shape[1:] != frame_shape or stored.array.dtype != first.array.dtype:
@@ -282,11 +275,10 @@ def _joined(files: Sequence[Path], path: Path, request: ReadRequest) -> StoredAr
         return (stored.array if axis == 0 else _MovedTime(stored.array, axis)), stored.close
 
     array = JoinedFrames(lengths, frame_shape, np.dtype(first.array.dtype), open_stack)
-    ends = np.cumsum(lengths)
 
     def frame_name(t: int) -> str:
-        k = int(np.searchsorted(ends, t, side="right"))
-        return f"frame {t - (int(ends[k - 1]) if k else 0)} of {files[k]}"
+        k, inside = array.place_of(t)
+        return f"frame {inside} of {files[k]}"
 
     return StoredArray(
         array,
@@ -296,7 +288,7 @@ def _joined(files: Sequence[Path], path: Path, request: ReadRequest) -> StoredAr
         scale=first.scale,
         frame_name=frame_name,
         settled=True,
-        close=array.close,
+        _close=array.close,
     )
 
 
@@ -353,14 +345,13 @@ def _labels_of(files: list[Path], path: Path, request: ReadRequest) -> StoredArr
     note = _note_beside(path)
     if len(files) == 1 and not request.one_a_frame and not note:
         return read_label_file(files[0], request)
-    first = read_label_file(files[0], replace(request, series=None))
-    if first.close is not None:
-        first.close()
+    with read_label_file(files[0], replace(request, series=None)) as first:
+        first_shape = tuple(first.array.shape)
     if first.files and not request.one_a_frame:
         return _set_of_files(first, files, path, request)
     letters = (request.axes or first.axes or "").upper()
     time = letters.find("T")
-    if time >= 0 and len(files) > 1 and first.array.shape[time] > 1 and not note:
+    if time >= 0 and len(files) > 1 and first_shape[time] > 1 and not note:
         return _joined(files, path, request)
     numbered = number_files(files, path)
     if "C" in numbered.axes:
@@ -415,12 +406,8 @@ def read_label_file(path: Path, request: ReadRequest) -> StoredArray:
 
 def _frame_shape(stored: StoredArray | None, path: Path, request: ReadRequest) -> tuple[int, ...]:
     """Return the shape of the one frame in a file; pages of a TIFF are its planes."""
-    stored = stored or read_label_file(path, request)
-    if stored.close is not None:
-        stored.close()
-    layout = resolve_label_layout(
-        tuple(stored.array.shape), str(path), axes=request.axes, known=stored.axes
-    )
+    with stored or read_label_file(path, request) as opened:
+        layout = _file_layout(opened, path, request)
     if layout.n_frames == 1:
         return layout.frame_shape
     if layout.depth is not None:
@@ -431,20 +418,20 @@ def _frame_shape(stored: StoredArray | None, path: Path, request: ReadRequest) -
     return (layout.n_frames, *layout.frame_shape)
 
 
+def _file_layout(stored: StoredArray, path: Path, request: ReadRequest) -> Layout:
+    """Return the axes of one file of labels."""
+    shape = tuple(stored.array.shape)
+    return resolve_label_layout(shape, str(path), axes=request.axes, known=stored.axes)
+
+
 def _one_frame(path: Path, request: ReadRequest) -> NDArray[Any]:
     """Return the values of the one frame in a file, (Z,) Y, X."""
-    stored = read_label_file(path, request)
-    try:
-        layout = resolve_label_layout(
-            tuple(stored.array.shape), str(path), axes=request.axes, known=stored.axes
-        )
+    with read_label_file(path, request) as stored:
+        layout = _file_layout(stored, path, request)
         frames = [
             layout.arrange_labels(np.asarray(stored.array[layout.whole(t)]))
             for t in range(layout.n_frames)
         ]
-    finally:
-        if stored.close is not None:
-            stored.close()
     return frames[0] if len(frames) == 1 else np.stack(frames)
 
 
@@ -465,8 +452,3 @@ def _note_beside(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def size_text(shape: tuple[int, ...]) -> str:
-    """Return a size as people write it, width first."""
-    return " x ".join(str(n) for n in reversed(shape))

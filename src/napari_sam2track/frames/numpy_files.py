@@ -6,7 +6,6 @@ import io
 import math
 import pickle
 import pickletools
-import weakref
 import zipfile
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -120,14 +119,13 @@ def read_npz(path: Path, request: ReadRequest) -> StoredArray:
             "after another in the file; save time as the first axis"
         )
     array = PagedArray(lead, page, member.dtype, lambda k: member.read(k, page))
-    weakref.finalize(array, member.close)  # for those who do not close it
     used = f"{chosen} is used of it, not {', '.join(others[:10])}; --series takes another"
     return StoredArray(
         array,
         path.name,
         notes=(used,) if others and request.series is None else (),
         frame_name=lambda t: f"frame {t} of {path.name}[{chosen}]",
-        close=member.close,
+        _close=member.close,
     )
 
 

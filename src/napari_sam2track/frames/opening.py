@@ -111,6 +111,5 @@ def _open_path(path: Path, request: ReadRequest, z: int | None) -> ArraySource:
             notes=stored.notes,
         )
     except BaseException:
-        if stored.close is not None:
-            stored.close()
+        stored.close()
         raise

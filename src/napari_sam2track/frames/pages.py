@@ -171,14 +171,18 @@ class JoinedFrames:
         """Index with a frame, and one integer or slice for each other axis."""
         t, *rest = index
         assert isinstance(t, int)
-        k = int(np.searchsorted(self._ends, t, side="right"))
-        begin = int(self._ends[k - 1]) if k else 0
+        k, inside = self.place_of(t)
         with self._lock:  # one stack is open at a time
             if k != self._number or self._stack is None:
                 self._close()
                 self._stack, self._close_stack = self._open_stack(k)
                 self._number = k
-            return np.asarray(self._stack[(t - begin, *rest)])
+            return np.asarray(self._stack[(inside, *rest)])
+
+    def place_of(self, t: int) -> tuple[int, int]:
+        """Return the stack of a frame, and its place in it."""
+        k = int(np.searchsorted(self._ends, t, side="right"))
+        return k, t - (int(self._ends[k - 1]) if k else 0)
 
     def close(self) -> None:
         """Close the stack that is open."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from napari_sam2track.errors import FramesError
 from napari_sam2track.frames.arrays import ArrayLike
-from napari_sam2track.labels import Scale
+from napari_sam2track.labels import Closing, Scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class ReadRequest:
 
 
 @dataclass(frozen=True, eq=False)
-class StoredArray:
-    """An array in a file or folder.
+class StoredArray(Closing):
+    """An array in a file or folder; its files are closed with it, or when it is not used any more.
 
     Attributes
     ----------
@@ -65,8 +66,6 @@ class StoredArray:
         Names of the files that were read, where there are several.
     settled
         True if the axes that a person gave are used already, as those of the files of a folder.
-    close
-        Releases the files.
     """
 
     array: ArrayLike
@@ -79,7 +78,12 @@ class StoredArray:
     frame_name: Callable[[int], str] | None = None
     files: frozenset[str] = frozenset()
     settled: bool = False
-    close: Callable[[], object] | None = None
+    _close: Callable[[], object] | None = None
+
+    def __post_init__(self) -> None:
+        # An array that closes itself must not be kept by its own finalizer.
+        if self._close is not None and getattr(self._close, "__self__", None) is not self.array:
+            weakref.finalize(self.array, self._close)
 
 
 def chosen_image(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import FramesError
 from napari_sam2track.frames.arrays import ArrayLike
+from napari_sam2track.frames.axes import size_text
 from napari_sam2track.frames.mapped import MappedArray
 from napari_sam2track.frames.pages import FixedAxes, PagedArray
 from napari_sam2track.frames.pixel_scale import tiff_scale
@@ -87,7 +88,7 @@ def read_tiff(path: Path, request: ReadRequest) -> StoredArray:
             scale=None if tiff.is_shaped and not tiff.is_imagej else tiff_scale(tiff, number),
             attributes=info or shaped,
             files=image.files,
-            close=tiff.close,
+            _close=tiff.close,
         )
         if isinstance(array, MappedArray):
             tiff.close()  # maps open the file themselves
@@ -222,7 +223,7 @@ def _refuse_other_sizes(images: list[_Image], path: Path) -> None:
     sizes = [(page.index, page.shape) for image in images for page in image.pages]
     first, *others = sorted(sizes)
     k, size = next((k, size) for k, size in others if size != first[1])
-    shown = [" x ".join(map(str, reversed(each))) for each in (size, first[1])]
+    shown = size_text(size), size_text(first[1])
     raise FramesError(
         f"page {k} of {path} has {shown[0]} pixels, but page {first[0]} has {shown[1]}: all frames "
         "must be of one size"

@@ -51,7 +51,7 @@ def read_video(path: Path, request: ReadRequest) -> StoredArray:
             raise
     array = PagedArray((reader.n_frames,), first.shape, first.dtype, reader.read)
     axes = "TYX" if first.ndim == 2 else "TYXS"
-    return StoredArray(array, path.name, axes, reader.notes, close=reader.close)
+    return StoredArray(array, path.name, axes, reader.notes, _close=reader.close)
 
 
 class VideoReader:

@@ -63,7 +63,6 @@ def read_zarr(path: Path, request: ReadRequest) -> StoredArray:
             tuple(notes),
             scale=None if multiscale is None else ome_scale(multiscale, known),
             attributes=attributes,
-            frame_name=lambda t: f"frame {t} of {path.name}",
         )
 
 

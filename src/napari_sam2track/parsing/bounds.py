@@ -9,6 +9,9 @@ from napari_sam2track.errors import FormatError, Sam2TrackError
 #: More frames than any movie: at 30 a second, it would last two days.
 MAX_FRAMES = 5_000_000
 
+#: Places and frames beyond it are not whole numbers any more, nor those of a movie.
+FAR = 2.0**53
+
 #: Memory that is always there; asking for what is free takes time.
 _LITTLE = 64_000_000
 

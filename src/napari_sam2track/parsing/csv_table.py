@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError
+from napari_sam2track.parsing.bounds import FAR
 from napari_sam2track.parsing.guard import parsing
 
 _SEPARATORS = ",;\t|"
@@ -33,9 +34,6 @@ _MISSING = frozenset({"", "nan", "na", "n/a", "#n/a", "null", "none", "<na>", "-
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _COLUMN = re.compile(rf"{_NUMBER.pattern}(?:\n{_NUMBER.pattern})*+")
 _COMMA_NUMBER = re.compile(r"[+-]?[0-9]+,[0-9]+(?:[eE][+-]?[0-9]+)?")
-
-#: Places and frames beyond it are not whole numbers any more, nor those of a movie.
-_FAR = 2.0**53
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +103,7 @@ class CsvTable:
         else:
             bad = np.nan if missing is None else missing
             values = np.array([_number(text, bad) for text in texts], np.float64)
-        wrong = np.flatnonzero(~(np.abs(values) < _FAR))
+        wrong = np.flatnonzero(~(np.abs(values) < FAR))
         if len(wrong):
             k = int(wrong[0])
             raise FormatError(f"{self.where(k)}: {name} is {self._shown(k, name)}")

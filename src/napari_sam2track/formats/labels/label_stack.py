@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from napari_sam2track.errors import FormatError, FramesError
 from napari_sam2track.frames.arrays import ArrayLike
-from napari_sam2track.frames.axes import Layout, resolve_label_layout
-from napari_sam2track.frames.folder import size_text
+from napari_sam2track.frames.axes import Layout, resolve_label_layout, size_text
 from napari_sam2track.frames.pages import PagedArray
 from napari_sam2track.labels import MAX_ID, Closing, Scale
 from napari_sam2track.parsing.guard import reason_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import weakref
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +17,9 @@ from napari_sam2track.formats.labels.label_notes import (
     read_note,
 )
 from napari_sam2track.formats.labels.label_stack import LabelStack
-from napari_sam2track.frames.axes import resolve_label_layout
+from napari_sam2track.frames.axes import resolve_label_layout, size_text
 from napari_sam2track.frames.containers import open_container
-from napari_sam2track.frames.folder import BESIDE, size_text
+from napari_sam2track.frames.folder import BESIDE
 from napari_sam2track.frames.pages import AddedAxes
 from napari_sam2track.frames.stored_array import ReadRequest, StoredArray
 from napari_sam2track.labels import Scale
@@ -86,8 +85,7 @@ def open_labels(
     try:
         return _stack(stored, path, request, guess)
     except BaseException as error:
-        if stored.close is not None:
-            stored.close()
+        stored.close()
         if isinstance(error, FramesError):
             raise FormatError(str(error)) from error
         raise
@@ -135,8 +133,6 @@ def _stack(stored: StoredArray, path: Path, request: ReadRequest, guess: str | N
         )
     size = f"a frame of {path} ({size_text(layout.frame_shape)} pixels)"
     require_memory(8 * math.prod(layout.frame_shape), size)
-    if stored.close is not None:
-        weakref.finalize(array, stored.close)  # for those who do not close it
     scale = note.scale or Scale()
     if declares:
         in_plane = stored.axes is None or "Z" in stored.axes or "Info" in stored.attributes

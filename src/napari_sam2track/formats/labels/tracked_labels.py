@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from napari_sam2track.formats.conversions import measured, table_from
+from napari_sam2track.formats.conversions import measured, table_from, with_notes
 from napari_sam2track.formats.labels.label_stack import LabelStack
 from napari_sam2track.formats.labels.label_writers import write_labels
 from napari_sam2track.formats.labels.open_labels import open_labels
@@ -30,9 +30,7 @@ def read(path: Path, options: ReadParams, progress: ProgressHook) -> TrackedMovi
     stack = open_labels(path, options)
     try:
         rows = measured(stack, progress)
-        parents, note = _parents(stack), dict(stack.note)
-        if stack.notes:
-            note["notes"] = [*note.get("notes", ()), *(f"{path}: {text}" for text in stack.notes)]
+        parents, note = _parents(stack), with_notes(stack.note, path, stack.notes)
         ids = set(rows["track"].tolist())
         # Other programs edit labels and do not know of parents.
         kept = {child: parent for child, parent in parents.items() if {child, parent} <= ids}
